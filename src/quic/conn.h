@@ -208,7 +208,7 @@ struct quic {
     tstamp spent_floor; /* tokens given before may have been used: not valid any more */
     uint64_t spent_key[2];
     struct rng_stream times; /* draws the times of padding, at each packet: no system call */
-    struct limiter reset_limit, vneg_limit, out_log;
+    struct limiter reset_limit, vneg_limit, close_limit, out_log;
     struct quic_gate gate;
     struct quic_retry_keys retry_keys;
     struct load load;

@@ -9,8 +9,8 @@
  *   Initial ............................ who is out; the gate, limits -> Retry or a new connection
  */
 #include "base/wipe.h"
-#include "quic/budget.h"
 #include "quic/quic_int.h"
+#include "quic/work.h"
 
 #include <openssl/err.h>
 #include <string.h>
@@ -106,7 +106,6 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     rng_fill(&q->cfg.rng, q->spent_key, sizeof q->spent_key);
     rng_fill(&q->cfg.rng, times_seed, sizeof times_seed);
     rng_stream_init(&q->times, times_seed);
-    wipe(times_seed, sizeof times_seed);
     map_init_u64(&q->spent[0], q->mem, NULL, 8, SPENT_MAX);
     map_init_u64(&q->spent[1], q->mem, NULL, 8, SPENT_MAX);
     q->spent_from = now;
@@ -124,7 +123,11 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     list_init(&q->tokens);
     limiter_init(&q->reset_limit, RESETS_PER_S, RESETS_PER_S, now);
     limiter_init(&q->vneg_limit, RESETS_PER_S, RESETS_PER_S, now);
+    limiter_init(&q->close_limit, RESETS_PER_S, RESETS_PER_S, now);
     limiter_init(&q->out_log, 1, 8, now);
+    wipe(seed, sizeof seed);
+    wipe(times_seed, sizeof times_seed);
+    wipe(gate_key, sizeof gate_key);
     *out = q;
     return QUDAG_OK;
 }
@@ -282,13 +285,16 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
     }
 }
 
-/* Ends a handshake that got no connection: smaller than the Initial it answers, so no amplifier. */
+/*
+ * Ends a handshake that got no connection: smaller than the Initial it answers, so no amplifier.  Initial keys are derived
+ * for it, at most RESETS_PER_S times, and none of these answers costs a link that is lost its stateless reset.
+ */
 static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
                          uint64_t code)
 {
     struct quic_outgram *g;
 
-    if (!limiter_take(&q->reset_limit, 1, q->now)) {
+    if (!limiter_take(&q->close_limit, 1, q->now)) {
         return;
     }
     g = outbox_add(q, d);
@@ -391,7 +397,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         q->stats.dropped_unknown++;
         return;
     }
-    if (quic_budget_closed(q, &d->remote)) {
+    if (quic_work_closed(q, &d->remote)) {
         q->stats.dropped_work++;
         answer_close(q, d, &hd, NGTCP2_CONNECTION_REFUSED);
         return;
@@ -425,7 +431,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         return;
     }
     c->proven = token != TOKEN_NONE;
-    quic_budget_handshake(q, &d->remote, c->proven);
+    quic_work_begun(q, &d->remote, c->proven);
     quic_conn_recv(c, d);
 }
 
@@ -435,7 +441,7 @@ static void put_out(struct quic_conn *c)
     static const uint8_t reason[] = "too much work";
     char text[NETADDR_TEXT_MAX] = "";
 
-    if (quic_budget_put_out(c)) {
+    if (quic_work_put_out(c)) {
         (void)netaddr_text(text, sizeof text, &c->remote);
         log_event(&c->q->cfg.log, LOG_WARN, "quic.link.put_out", LOG_NET("remote", text));
     }
@@ -447,11 +453,11 @@ static void read_for(struct quic_conn *c, const struct quic_dgram *d)
 {
     uint64_t before = c->accepted;
 
-    switch (quic_budget_take(c)) {
+    switch (quic_work_take(c)) {
     case LOAD_FREE:
         quic_conn_recv(c, d);
         quic_silence_read(c);
-        quic_budget_read(c, c->accepted > before);
+        quic_work_read(c, c->accepted > before);
         break;
     case LOAD_LAST:
         break;

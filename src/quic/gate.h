@@ -4,7 +4,8 @@
  *
  * Anybody can make as many as his line carries, in anybody's name, and a handshake costs a thousand times what
  * an Initial costs him.  So those that begin one are few in each window of time; the rest is answered by a Retry,
- * for which nothing is kept and no key derived, as long as answers do not become a flood of their own.
+ * for which nothing is kept and no key derived, as long as answers do not become a flood of their own.  Hosts that are
+ * kept out and networks that owe too much (work.h) are refused before, by at most 200 answers a second.
  */
 #ifndef QUDAG_SRC_QUIC_GATE_H
 #define QUDAG_SRC_QUIC_GATE_H

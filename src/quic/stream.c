@@ -4,8 +4,8 @@
  *   write -> chunks -> packetized (LINK_SENT) -> acknowledged -> chunk freed
  *   received -> LINK_DATA -> consume -> window reopened
  */
-#include "quic/budget.h"
 #include "quic/quic_int.h"
+#include "quic/work.h"
 
 #include <string.h>
 
@@ -613,7 +613,7 @@ static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
     list_del(&s->sent);
     quic_ev_void(s->conn->q, link, sid);
     if (ngtcp2_conn_is_local_stream(s->conn->ng, sid) == 0) {
-        quic_budget_refused(s->conn, err);
+        quic_work_refused(s->conn, err);
     }
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(s->conn->ng, s->unconsumed);

@@ -3,6 +3,8 @@
 
 const struct load_rule load_rule_link = {50, 100 * NS_PER_MS, 100 * NS_PER_MS};
 const struct load_rule load_rule_net = {100, 300 * NS_PER_MS, 0};
+const struct load_rule load_rule_host = {5, 100 * NS_PER_MS, 0};
+const struct load_rule load_rule_spare = {50, 100 * NS_PER_MS, 0};
 
 uint64_t load_cost(uint64_t packets, uint64_t streams, uint64_t bytes)
 {
@@ -50,6 +52,15 @@ enum load_state load_verdict(const struct load_account *link, const struct load_
     return load_debt(link, &load_rule_link, now) <= LOAD_LITTLE ? LOAD_FREE : LOAD_LAST;
 }
 
+bool load_admits(const struct load_net *net, const struct load_account *host, tstamp now)
+{
+    if (net == NULL || load_state(&net->owes, &load_rule_net, now) == LOAD_FREE) {
+        return true;
+    }
+    return (host == NULL || load_debt(host, &load_rule_host, now) <= LOAD_LITTLE) &&
+           load_state(&net->spare, &load_rule_spare, now) == LOAD_FREE;
+}
+
 uint64_t load_out_for(uint32_t times)
 {
     uint64_t ns = LOAD_OUT_FIRST;
@@ -69,14 +80,16 @@ struct host {
 
 void load_init(struct load *w, struct mem *mem, const uint8_t seed[16])
 {
-    map_init_u64(&w->nets, mem, seed, sizeof(struct load_account), LOAD_NETS_MAX);
+    map_init_u64(&w->nets, mem, seed, sizeof(struct load_net), LOAD_NETS_MAX);
     map_init_u64(&w->hosts, mem, seed, sizeof(struct host), LOAD_HOSTS_MAX);
+    map_init_u64(&w->callers, mem, seed, sizeof(struct load_account), LOAD_HOSTS_MAX);
 }
 
 void load_fini(struct load *w)
 {
     map_fini(&w->nets);
     map_fini(&w->hosts);
+    map_fini(&w->callers);
 }
 
 /* The least of |m| by |weight|, which is taken out; a full table is rare, and small enough to be looked through. */
@@ -95,7 +108,14 @@ static void evict(struct map *m, uint64_t (*weight)(const void *value, tstamp no
 
 static uint64_t net_weight(const void *value, tstamp now)
 {
-    return load_debt(value, &load_rule_net, now);
+    const struct load_net *n = value;
+
+    return load_debt(&n->owes, &load_rule_net, now);
+}
+
+static uint64_t caller_weight(const void *value, tstamp now)
+{
+    return load_debt(value, &load_rule_host, now);
 }
 
 static uint64_t host_weight(const void *value, tstamp now)
@@ -106,10 +126,10 @@ static uint64_t host_weight(const void *value, tstamp now)
     return h->until;
 }
 
-struct load_account *load_net(struct load *w, uint64_t net, tstamp now)
+static struct load_net *net_of(struct load *w, uint64_t net, tstamp now)
 {
-    const struct load_account none = {.at = now > 0 ? now : 1};
-    struct load_account *a = net != 0 ? map_u64_at(&w->nets, net) : NULL;
+    const struct load_net none = {.owes.at = now > 0 ? now : 1};
+    struct load_net *a = net != 0 ? map_u64_at(&w->nets, net) : NULL;
 
     if (a != NULL || net == 0) {
         return a;
@@ -118,6 +138,38 @@ struct load_account *load_net(struct load *w, uint64_t net, tstamp now)
         evict(&w->nets, net_weight, now);
     }
     return map_u64_set(&w->nets, net, &none) == QUDAG_OK ? map_u64_at(&w->nets, net) : NULL;
+}
+
+struct load_account *load_net(struct load *w, uint64_t net, tstamp now)
+{
+    struct load_net *a = net_of(w, net, now);
+
+    return a != NULL ? &a->owes : NULL;
+}
+
+bool load_may_begin(const struct load *w, uint64_t net, uint64_t host, tstamp now)
+{
+    return load_admits(map_u64_at(&w->nets, net), map_u64_at(&w->callers, host), now);
+}
+
+void load_begun(struct load *w, uint64_t net, uint64_t host, tstamp now)
+{
+    struct load_net *n = net_of(w, net, now);
+    struct load_account a = {.at = now > 0 ? now : 1};
+    const struct load_account *before = map_u64_at(&w->callers, host);
+
+    if (n != NULL && load_state(&n->owes, &load_rule_net, now) != LOAD_FREE) {
+        load_charge(&n->spare, &load_rule_spare, LOAD_HANDSHAKE, now);
+    }
+    if (n != NULL) {
+        load_charge(&n->owes, &load_rule_net, LOAD_HANDSHAKE, now);
+    }
+    if (before == NULL && w->callers.n >= LOAD_HOSTS_MAX) {
+        evict(&w->callers, caller_weight, now);
+    }
+    a = before != NULL ? *before : a;
+    load_charge(&a, &load_rule_host, LOAD_HANDSHAKE, now);
+    (void)!map_u64_set(&w->callers, host, &a);
 }
 
 void load_put_out(struct load *w, uint64_t host, tstamp now)

@@ -25,7 +25,7 @@
 #define LOAD_HANDSHAKE 1500000 /* a link's, as server */
 
 #define LOAD_LITTLE                                                                                \
-    (5 * NS_PER_MS) /* owed by links that are not to blame for what their network owes */
+    (5 * NS_PER_MS) /* owed by links and hosts that are not to blame for what their network owes */
 #define LOAD_NETS_MAX 1024
 #define LOAD_HOSTS_MAX 1024
 #define LOAD_OUT_FIRST (30 * NS_PER_S)
@@ -44,7 +44,8 @@ struct load_rule {
     uint64_t patience; /* ns beyond that at which it is put out */
 };
 
-extern const struct load_rule load_rule_link, load_rule_net;
+/* spare: of a network that owes too much, for handshakes with its hosts that owe little. */
+extern const struct load_rule load_rule_link, load_rule_net, load_rule_host, load_rule_spare;
 
 enum load_state { LOAD_FREE, LOAD_LAST, LOAD_OUT };
 
@@ -65,17 +66,30 @@ enum load_state load_state(const struct load_account *a, const struct load_rule 
 enum load_state load_verdict(const struct load_account *link, const struct load_account *net,
                              tstamp now);
 
+/* What a network owes, and what of it for hosts that owed little when it owed too much. */
+struct load_net {
+    struct load_account owes; /* first: load_net() leads to it */
+    struct load_account spare;
+};
+
+/*
+ * Whether a handshake may begin with a host whose account is |host| (NULL: none) in a network whose account is |net|.
+ * Where the network owes too much only hosts that owe little may, and those only as fast as its spare account allows:
+ * no host keeps its neighbours out.
+ */
+bool load_admits(const struct load_net *net, const struct load_account *host, tstamp now);
+
 /* How long a host is kept out that was put out |times| times before. */
 uint64_t load_out_for(uint32_t times);
 
-/* Networks that owe something, and hosts that are kept out. */
+/* Networks that owe something, hosts that are kept out, and hosts that owe for handshakes. */
 struct load {
-    struct map nets, hosts;
+    struct map nets, hosts, callers;
 };
 
 /* |seed| must be unpredictable to peers.  To be freed with load_fini(). */
 void load_init(struct load *w, struct mem *mem, const uint8_t seed[16]);
-/* Frees both tables. */
+/* Frees the tables. */
 void load_fini(struct load *w);
 
 /*
@@ -83,6 +97,11 @@ void load_fini(struct load *w);
  * or |net| is 0.  Of LOAD_NETS_MAX the one that owes least gives way.
  */
 struct load_account *load_net(struct load *w, uint64_t net, tstamp now);
+
+/* Whether a handshake may begin with |host| of |net|, as load_admits(). */
+bool load_may_begin(const struct load *w, uint64_t net, uint64_t host, tstamp now);
+/* One begins: all that have to pay for it are charged.  Without memory they are not. */
+void load_begun(struct load *w, uint64_t net, uint64_t host, tstamp now);
 
 /*
  * |host| is kept out from now on.  Without memory it is not; of LOAD_HOSTS_MAX the one that is free soonest gives

@@ -101,6 +101,47 @@ static void links_that_owe_nothing_do_not_pay_for_their_network(void **state)
     assert_int_equal(load_verdict(&link, &net, T0), LOAD_OUT);
 }
 
+/* One host makes its network owe too much: its neighbours are answered all the same, as fast as there is something to spare. */
+static void no_host_keeps_its_neighbours_from_handshakes(void **state)
+{
+    const uint64_t flooder = 1, many = 100;
+    struct mem mem;
+    struct load w;
+    unsigned n;
+
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    load_init(&w, &mem, seed);
+    for (n = 0; load_may_begin(&w, 5, flooder, T0); n++) {
+        load_begun(&w, 5, flooder, T0);
+    }
+    assert_in_range(n, load_rule_net.burst / LOAD_HANDSHAKE,
+                    load_rule_net.burst / LOAD_HANDSHAKE + 1);
+    assert_true(load_may_begin(&w, 6, flooder, T0));
+    assert_true(load_may_begin(&w, 5, 2, T0));
+    for (n = 0; load_may_begin(&w, 5, 2, T0);
+         n++) { /* a neighbour, until it owes more than little */
+        load_begun(&w, 5, 2, T0);
+    }
+    assert_int_equal(n, LOAD_LITTLE / LOAD_HANDSHAKE + 1);
+    for (n = 0; load_may_begin(&w, 5, many + n, T0); n++) { /* each another host */
+        load_begun(&w, 5, many + n, T0);
+    }
+    assert_in_range(n, 50, 80);
+    assert_false(load_may_begin(&w, 5, 3, T0));
+    for (unsigned s = 1; s <= 10;
+         s++) { /* the flooder goes on, and takes all that is left to those who owe much */
+        tstamp now = T0 + s * NS_PER_S;
+        while (load_may_begin(&w, 5, flooder, now)) {
+            load_begun(&w, 5, flooder, now);
+        }
+        assert_true(load_may_begin(&w, 5, 1000 + s, now));
+        load_begun(&w, 5, 1000 + s, now);
+    }
+    load_fini(&w);
+    assert_int_equal(mem.used, 0);
+}
+
 static void hosts_are_kept_out_longer_each_time(void **state)
 {
     struct mem mem;
@@ -142,10 +183,12 @@ static void tables_are_bounded_and_keep_what_matters(void **state)
     load_put_out(&w, 1, T0 + NS_PER_S);
     for (uint64_t i = 2; i < 5000; i++) {
         assert_non_null(load_net(&w, i, T0));
+        load_begun(&w, i, i, T0);
         load_put_out(&w, i, T0);
     }
     assert_int_equal(w.nets.n, LOAD_NETS_MAX);
     assert_int_equal(w.hosts.n, LOAD_HOSTS_MAX);
+    assert_int_equal(w.callers.n, LOAD_HOSTS_MAX);
     assert_int_equal(load_state(load_net(&w, 1, T0), &load_rule_net, T0), LOAD_LAST);
     assert_true(load_is_out(&w, 1, T0));    /* it is free last */
     assert_true(load_is_out(&w, 4999, T0)); /* and who came last is, too */
@@ -166,7 +209,9 @@ static void without_memory_nobody_is_blamed(void **state)
     load_init(&w, &mem, seed);
     assert_null(load_net(&w, 5, T0));
     load_put_out(&w, 5, T0);
+    load_begun(&w, 5, 5, T0);
     assert_false(load_is_out(&w, 5, T0));
+    assert_true(load_may_begin(&w, 5, 5, T0));
     load_fini(&w);
 }
 
@@ -179,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_debt_has_a_most_so_that_it_ends),
         cmocka_unit_test(the_most_is_exact_and_a_clock_behind_pays_nothing),
         cmocka_unit_test(links_that_owe_nothing_do_not_pay_for_their_network),
+        cmocka_unit_test(no_host_keeps_its_neighbours_from_handshakes),
         cmocka_unit_test(hosts_are_kept_out_longer_each_time),
         cmocka_unit_test(tables_are_bounded_and_keep_what_matters),
         cmocka_unit_test(without_memory_nobody_is_blamed),

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "quic/budget.h"
 #include "quic/testkit_net.h"
+#include "quic/work.h"
 
 static struct tk tk;
 
@@ -72,7 +72,7 @@ static void burn(unsigned n)
 
     assert_non_null(c);
     for (unsigned i = 0; i < n; i++) {
-        quic_budget_read(c, true);
+        quic_work_read(c, true);
     }
 }
 
@@ -178,13 +178,13 @@ static void forged_packets_of_a_handshake_shut_nobody_out(void **state)
     replay(1500000); /* the first begins it */
     assert_int_equal(stats(1).half_open, 1);
     assert_true(stats(1).dropped_work > 1000000);
-    assert_false(quic_budget_closed(tk.ep[1].q, &tk.ep[0].addr)); /* its network */
+    assert_false(quic_work_closed(tk.ep[1].q, &tk.ep[0].addr)); /* its network */
     for (unsigned i = 0; i < 100000; i++) {
-        quic_budget_read(half_open(), true);
+        quic_work_read(half_open(), true);
     }
     replay(500000);
     assert_int_equal(stats(1).links_put_out, 0);
-    assert_false(quic_budget_closed(tk.ep[1].q, &tk.ep[0].addr)); /* and the host */
+    assert_false(quic_work_closed(tk.ep[1].q, &tk.ep[0].addr)); /* and the host */
     (void)tk_run(&tk, 15 * NS_PER_S, NULL);
     join(); /* 0 itself is as welcome as ever */
     assert_works();
@@ -225,12 +225,12 @@ static void a_host_is_put_out_and_its_neighbours_are_not(void **state)
     unsigned said = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         conn()->remote = rows[i].bad;
-        (void)quic_budget_put_out(conn());
-        assert_true(quic_budget_closed(q, &rows[i].bad));
-        assert_int_equal(quic_budget_closed(q, &rows[i].other), rows[i].same);
+        (void)quic_work_put_out(conn());
+        assert_true(quic_work_closed(q, &rows[i].bad));
+        assert_int_equal(quic_work_closed(q, &rows[i].other), rows[i].same);
     }
     for (unsigned i = 0; i < 100; i++) {
-        said += quic_budget_put_out(conn());
+        said += quic_work_put_out(conn());
     }
     assert_true(said < 10); /* the log is not flooded by who is put out */
     conn()->remote = was;
@@ -248,15 +248,73 @@ static void only_proven_addresses_owe_for_handshakes(void **state)
     make(PQ_OFF, NULL);
     struct quic *q = tk.ep[1].q;
     for (uint64_t ns = 0; ns <= load_rule_net.burst; ns += LOAD_HANDSHAKE) {
-        quic_budget_handshake(q, &a, false);
+        quic_work_begun(q, &a, false);
     }
-    assert_false(quic_budget_closed(q, &a));
+    assert_false(quic_work_closed(q, &a));
     for (uint64_t ns = 0; ns <= load_rule_net.burst; ns += LOAD_HANDSHAKE) {
-        quic_budget_handshake(q, &a, true);
+        quic_work_begun(q, &a, true);
     }
-    assert_true(quic_budget_closed(q, &a));
-    assert_true(quic_budget_closed(q, &near));
-    assert_false(quic_budget_closed(q, &far));
+    assert_true(quic_work_closed(q, &a));
+    assert_false(quic_work_closed(q, &near)); /* it owes nothing itself */
+    assert_false(quic_work_closed(q, &far));
+    for (unsigned i = 0; i < 10; i++) {
+        quic_work_begun(q, &near, true);
+    }
+    assert_true(quic_work_closed(q, &near));
+    end();
+}
+
+/*
+ * Two hosts of one /24: one makes handshakes with tokens as fast as it can, until it is refused, and goes on asking; the
+ * other is linked at once all the same.
+ */
+static void a_flooder_does_not_keep_its_neighbours_from_linking(void **state)
+{
+    struct ref link;
+    unsigned n = 0;
+
+    (void)state;
+    make(PQ_OFF, NULL);
+    assert_true(tk_make(&tk, 2, &(struct tk_opt){.pq = PQ_OFF}));
+    tk.delay_ns = NS_PER_MS / 10;
+    tk.ep[1].q->gate.busy = TSTAMP_NEVER; /* nobody begins without a token */
+    for (; n < 1000 && !quic_work_closed(tk.ep[1].q, &tk.ep[0].addr); n++) {
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+        (void)tk_run(&tk, NS_PER_MS, NULL);
+        quic_link_ops.close(tk.ep[0].q, link, QUDAG_OK);
+        (void)tk_run(&tk, NS_PER_MS / 5, NULL);
+    }
+    assert_in_range(n, 100, 999);
+    assert_int_equal(netaddr_group(&tk.ep[0].addr), netaddr_group(&tk.ep[2].addr));
+    for (unsigned i = 0; i < 50; i++) { /* goes on: it is told so, and nothing begins */
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    }
+    uint64_t before = stats(1).handshakes_ok_in;
+    assert_int_equal(tk_dial(&tk, 2, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    (void)tk_run(&tk, NS_PER_S / 10, NULL);
+    assert_int_equal(tk.ep[2].ups, 1);
+    assert_int_equal(stats(1).handshakes_ok_in, before + 1);
+    assert_int_equal(tk.ep[0].down.err, QUDAG_ELIMIT);
+    end();
+}
+
+/* Links that are lost are told so beside any number of handshakes that are refused. */
+static void refusals_leave_stateless_resets_alone(void **state)
+{
+    struct ref link;
+
+    (void)state;
+    make(PQ_OFF, NULL);
+    tk.delay_ns = NS_PER_MS / 10;
+    for (unsigned i = 0; i < 300; i++) {
+        quic_work_begun(tk.ep[1].q, &tk.ep[0].addr, true);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    }
+    (void)tk_run(&tk, NS_PER_MS, NULL);
+    assert_false(limiter_take(&tk.ep[1].q->close_limit, 100, tk.now));
+    assert_true(limiter_take(&tk.ep[1].q->reset_limit, 200, tk.now));
     end();
 }
 
@@ -272,27 +330,27 @@ static void work_is_charged_once_to_a_link_and_its_network(void **state)
     *load_net(&q->load, c->net, q->now) = (struct load_account){0};
     c->useful = 0;
     c->streams_new = 2;
-    quic_budget_read(c, false);
+    quic_work_read(c, false);
     assert_int_equal(c->load.debt, LOAD_PACKET + 2 * LOAD_STREAM);
     assert_int_equal(load_net(&q->load, c->net, q->now)->debt, c->load.debt);
     assert_int_equal(c->sealed.debt, 0);
     c->useful = 1000;
-    quic_budget_read(c, true); /* the streams are paid for, and this packet by its bytes */
+    quic_work_read(c, true); /* the streams are paid for, and this packet by its bytes */
     assert_int_equal(c->load.debt, LOAD_PACKET + 2 * LOAD_STREAM);
-    quic_budget_read(c, true); /* but not the next */
+    quic_work_read(c, true); /* but not the next */
     assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM);
     assert_int_equal(c->sealed.debt, LOAD_PACKET);
-    quic_budget_refused(c, QUDAG_EPROTO);
+    quic_work_refused(c, QUDAG_EPROTO);
     assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM + LOAD_REFUSED);
-    quic_budget_refused(c, QUDAG_ENOMEM); /* ours */
-    quic_budget_refused(c, QUDAG_ECANCELED);
-    quic_budget_refused(c, QUDAG_OK);
+    quic_work_refused(c, QUDAG_ENOMEM); /* ours */
+    quic_work_refused(c, QUDAG_ECANCELED);
+    quic_work_refused(c, QUDAG_OK);
     assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM + LOAD_REFUSED);
     c->load = (struct load_account){.at = q->now, .debt = load_rule_link.burst + 1};
-    assert_int_equal(quic_budget_take(c), LOAD_LAST);
+    assert_int_equal(quic_work_take(c), LOAD_LAST);
     enum quic_conn_state was = c->state;
     c->state = QUIC_CONN_LINGER; /* it only repeats that it is over */
-    assert_int_equal(quic_budget_take(c), LOAD_FREE);
+    assert_int_equal(quic_work_take(c), LOAD_FREE);
     c->state = was;
     end();
 }
@@ -304,6 +362,8 @@ int main(void)
         cmocka_unit_test(copies_of_a_packet_are_thrown_away_and_put_nobody_out),
         cmocka_unit_test(a_host_is_put_out_and_its_neighbours_are_not),
         cmocka_unit_test(only_proven_addresses_owe_for_handshakes),
+        cmocka_unit_test(a_flooder_does_not_keep_its_neighbours_from_linking),
+        cmocka_unit_test(refusals_leave_stateless_resets_alone),
         cmocka_unit_test(work_is_charged_once_to_a_link_and_its_network),
         cmocka_unit_test(who_sends_only_what_costs_is_put_out_and_kept_out_for_a_while),
     };

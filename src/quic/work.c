@@ -1,5 +1,5 @@
-/* budget.c - see budget.h. */
-#include "quic/budget.h"
+/* work.c - see work.h. */
+#include "quic/work.h"
 
 /* A host as places for handshakes count it: an IPv4 address, or an IPv6 /64. */
 static uint64_t host_of(const struct netaddr *a)
@@ -13,7 +13,7 @@ static uint64_t host_of(const struct netaddr *a)
                           : v; /* no unicast prefix begins so */
 }
 
-bool quic_budget_known(const struct quic_conn *c)
+bool quic_work_known(const struct quic_conn *c)
 {
     return !c->server || c->proven || c->completed;
 }
@@ -27,13 +27,13 @@ static void charge(struct quic_conn *c, uint64_t ns)
         return;
     }
     load_charge(&c->load, &load_rule_link, ns, q->now);
-    net = quic_budget_known(c) ? load_net(&q->load, c->net, q->now) : NULL;
+    net = quic_work_known(c) ? load_net(&q->load, c->net, q->now) : NULL;
     if (net != NULL) {
         load_charge(net, &load_rule_net, ns, q->now);
     }
 }
 
-enum load_state quic_budget_take(struct quic_conn *c)
+enum load_state quic_work_take(struct quic_conn *c)
 {
     struct quic *q = c->q;
     enum load_state state = LOAD_FREE;
@@ -43,7 +43,7 @@ enum load_state quic_budget_take(struct quic_conn *c)
         state = load_verdict(&c->load, load_net(&q->load, c->net, q->now), q->now);
     }
     if (state == LOAD_OUT &&
-        (!quic_budget_known(c) ||
+        (!quic_work_known(c) ||
          load_debt(&c->sealed, &load_rule_link, q->now) < load_rule_link.burst / 2)) {
         state = LOAD_LAST;
     }
@@ -54,14 +54,14 @@ enum load_state quic_budget_take(struct quic_conn *c)
     return state;
 }
 
-bool quic_budget_put_out(struct quic_conn *c)
+bool quic_work_put_out(struct quic_conn *c)
 {
     c->q->stats.links_put_out++;
     load_put_out(&c->q->load, host_of(&c->remote), c->q->now);
     return limiter_take(&c->q->out_log, 1, c->q->now);
 }
 
-void quic_budget_read(struct quic_conn *c, bool sealed)
+void quic_work_read(struct quic_conn *c, bool sealed)
 {
     bool ended = c->state == QUIC_CONN_LINGER; /* what comes for it is not opened */
     uint64_t ns = ended ? LOAD_THROWN : load_cost(1, c->streams_new, c->useful);
@@ -74,7 +74,7 @@ void quic_budget_read(struct quic_conn *c, bool sealed)
     c->streams_new = 0;
 }
 
-void quic_budget_refused(struct quic_conn *c, qudag_err err)
+void quic_work_refused(struct quic_conn *c, qudag_err err)
 {
     switch (err) {
     case QUDAG_EUNSUPPORTED:
@@ -90,19 +90,17 @@ void quic_budget_refused(struct quic_conn *c, qudag_err err)
     }
 }
 
-void quic_budget_handshake(struct quic *q, const struct netaddr *a, bool proven)
+void quic_work_begun(struct quic *q, const struct netaddr *a, bool proven)
 {
-    struct load_account *net = proven ? load_net(&q->load, netaddr_group(a), q->now) : NULL;
-
-    if (net != NULL) {
-        load_charge(net, &load_rule_net, LOAD_HANDSHAKE, q->now);
+    if (proven) {
+        load_begun(&q->load, netaddr_group(a), host_of(a), q->now);
     }
 }
 
-bool quic_budget_closed(struct quic *q, const struct netaddr *a)
+bool quic_work_closed(struct quic *q, const struct netaddr *a)
 {
-    const struct load_account *net = map_u64_at(&q->load.nets, netaddr_group(a));
+    uint64_t host = host_of(a);
 
-    return load_is_out(&q->load, host_of(a), q->now) ||
-           (net != NULL && load_state(net, &load_rule_net, q->now) != LOAD_FREE);
+    return load_is_out(&q->load, host, q->now) ||
+           !load_may_begin(&q->load, netaddr_group(a), host, q->now);
 }
