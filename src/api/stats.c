@@ -16,6 +16,7 @@ struct all_stats {
     uint64_t refused[RES_SCOPES];         /* links */
     uint64_t streams_refused[RES_SCOPES]; /* both ways */
     uint64_t dials_refused[RES_SCOPES];
+    uint64_t half_open_refused[RES_SCOPES];
     uint64_t dials_now;
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
@@ -163,6 +164,16 @@ struct all_stats {
     XX("policy_refused", quic.policy_refused, COUNTER, "", "security_events",                      \
        "event=\"policy_refused\"", "Handshakes refused by the post-quantum policy")                \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
+    XX("half_open_refused_node", half_open_refused[RES_NODE], COUNTER, "", "half_open_refused",    \
+       "scope=\"node\"", "Handshakes refused: as many are under way as may be")                    \
+    XX("half_open_refused_network", half_open_refused[RES_NETWORK], COUNTER, "",                   \
+       "half_open_refused", "scope=\"network\"",                                                   \
+       "Handshakes refused: their network has its share")                                          \
+    XX("half_open_refused_wide_network", half_open_refused[RES_WIDE], COUNTER, "",                 \
+       "half_open_refused", "scope=\"wide_network\"",                                              \
+       "Handshakes refused: their wider network has its share")                                    \
+    XX("half_open_refused_host", half_open_refused[RES_PEER], COUNTER, "", "half_open_refused",    \
+       "scope=\"host\"", "Handshakes refused: their host has as many as a host may")               \
     XX("kad_table", kad.table, GAUGE, "", "kad_table", "", "Contacts in the routing table")        \
     XX("kad_records", kad.records, GAUGE, "", "kad_records", "", "Records stored for others")      \
     XX("kad_providers", kad.providers, GAUGE, "", "kad_providers", "",                             \
@@ -292,6 +303,7 @@ static void take_snapshot(const struct qudag_node *n)
     for (unsigned i = 0; i < RES_SCOPES; i++) {
         enum res_scope_kind scope = (enum res_scope_kind)i;
         s.refused[i] = resources_refused(r, scope, RES_LINKS);
+        s.half_open_refused[i] = resources_refused(r, scope, RES_HALF_OPEN);
         s.dials_refused[i] = resources_refused(r, scope, RES_DIALS);
         s.streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +
                                resources_refused(r, scope, RES_STREAMS_OUT);

@@ -61,6 +61,7 @@ struct node {
     uint64_t hooks_called;
 
     struct sec *sec;
+    struct resources *accounts; /* of all that links use */
     struct quic *quic;
     struct swarm *swarm;
     unsigned quic_tp, circuit_tp; /* their indices as transports of the swarm */

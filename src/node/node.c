@@ -7,12 +7,16 @@
  */
 #include "node/internal.h"
 
+#include "base/wipe.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
 
 #include <string.h>
 
-#define NODE_HANDSHAKES_MAX 128 /* inbound, not finished */
+#define HANDSHAKES_MAX 96  /* inbound, not finished, of addresses that are proven ... */
+#define UNPROVEN_MAX 32    /* ... and that are not ... */
+#define HANDSHAKES_HOST 16 /* ... of either from one host */
+#define STREAMS_MAX 65536
 #define SHED_PAUSE (100 * NS_PER_MS)
 #define DRAIN_MAX 65536 /* default of node_config.drain_max */
 
@@ -55,6 +59,29 @@ static void on_link(void *node, const struct swarm_link_change *change)
     }
 }
 
+static uint32_t dials_max(const struct node_config *c)
+{
+    return c->links_max / 4 + 8;
+}
+
+static qudag_err make_accounts(struct node *n)
+{
+    const struct node_config *c = &n->cfg;
+    struct resources_config cfg = {.mem = n->mem,
+                                   .links_max = c->links_max,
+                                   .network_share = c->lab ? 100 : c->network_share,
+                                   .streams_max = STREAMS_MAX,
+                                   .dials_max = dials_max(c),
+                                   .half_open_max = HANDSHAKES_MAX,
+                                   .unproven_max = UNPROVEN_MAX,
+                                   .host_half_open = HANDSHAKES_HOST};
+
+    rng_fill(&c->rng, cfg.seed, sizeof(cfg.seed));
+    qudag_err err = resources_new(&n->accounts, &cfg);
+    wipe(cfg.seed, sizeof(cfg.seed));
+    return err;
+}
+
 static qudag_err make_links(struct node *n, tstamp now)
 {
     const struct node_config *c = &n->cfg;
@@ -66,7 +93,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                              .cipher = c->cipher,
                              .clock = c->clock};
     qudag_err err = sec_new(&n->sec, &sec);
-    if (err != QUDAG_OK) {
+    if (err != QUDAG_OK || (err = make_accounts(n)) != QUDAG_OK) {
         return err;
     }
     struct quic_config quic = {
@@ -75,9 +102,9 @@ static qudag_err make_links(struct node *n, tstamp now)
         .log = c->log,
         .sec = n->sec,
         .pq = c->pq,
-        /* links have places by the swarm's accounts; these are for handshakes beside them */
-        .conns_max = c->links_max + c->links_max / 4 + NODE_HANDSHAKES_MAX,
-        .half_open_max = NODE_HANDSHAKES_MAX,
+        /* what the accounts allow, and handshakes that are over and wait for the swarm's word */
+        .conns_max = c->links_max + dials_max(c) + 2 * (HANDSHAKES_MAX + UNPROVEN_MAX),
+        .accounts = n->accounts,
         /* beside those of programs there is room for circuits and the node's own */
         .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 1792 : 0,
         .idle_timeout_ns = c->times.idle,
@@ -98,9 +125,10 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .idle_close_ns = c->times.idle,
                                  .dial_ns = c->times.dial,
                                  .negotiate_ns = c->times.negotiate,
+                                 .accounts = n->accounts,
                                  .links_max = c->links_max,
-                                 .network_share = c->lab ? 100 : c->network_share,
-                                 .dials_max = c->links_max / 4 + 8,
+                                 .streams_max = STREAMS_MAX,
+                                 .dials_max = dials_max(c),
                                  .links_high = c->links_high,
                                  .links_low = c->links_low,
                                  .links_grace_ns = c->links_grace_ns,
@@ -232,6 +260,7 @@ void node_free(struct node *n)
     swarm_free(n->swarm);
     node_cores_free(n);
     quic_free(n->quic);
+    resources_free(n->accounts);
     sec_free(n->sec);
     slots_fini(&n->optab);
     slots_fini(&n->strmtab);

@@ -69,8 +69,3 @@ bool quic_addr_same_host(const struct netaddr *a, const struct netaddr *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;
 }
-
-bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 8 : 4) == 0;
-}

@@ -32,15 +32,12 @@ static void count(const struct quic_conn *c, bool made)
     struct quic_stats *st = &c->q->stats;
 
     st->conns = made ? st->conns + 1 : st->conns - 1;
-    if (c->server) {
-        st->half_open = made ? st->half_open + 1 : st->half_open;
-    }
 }
 
 static void leave_half_open(struct quic_conn *c)
 {
-    if (c->server && list_linked(&c->half)) {
-        list_del(&c->half);
+    if (c->account.used[RES_HALF_OPEN] + c->account.used[RES_UNPROVEN] > 0) {
+        resources_end(c->q->accounts, &c->account);
         c->q->stats.half_open--;
     }
 }
@@ -66,7 +63,6 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
     c->info.since = q->now;
     c->streams_left = q->cfg.streams_bidi_max;
     list_init(&c->dirty);
-    list_init(&c->half);
     list_init(&c->suspect);
     list_init(&c->silent);
     list_init(&c->down);
@@ -96,9 +92,6 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
         return NULL;
     }
     count(c, true);
-    if (server) {
-        list_push_back(&q->half_open, &c->half);
-    }
     return c;
 }
 

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "core/load/load.h"
+#include "core/resources/resources.h"
 #include "quic/gate.h"
 #include "quic/quic.h"
 #include "quic/retry.h"
@@ -105,11 +106,11 @@ struct quic_conn {
     struct sec_hs hs;
     struct link_info info;
     struct netaddr remote, local;
-    struct netaddr seen_local;   /* where the last datagram came in */
-    struct netaddr first_remote; /* half-open accounting by address */
-    struct list dirty;           /* in quic->dirty while there may be something to send */
-    struct list half;            /* in quic->half_open */
-    struct list suspect;         /* in quic->suspects: said to be unreachable */
+    struct netaddr seen_local; /* where the last datagram came in */
+    struct netaddr first_remote;
+    struct res_account account; /* the handshake, if the peer began it */
+    struct list dirty;          /* in quic->dirty while there may be something to send */
+    struct list suspect;        /* in quic->suspects: said to be unreachable */
     tstamp suspect_due;
     uint64_t accepted;         /* packets of the peer so far */
     uint64_t suspect_accepted; /* |accepted| when it was said */
@@ -193,7 +194,7 @@ struct quic {
         silent;       /* links that were not heard yet; and those probed for it: silence.c */
     tstamp heard;     /* when a link was heard last */
     uint32_t witness; /* where to look for the next */
-    struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
+    struct list dirty, suspects, downs, linger, streams_ok, sent, zombies;
     uint32_t linger_n;
     struct quic_evq evq;
     struct list outbox;
@@ -208,10 +209,12 @@ struct quic {
     tstamp spent_floor; /* tokens given before may have been used: not valid any more */
     uint64_t spent_key[2];
     struct rng_stream times; /* draws the times of padding, at each packet: no system call */
-    struct limiter reset_limit, vneg_limit, close_limit, out_log;
+    struct limiter reset_limit, vneg_limit, close_limit, out_log, refused_log;
     struct quic_gate gate;
     struct quic_retry_keys retry_keys;
     struct load load;
+    struct resources *accounts; /* cfg.accounts, or else */
+    struct resources *own;
     struct quic_chunk *spare;
     uint32_t spare_n;
     uint8_t cid_key[16];

@@ -43,7 +43,7 @@ static void fill_defaults(struct quic_config *c)
 {
 #define DEFAULT(field, value) c->field = c->field == 0 ? (value) : c->field
     DEFAULT(conns_max, 1024);
-    DEFAULT(half_open_max, 128);
+    DEFAULT(half_open_max, 96);
     DEFAULT(retry_above, 32);
     DEFAULT(per_ip_half_open, 16);
     DEFAULT(streams_bidi_max, 2048);
@@ -63,6 +63,27 @@ void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uin
     c->handshake_timeout_ns = handshake_ns != 0 ? handshake_ns : c->handshake_timeout_ns;
     c->idle_timeout_ns = idle_ns != 0 ? idle_ns : c->idle_timeout_ns;
     c->keepalive_ns = keepalive_ns != 0 ? keepalive_ns : c->keepalive_ns;
+}
+
+/* Those that were given, or ones of its own, in which networks do not matter. */
+static qudag_err take_accounts(struct quic *q)
+{
+    struct resources_config c = {.mem = q->mem,
+                                 .links_max = q->cfg.conns_max > 8 ? q->cfg.conns_max : 8,
+                                 .network_share = 100,
+                                 .half_open_max = q->cfg.half_open_max,
+                                 .unproven_max = q->cfg.retry_above,
+                                 .host_half_open = q->cfg.per_ip_half_open};
+
+    if (q->cfg.accounts != NULL) {
+        q->accounts = q->cfg.accounts;
+        return QUDAG_OK;
+    }
+    rng_fill(&q->cfg.rng, c.seed, sizeof c.seed);
+    qudag_err err = resources_new(&q->own, &c);
+    wipe(c.seed, sizeof c.seed);
+    q->accounts = q->own;
+    return err;
 }
 
 qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
@@ -88,6 +109,10 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
                              .free = ng_free,
                              .calloc = ng_calloc,
                              .realloc = ng_realloc};
+    if (take_accounts(q) != QUDAG_OK) {
+        mem_free(cfg->mem, q);
+        return QUDAG_ENOMEM;
+    }
     ids_max = ((size_t)q->cfg.conns_max + LINGER_MAX) * (CIDS_PER_CONN + 1);
     rng_fill(&q->cfg.rng, q->cid_key, sizeof q->cid_key);
     slots_init(&q->conns, q->mem, q->cfg.conns_max);
@@ -110,7 +135,6 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     map_init_u64(&q->spent[1], q->mem, NULL, 8, SPENT_MAX);
     q->spent_from = now;
     list_init(&q->dirty);
-    list_init(&q->half_open);
     list_init(&q->suspects);
     list_init(&q->asked);
     list_init(&q->silent);
@@ -125,6 +149,7 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     limiter_init(&q->vneg_limit, RESETS_PER_S, RESETS_PER_S, now);
     limiter_init(&q->close_limit, RESETS_PER_S, RESETS_PER_S, now);
     limiter_init(&q->out_log, 1, 8, now);
+    limiter_init(&q->refused_log, 1, 10, now);
     wipe(seed, sizeof seed);
     wipe(times_seed, sizeof times_seed);
     wipe(gate_key, sizeof gate_key);
@@ -164,6 +189,7 @@ void quic_free(struct quic *q)
     map_fini(&q->cids);
     map_fini(&q->resets);
     load_fini(&q->load);
+    resources_free(q->own);
     mem_free_wiped(q->mem, q);
 }
 
@@ -354,23 +380,8 @@ static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
     return TOKEN_NONE;
 }
 
-/* Proven and unproven addresses are counted apart: forged Initials must not shut out whom they name. */
-static uint32_t half_open_from(const struct quic *q, const struct netaddr *remote, bool proven)
-{
-    uint32_t n = 0;
-
-    LIST_EACH(it, &q->half_open)
-    {
-        const struct quic_conn *c = LIST_ENTRY(it, struct quic_conn, half);
-
-        n += c->proven == proven && quic_addr_same_net(&c->first_remote, remote) ? 1 : 0;
-    }
-    return n;
-}
-
-/* The Initial proves nothing of where it comes from.  True: it begins a handshake all the same. */
-static bool pass_gate(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
-                      bool crowded)
+/* The Initial proves nothing of where it comes from.  True: it passed the gate. */
+static bool pass_gate(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd)
 {
     enum quic_gate_way way = quic_gate_take(&q->gate, netaddr_group(&d->remote), q->now);
 
@@ -379,17 +390,61 @@ static bool pass_gate(struct quic *q, const struct quic_dgram *d, const ngtcp2_p
     }
     if (way == QUIC_GATE_DROP) {
         q->stats.dropped_flood++;
-    } else if (way == QUIC_GATE_PROVE || crowded) {
+    } else if (way == QUIC_GATE_PROVE) {
         answer_retry(q, d, hd); /* an address that was not proven may be somebody else's */
     }
-    return way == QUIC_GATE_PASS && !crowded;
+    return way == QUIC_GATE_PASS;
+}
+
+/* An Initial gets no connection; its sender is told, and no more: it is our limit. */
+static void refuse(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                   const struct res_refusal *why)
+{
+    q->stats.dropped_full++;
+    if (limiter_take(&q->refused_log, 1, q->now)) {
+        log_event(
+            &q->cfg.log, LOG_INFO, "handshake.refused",
+            LOG_STR("scope", why->scope == RES_PEER ? "host" : resources_scope_name(why->scope)),
+            LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
+            LOG_NUM("limit", why->limit));
+    }
+    answer_close(q, d, hd, NGTCP2_CONNECTION_REFUSED);
+}
+
+/*
+ * A place for a handshake, in |out|.  Proven and unproven addresses are counted apart: forged Initials must not shut
+ * out whom they name.  Where these have no place left they are to prove themselves.
+ */
+static bool take_place(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                       bool proven, struct res_account *out)
+{
+    uint64_t host = quic_work_host(&d->remote);
+    struct res_place at = {true, netaddr_group(&d->remote), {(const uint8_t *)&host, sizeof host}};
+    struct res_ask one = {proven ? RES_HALF_OPEN : RES_UNPROVEN, 1, RES_PROTOS, 0};
+    struct res_refusal why = {RES_NODE, one.what, q->stats.conns, q->cfg.conns_max};
+
+    if (resources_open(q->accounts, out, &at) != QUDAG_OK) {
+        q->stats.dropped_full++;
+        return false;
+    }
+    bool full = q->stats.conns >= q->cfg.conns_max;
+    if (!full && resources_ask(q->accounts, out, &one, &why) == QUDAG_OK) {
+        return true;
+    }
+    resources_end(q->accounts, out);
+    if (full || proven) {
+        refuse(q, d, hd, &why);
+    } else {
+        answer_retry(q, d, hd);
+    }
+    return false;
 }
 
 static void accept_initial(struct quic *q, const struct quic_dgram *d)
 {
     struct quic_conn *c = NULL;
     enum token_state token;
-    bool crowded, crowded_ip;
+    struct res_account account = {0};
     ngtcp2_cid odcid;
     ngtcp2_pkt_hd hd;
 
@@ -408,15 +463,8 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         answer_close(q, d, &hd, NGTCP2_INVALID_TOKEN);
         return;
     }
-    crowded = q->stats.half_open >= q->cfg.retry_above;
-    crowded_ip = half_open_from(q, &d->remote, token != TOKEN_NONE) >= q->cfg.per_ip_half_open;
-    if (token == TOKEN_NONE && !pass_gate(q, d, &hd, crowded || crowded_ip)) {
-        return;
-    }
-    if (crowded_ip || q->stats.half_open >= q->cfg.half_open_max ||
-        q->stats.conns >= q->cfg.conns_max) {
-        q->stats.dropped_full++;
-        answer_close(q, d, &hd, NGTCP2_CONNECTION_REFUSED);
+    if ((token == TOKEN_NONE && !pass_gate(q, d, &hd)) ||
+        !take_place(q, d, &hd, token != TOKEN_NONE, &account)) {
         return;
     }
     if (token == TOKEN_NONE) {
@@ -427,9 +475,12 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     if (quic_conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL,
                              token == TOKEN_KNOWN) != QUDAG_OK) {
         ERR_clear_error();
+        resources_end(q->accounts, &account);
         q->stats.dropped_full++;
         return;
     }
+    c->account = account;
+    q->stats.half_open++;
     c->proven = token != TOKEN_NONE;
     quic_work_begun(q, &d->remote, c->proven);
     quic_conn_recv(c, d);

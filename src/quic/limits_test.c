@@ -65,6 +65,42 @@ static void test_a_dialler_learns_at_once_that_the_endpoint_is_full(void **state
     down();
 }
 
+static void note_refusal(void *ctx, const struct log_record *rec)
+{
+    uint64_t *n = ctx;
+
+    *n += strcmp(rec->event, "handshake.refused") == 0 ? 1 : 0;
+}
+
+/* Two handshakes with tokens, a place for one: the account says so, the log, and the dialler hears whose limit it is. */
+static void test_a_handshake_without_a_place_is_refused_by_name(void **state)
+{
+    uint64_t said = 0;
+    const struct tk_opt o = {.pq = PQ_OFF};
+    const struct tk_opt one = {
+        .pq = PQ_OFF, .quic = {.half_open_max = 1, .log = {note_refusal, &said, LOG_INFO}}};
+    struct quic_stats st;
+    struct ref link;
+
+    (void)state;
+    make(&o, &one);
+    struct quic *q = tk.ep[1].q;
+    q->gate.busy = TSTAMP_NEVER; /* nobody begins without a token */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    }
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].ups, 1);
+    assert_int_equal(tk.ep[0].downs, 1);
+    assert_int_equal(tk.ep[0].down.err, QUDAG_ELIMIT);
+    assert_int_equal(resources_refused(q->accounts, RES_NODE, RES_HALF_OPEN), 1);
+    assert_int_equal(said, 1);
+    quic_stats_get(q, &st);
+    assert_int_equal(st.half_open, 0);
+    assert_int_equal(resources_used(q->accounts, RES_NODE, RES_HALF_OPEN), 0);
+    down();
+}
+
 static qudag_err close_with;
 
 static void close_at_once(struct tk_ep *ep, const struct link_ev *ev)
@@ -230,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_dialler_learns_at_once_that_the_endpoint_is_full),
+        cmocka_unit_test(test_a_handshake_without_a_place_is_refused_by_name),
         cmocka_unit_test(test_a_dialler_learns_why_its_link_was_refused),
         cmocka_unit_test(test_streams_that_ended_give_their_place_back_beside_many_that_stay),
         cmocka_unit_test(test_a_dial_given_up_is_named_so_by_the_accepting_side),

@@ -10,6 +10,7 @@
 #ifndef QUDAG_SRC_QUIC_QUIC_H
 #define QUDAG_SRC_QUIC_QUIC_H
 
+#include "core/resources/resources.h"
 #include "core/transport.h"
 #include "sec/sec.h"
 
@@ -19,10 +20,15 @@ struct quic_config {
     struct logger log;
     struct sec *sec;
     enum pq_policy pq;
-    uint32_t conns_max;     /* established and half-open together; default 1024 */
-    uint32_t half_open_max; /* inbound handshakes not finished; default 128 */
-    uint32_t retry_above;   /* inbound half-open count above which Retry is demanded; default 32 */
-    uint32_t per_ip_half_open;     /* default 16, of unproven and of proven addresses each */
+    uint32_t conns_max; /* established and half-open together; default 1024 */
+    /*
+     * Accounts of handshakes that others begin and of bytes; must outlive the endpoint.  NULL: it has its own, with the
+     * three limits below.
+     */
+    struct resources *accounts;
+    uint32_t half_open_max; /* inbound handshakes of proven addresses not finished; default 96 */
+    uint32_t retry_above;   /* those of unproven ones, above which Retry is demanded; default 32 */
+    uint32_t per_ip_half_open;     /* of either from one host; default 16 */
     uint32_t streams_bidi_max;     /* peer-opened streams a link, of all protocols; default 2048 */
     uint64_t stream_window;        /* bytes; default 256 KiB */
     uint64_t conn_window;          /* bytes; default 4 MiB */

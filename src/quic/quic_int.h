@@ -11,7 +11,7 @@
  *   unreachable.c  whether a peer still lives
  *   silence.c      who does not answer
  *   gate.c         what becomes of Initials that prove nothing
- *   budget.c       who makes us work for nothing
+ *   work.c         who makes us work for nothing
  */
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
 #define QUDAG_SRC_QUIC_QUIC_INT_H
@@ -42,9 +42,6 @@ size_t quic_addr_key(uint8_t out[24], const struct netaddr *a);
  * its circuits along, and show to both networks that they are one client's.
  */
 bool quic_addr_same_host(const struct netaddr *a, const struct netaddr *b);
-
-/* Whether both are one IPv4 address or of one IPv6 /64: what counts as one source of handshakes. */
-bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b);
 
 /* cid.c */
 

@@ -1,8 +1,7 @@
 /* work.c - see work.h. */
 #include "quic/work.h"
 
-/* A host as places for handshakes count it: an IPv4 address, or an IPv6 /64. */
-static uint64_t host_of(const struct netaddr *a)
+uint64_t quic_work_host(const struct netaddr *a)
 {
     uint64_t v = 0;
 
@@ -57,7 +56,7 @@ enum load_state quic_work_take(struct quic_conn *c)
 bool quic_work_put_out(struct quic_conn *c)
 {
     c->q->stats.links_put_out++;
-    load_put_out(&c->q->load, host_of(&c->remote), c->q->now);
+    load_put_out(&c->q->load, quic_work_host(&c->remote), c->q->now);
     return limiter_take(&c->q->out_log, 1, c->q->now);
 }
 
@@ -93,13 +92,13 @@ void quic_work_refused(struct quic_conn *c, qudag_err err)
 void quic_work_begun(struct quic *q, const struct netaddr *a, bool proven)
 {
     if (proven) {
-        load_begun(&q->load, netaddr_group(a), host_of(a), q->now);
+        load_begun(&q->load, netaddr_group(a), quic_work_host(a), q->now);
     }
 }
 
 bool quic_work_closed(struct quic *q, const struct netaddr *a)
 {
-    uint64_t host = host_of(a);
+    uint64_t host = quic_work_host(a);
 
     return load_is_out(&q->load, host, q->now) ||
            !load_may_begin(&q->load, netaddr_group(a), host, q->now);

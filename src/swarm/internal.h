@@ -172,7 +172,8 @@ struct swarm {
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
-    struct resources *resources;
+    struct resources *resources; /* cfg.accounts, or else */
+    struct resources *own;
     struct limiter refusals_said; /* lines in the log */
     struct swarm_tags tags;
     struct limiter newcomers; /* strangers and such for whom another link is closed */

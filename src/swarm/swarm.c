@@ -54,7 +54,9 @@ static qudag_err make_accounts(struct swarm *s)
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
     swarm_tags_init(&s->tags, s->mem, c.seed);
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
-    return resources_new(&s->resources, &c);
+    qudag_err err = s->cfg.accounts == NULL ? resources_new(&s->own, &c) : QUDAG_OK;
+    s->resources = s->own != NULL ? s->own : s->cfg.accounts;
+    return err;
 }
 
 const struct resources *swarm_resources(const struct swarm *s)
@@ -163,7 +165,7 @@ void swarm_free(struct swarm *s)
     map_fini(&s->peers);
     map_fini(&s->link_map);
     slots_fini(&s->streams);
-    resources_free(s->resources);
+    resources_free(s->own);
     mem_free(s->mem, s);
 }
 

@@ -44,6 +44,11 @@ struct swarm_config {
     struct peer_id self; /* no link with it, and no dial to it */
     uint8_t need;        /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
+    /*
+     * Of links, streams and dials, with limits as below; must outlive the swarm.  NULL: it has its own, and in these
+     * networks do not matter unless |network_share| says so.
+     */
+    struct resources *accounts;
     uint32_t peers_max;        /* default 8192 */
     uint32_t pins_max;         /* peers whose proofs are remembered; default 65536 */
     bool pins_persist;         /* swarm_pin_change_next() will be asked */

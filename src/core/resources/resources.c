@@ -69,6 +69,20 @@ static void share_dials(struct resources *r, const struct resources_config *cfg)
     r->limit[RES_WIDE][RES_DIALS] = apart ? 2 * net : 0;
 }
 
+/* Nobody's network pays for handshakes that may be in anybody's name. */
+static void share_handshakes(struct resources *r, const struct resources_config *cfg)
+{
+    bool apart = cfg->network_share < 100;
+    uint64_t net = cfg->half_open_max / 3;
+
+    r->limit[RES_NODE][RES_HALF_OPEN] = cfg->half_open_max;
+    r->limit[RES_NETWORK][RES_HALF_OPEN] = apart ? net : 0;
+    r->limit[RES_WIDE][RES_HALF_OPEN] = apart ? 2 * net : 0;
+    r->limit[RES_PEER][RES_HALF_OPEN] = cfg->host_half_open;
+    r->limit[RES_NODE][RES_UNPROVEN] = cfg->unproven_max;
+    r->limit[RES_PEER][RES_UNPROVEN] = cfg->host_half_open;
+}
+
 qudag_err resources_new(struct resources **out, const struct resources_config *cfg)
 {
     struct resources *r = mem_alloc(cfg->mem, sizeof(*r));
@@ -85,6 +99,7 @@ qudag_err resources_new(struct resources **out, const struct resources_config *c
     map_init(&r->peers, r->mem, cfg->seed, SCOPES_MAX);
     share_places(r, cfg);
     share_dials(r, cfg);
+    share_handshakes(r, cfg);
     r->limit[RES_NODE][RES_LINKS] = cfg->links_max;
     r->limit[RES_PEER][RES_LINKS] = RES_LINKS_PER_PEER;
     r->limit[RES_NODE][RES_STREAMS_IN] = cfg->streams_max - cfg->streams_max / 4;
@@ -472,8 +487,9 @@ const char *resources_scope_name(enum res_scope_kind scope)
 
 const char *resources_what_name(enum res_what what)
 {
-    static const char *const names[RES_WHATS] = {"links", "streams_in", "streams_out", "bytes",
-                                                 "dials"};
+    static const char *const names[RES_WHATS] = {
+        "links", "streams_in", "streams_out", "bytes", "dials", "half_open", "half_open_unproven",
+    };
 
     return (unsigned)what < RES_WHATS ? names[what] : "";
 }

@@ -22,9 +22,9 @@ enum res_scope_kind {
     RES_NODE,
     RES_INBOUND,
     RES_OUTBOUND,
-    RES_WIDE,     /* netaddr_wide_group() */
-    RES_NETWORK,  /* netaddr_group() */
-    RES_PEER,     /* or a link without one, such as a circuit */
+    RES_WIDE,    /* netaddr_wide_group() */
+    RES_NETWORK, /* netaddr_group() */
+    RES_PEER, /* or a link without one, such as a circuit; of a handshake: the host it comes from */
     RES_PROTOCOL, /* streams of one protocol, or of one core, with a peer; dials of one core */
     RES_SCOPES,
 };
@@ -35,6 +35,8 @@ enum res_what {
     RES_STREAMS_OUT, /* we opened */
     RES_BYTES,       /* queued to be sent */
     RES_DIALS,       /* under way */
+    RES_HALF_OPEN,   /* handshakes that others began, from where their packets say */
+    RES_UNPROVEN,    /* and those that may be in anybody's name */
     RES_WHATS,
 };
 
@@ -60,6 +62,9 @@ struct resources_config {
     uint32_t network_share; /* percent of the common places; 100: networks do not matter */
     uint32_t streams_max;   /* both ways, all peers */
     uint32_t dials_max;     /* under way; a quarter of it is for those of our own choice */
+    uint32_t half_open_max; /* a third of it for one network, two for a wider one */
+    uint32_t unproven_max;
+    uint32_t host_half_open; /* of these from one host, and so many of those */
     uint64_t
         bytes_max; /* queued, of the node; half of it for one network, a quarter for one peer; 0: no limit */
 };

@@ -31,6 +31,9 @@ static int start(uint32_t links_max, uint32_t share)
                                  .network_share = share,
                                  .streams_max = 40,
                                  .dials_max = 40,
+                                 .half_open_max = 12,
+                                 .unproven_max = 6,
+                                 .host_half_open = 3,
                                  .bytes_max = 4000};
     return resources_new(&w.r, &c) == QUDAG_OK ? 0 : -1;
 }
@@ -235,6 +238,42 @@ static void dials_that_others_cause_fill_neither_the_table_nor_a_network(void **
     assert_int_equal(resources_dials(w.r, 2), 0);
 }
 
+/* 12: 4 of a network, 8 of a wider one, 3 of a host; those in anybody's name are 6, whatever network they name. */
+static void handshakes_of_one_host_or_network_leave_places_to_others(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        open_as(i, true, net_no(1, 1), 1, RES_STRANGER);
+        assert_int_equal(ask(i, RES_HALF_OPEN, 1, 0), i < 3 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_PEER, RES_HALF_OPEN, 3, 3);
+    for (unsigned i = 4; i < 6; i++) {
+        open_as(i, true, net_no(1, 1), 2, RES_STRANGER);
+        assert_int_equal(ask(i, RES_HALF_OPEN, 1, 0), i < 5 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_NETWORK, RES_HALF_OPEN, 4, 4);
+    for (unsigned i = 6; i < 11; i++) {
+        open_as(i, true, net_no(1, (uint8_t)i), (uint8_t)i, RES_STRANGER);
+        assert_int_equal(ask(i, RES_HALF_OPEN, 1, 0), i < 10 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_WIDE, RES_HALF_OPEN, 8, 8);
+    for (unsigned i = 11; i < 16; i++) {
+        open_as(i, true, net_no((uint8_t)i, 1), (uint8_t)i, RES_STRANGER);
+        assert_int_equal(ask(i, RES_HALF_OPEN, 1, 0), i < 15 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_NODE, RES_HALF_OPEN, 12, 12);
+    for (unsigned i = 16; i < 23; i++) {
+        open_as(i, true, net_no(1, 1), (uint8_t)(i / 3), RES_STRANGER);
+        assert_int_equal(ask(i, RES_UNPROVEN, 1, 0), i < 22 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_NODE, RES_UNPROVEN, 6, 6);
+    assert_int_equal(resources_refused(w.r, RES_PEER, RES_HALF_OPEN), 1);
+    for (unsigned i = 0; i < 23; i++) {
+        resources_end(w.r, &w.a[i]);
+    }
+    assert_int_equal(resources_used(w.r, RES_INBOUND, RES_HALF_OPEN), 0);
+}
+
 static void bytes_fit_peer_network_and_node(void **state)
 {
     (void)state;
@@ -378,6 +417,7 @@ int main(void)
         T(a_link_moves_up_where_that_costs_no_place_of_others),
         T(a_peer_and_its_protocols_have_limits_of_their_own),
         T(dials_that_others_cause_fill_neither_the_table_nor_a_network),
+        T(handshakes_of_one_host_or_network_leave_places_to_others),
         T(bytes_fit_peer_network_and_node),
         T(where_networks_do_not_matter_only_the_places_do),
         T(a_refusal_survives_packing),
