@@ -17,6 +17,8 @@ struct all_stats {
     uint64_t streams_refused[RES_SCOPES]; /* both ways */
     uint64_t dials_refused[RES_SCOPES];
     uint64_t half_open_refused[RES_SCOPES];
+    uint64_t bytes_refused[RES_SCOPES]; /* both ways */
+    uint64_t bytes_queued, bytes_received;
     uint64_t dials_now;
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
@@ -164,6 +166,16 @@ struct all_stats {
     XX("policy_refused", quic.policy_refused, COUNTER, "", "security_events",                      \
        "event=\"policy_refused\"", "Handshakes refused by the post-quantum policy")                \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
+    XX("bytes_queued", bytes_queued, GAUGE, "bytes", "queued_bytes", "",                           \
+       "Bytes on streams that were written and not acknowledged")                                  \
+    XX("bytes_received", bytes_received, GAUGE, "bytes", "received_bytes", "",                     \
+       "Bytes on streams that came and were not consumed")                                         \
+    XX("bytes_refused_node", bytes_refused[RES_NODE], COUNTER, "", "bytes_refused",                \
+       "scope=\"node\"", "Writes and reads refused: the node has as many bytes waiting as it may") \
+    XX("bytes_refused_network", bytes_refused[RES_NETWORK], COUNTER, "", "bytes_refused",          \
+       "scope=\"network\"", "Writes and reads refused: their network has its share")               \
+    XX("bytes_refused_peer", bytes_refused[RES_PEER], COUNTER, "", "bytes_refused",                \
+       "scope=\"peer\"", "Writes and reads refused: their peer has its share")                     \
     XX("half_open_refused_node", half_open_refused[RES_NODE], COUNTER, "", "half_open_refused",    \
        "scope=\"node\"", "Handshakes refused: as many are under way as may be")                    \
     XX("half_open_refused_network", half_open_refused[RES_NETWORK], COUNTER, "",                   \
@@ -299,10 +311,14 @@ static void take_snapshot(const struct qudag_node *n)
     }
     node_introductions_refused(n->node, &s.replayed, &s.bad);
     const struct resources *r = swarm_resources(node_swarm(n->node));
+    s.bytes_queued = resources_used(r, RES_NODE, RES_BYTES);
+    s.bytes_received = resources_used(r, RES_NODE, RES_RECEIVED);
     s.dials_now = resources_used(r, RES_NODE, RES_DIALS);
     for (unsigned i = 0; i < RES_SCOPES; i++) {
         enum res_scope_kind scope = (enum res_scope_kind)i;
         s.refused[i] = resources_refused(r, scope, RES_LINKS);
+        s.bytes_refused[i] =
+            resources_refused(r, scope, RES_BYTES) + resources_refused(r, scope, RES_RECEIVED);
         s.half_open_refused[i] = resources_refused(r, scope, RES_HALF_OPEN);
         s.dials_refused[i] = resources_refused(r, scope, RES_DIALS);
         s.streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +

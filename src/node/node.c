@@ -74,7 +74,8 @@ static qudag_err make_accounts(struct node *n)
                                    .dials_max = dials_max(c),
                                    .half_open_max = HANDSHAKES_MAX,
                                    .unproven_max = UNPROVEN_MAX,
-                                   .host_half_open = HANDSHAKES_HOST};
+                                   .host_half_open = HANDSHAKES_HOST,
+                                   .bytes_max = n->mem->max / 2};
 
     rng_fill(&c->rng, cfg.seed, sizeof(cfg.seed));
     qudag_err err = resources_new(&n->accounts, &cfg);

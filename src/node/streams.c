@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define STREAM_QUEUE_LEAST 16384 /* bytes */
+
 static struct node_stream *get(struct node *n, struct ref s)
 {
     return slots_get(&n->strmtab, s);
@@ -390,7 +392,13 @@ static size_t room_for(const struct node *n, const struct node_stream *a, bool e
     if (!node_acts_room(&n->acts)) {
         return 0;
     }
-    size_t room = a->queued < NODE_STREAM_QUEUE_MAX ? NODE_STREAM_QUEUE_MAX - a->queued : 0;
+    size_t most = NODE_STREAM_QUEUE_MAX;
+    uint64_t ease = swarm_stream_ease(n->swarm, a->strm);
+    if (ease <
+        most) { /* others have queued much; a little each stream may always have, or nobody would wake it */
+        most = ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
+    }
+    size_t room = a->queued < most ? most - a->queued : 0;
     size_t left = n->acts.bytes_cap - n->acts.bytes_n;
     left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
     return room < left ? room : left;

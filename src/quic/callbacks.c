@@ -3,6 +3,7 @@
  *
  * They only note facts and queue events; nothing here ends a connection or calls the owner.
  */
+#include "quic/account.h"
 #include "quic/quic_int.h"
 
 #include <string.h>
@@ -106,6 +107,16 @@ static int report_reset(struct quic_conn *c, struct quic_stream *s, qudag_err er
     return quic_stream_report_reset(s, err) ? 0 : no_memory(c);
 }
 
+/* There is no room for what came on |s|: it ends on both sides, which is nobody's fault. */
+static int refuse_data(struct quic_conn *c, struct quic_stream *s, uint64_t len)
+{
+    ngtcp2_conn_extend_max_offset(c->ng, s->unconsumed + len);
+    quic_credit_taken(s, s->unconsumed);
+    /* Fails without memory only; then the idle timeout ends what is left. */
+    (void)ngtcp2_conn_shutdown_stream(c->ng, 0, s->id, quic_stream_code(QUDAG_ELIMIT));
+    return report_reset(c, s, QUDAG_ELIMIT);
+}
+
 static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
                    const uint8_t *data, size_t len, void *user_data, void *stream_user_data)
 {
@@ -118,6 +129,9 @@ static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
         (void)ngtcp2_conn_extend_max_stream_offset(ng, id, len);
         ngtcp2_conn_extend_max_offset(ng, len);
         return 0;
+    }
+    if (len > 0 && quic_account_ask(s, RES_RECEIVED, len) != QUDAG_OK) {
+        return refuse_data(c, s, len);
     }
     if (len > 0) {
         s->unconsumed += len;
@@ -187,7 +201,7 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
     }
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(ng, s->unconsumed);
-        s->unconsumed = 0;
+        quic_credit_taken(s, s->unconsumed);
     }
     s->closed = true;
     list_del(&s->node);

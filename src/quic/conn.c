@@ -7,6 +7,7 @@
  * In LINGER the ngtcp2 object is gone; what is left repeats the CONNECTION_CLOSE to a peer that has
  * not seen it, with doubling gaps, so that it can never be made to amplify.
  */
+#include "quic/account.h"
 #include "quic/ack.h"
 #include "quic/quic_int.h"
 
@@ -32,14 +33,6 @@ static void count(const struct quic_conn *c, bool made)
     struct quic_stats *st = &c->q->stats;
 
     st->conns = made ? st->conns + 1 : st->conns - 1;
-}
-
-static void leave_half_open(struct quic_conn *c)
-{
-    if (c->account.used[RES_HALF_OPEN] + c->account.used[RES_UNPROVEN] > 0) {
-        resources_end(c->q->accounts, &c->account);
-        c->q->stats.half_open--;
-    }
 }
 
 /* An object in the tables, with a TLS object but no ngtcp2 one yet. */
@@ -293,14 +286,13 @@ bool quic_conn_up(struct quic_conn *c)
     if (c->state != QUIC_CONN_HANDSHAKE) {
         return true;
     }
-    if (!quic_ev_push(c->q, &ev)) {
+    if (quic_account_up(c) != QUDAG_OK || !quic_ev_push(c->q, &ev)) {
         return false;
     }
     c->state = QUIC_CONN_UP;
     c->announced = true;
     c->info.since = c->q->now;
     c->info.handshake_ns = c->q->now - c->started;
-    leave_half_open(c);
     if (c->server) {
         c->info.props |= LINK_INBOUND;
         st->handshakes_ok_in++;
@@ -321,7 +313,7 @@ void quic_conn_drop_tls(struct quic_conn *c)
 /* Stops everything that needs memory; ids stay so that late packets find us. */
 static void drop_engine(struct quic_conn *c)
 {
-    leave_half_open(c);
+    quic_account_over(c);
     list_del(&c->suspect);
     list_del(&c->silent);
     list_del(&c->streams_ok);
@@ -345,6 +337,7 @@ void quic_conn_free(struct quic_conn *c)
     }
     drop_engine(c);
     quic_stream_free_all(c);
+    resources_end(q->accounts, &c->account);
     quic_cid_unbind_all(c);
     list_del(&c->dirty);
     if (list_linked(&c->down)) {
@@ -365,6 +358,7 @@ void quic_conn_linger(struct quic_conn *c)
 
     slots_del(&q->conns, c->ref);
     quic_stream_free_all(c);
+    resources_end(q->accounts, &c->account);
     if (c->expired) {
         quic_conn_free(c);
         return;

@@ -76,6 +76,8 @@ struct quic_stream {
     uint64_t sent_n;                /* bytes packetized and not reported */
     uint64_t unit_off;              /* where units begin */
     uint64_t unconsumed;            /* bytes delivered and not consumed */
+    uint64_t acked_off;             /* bytes acknowledged, without gaps */
+    uint64_t queued, waiting;       /* bytes of the account: RES_BYTES, RES_RECEIVED */
     uint16_t unit; /* bytes of one, which a packet ends with; 0: a stream of bytes */
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
     bool rx_done;                       /* its FIN or RESET was reported */
@@ -108,7 +110,7 @@ struct quic_conn {
     struct netaddr remote, local;
     struct netaddr seen_local; /* where the last datagram came in */
     struct netaddr first_remote;
-    struct res_account account; /* the handshake, if the peer began it */
+    struct res_account account; /* the handshake, if the peer began it; then bytes of the peer's */
     struct list dirty;          /* in quic->dirty while there may be something to send */
     struct list suspect;        /* in quic->suspects: said to be unreachable */
     tstamp suspect_due;

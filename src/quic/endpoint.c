@@ -9,6 +9,7 @@
  *   Initial ............................ who is out; the gate, limits -> Retry or a new connection
  */
 #include "base/wipe.h"
+#include "quic/account.h"
 #include "quic/quic_int.h"
 #include "quic/work.h"
 
@@ -65,27 +66,6 @@ void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uin
     c->keepalive_ns = keepalive_ns != 0 ? keepalive_ns : c->keepalive_ns;
 }
 
-/* Those that were given, or ones of its own, in which networks do not matter. */
-static qudag_err take_accounts(struct quic *q)
-{
-    struct resources_config c = {.mem = q->mem,
-                                 .links_max = q->cfg.conns_max > 8 ? q->cfg.conns_max : 8,
-                                 .network_share = 100,
-                                 .half_open_max = q->cfg.half_open_max,
-                                 .unproven_max = q->cfg.retry_above,
-                                 .host_half_open = q->cfg.per_ip_half_open};
-
-    if (q->cfg.accounts != NULL) {
-        q->accounts = q->cfg.accounts;
-        return QUDAG_OK;
-    }
-    rng_fill(&q->cfg.rng, c.seed, sizeof c.seed);
-    qudag_err err = resources_new(&q->own, &c);
-    wipe(c.seed, sizeof c.seed);
-    q->accounts = q->own;
-    return err;
-}
-
 qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
 {
     struct quic *q = mem_alloc(cfg->mem, sizeof *q);
@@ -109,7 +89,7 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
                              .free = ng_free,
                              .calloc = ng_calloc,
                              .realloc = ng_realloc};
-    if (take_accounts(q) != QUDAG_OK) {
+    if (quic_accounts_take(q) != QUDAG_OK) {
         mem_free(cfg->mem, q);
         return QUDAG_ENOMEM;
     }
@@ -401,43 +381,26 @@ static void refuse(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_
                    const struct res_refusal *why)
 {
     q->stats.dropped_full++;
-    if (limiter_take(&q->refused_log, 1, q->now)) {
-        log_event(
-            &q->cfg.log, LOG_INFO, "handshake.refused",
-            LOG_STR("scope", why->scope == RES_PEER ? "host" : resources_scope_name(why->scope)),
-            LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
-            LOG_NUM("limit", why->limit));
-    }
+    quic_account_say(q, why);
     answer_close(q, d, hd, NGTCP2_CONNECTION_REFUSED);
 }
 
-/*
- * A place for a handshake, in |out|.  Proven and unproven addresses are counted apart: forged Initials must not shut
- * out whom they name.  Where these have no place left they are to prove themselves.
- */
+/* A place for a handshake, in |out|.  Where unproven addresses have none left they are to prove themselves. */
 static bool take_place(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
                        bool proven, struct res_account *out)
 {
-    uint64_t host = quic_work_host(&d->remote);
-    struct res_place at = {true, netaddr_group(&d->remote), {(const uint8_t *)&host, sizeof host}};
-    struct res_ask one = {proven ? RES_HALF_OPEN : RES_UNPROVEN, 1, RES_PROTOS, 0};
-    struct res_refusal why = {RES_NODE, one.what, q->stats.conns, q->cfg.conns_max};
-
-    if (resources_open(q->accounts, out, &at) != QUDAG_OK) {
-        q->stats.dropped_full++;
-        return false;
-    }
+    struct res_refusal why = {RES_NODE, RES_HALF_OPEN, q->stats.conns, q->cfg.conns_max};
     bool full = q->stats.conns >= q->cfg.conns_max;
-    if (!full && resources_ask(q->accounts, out, &one, &why) == QUDAG_OK) {
-        return true;
-    }
-    resources_end(q->accounts, out);
-    if (full || proven) {
+    qudag_err err = full ? QUDAG_ELIMIT : quic_account_handshake(q, &d->remote, proven, out, &why);
+
+    if (err == QUDAG_ELIMIT && (full || proven)) {
         refuse(q, d, hd, &why);
-    } else {
+    } else if (err == QUDAG_ELIMIT) {
         answer_retry(q, d, hd);
+    } else if (err != QUDAG_OK) {
+        q->stats.dropped_full++;
     }
-    return false;
+    return err == QUDAG_OK;
 }
 
 static void accept_initial(struct quic *q, const struct quic_dgram *d)

@@ -101,6 +101,122 @@ static void test_a_handshake_without_a_place_is_refused_by_name(void **state)
     down();
 }
 
+static struct mem account_mem;
+static struct resources *accounts;
+
+/* 40,000 bytes for the second endpoint, a quarter for each peer. */
+static void make_with_bytes(void)
+{
+    const struct tk_opt o = {.pq = PQ_OFF};
+    struct resources_config c = {.mem = &account_mem,
+                                 .seed = {1},
+                                 .links_max = 8,
+                                 .network_share = 100,
+                                 .half_open_max = 8,
+                                 .unproven_max = 8,
+                                 .host_half_open = 8,
+                                 .bytes_max = 40000};
+
+    mem_init(&account_mem, NULL, 0);
+    assert_int_equal(resources_new(&accounts, &c), QUDAG_OK);
+    const struct tk_opt with = {.pq = PQ_OFF, .quic = {.accounts = accounts}};
+    struct ref link;
+    make(&o, &with);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(tk_run(&tk, 5 * NS_PER_S, tk_both_up));
+}
+
+static void down_with_bytes(void)
+{
+    down();
+    assert_int_equal(resources_used(accounts, RES_NODE, RES_BYTES), 0);
+    assert_int_equal(resources_used(accounts, RES_NODE, RES_RECEIVED), 0);
+    resources_free(accounts);
+    assert_int_equal(account_mem.used, 0);
+}
+
+static uint64_t used(enum res_what what)
+{
+    return resources_used(accounts, RES_NODE, what);
+}
+
+static void test_bytes_queued_ask_and_are_given_back_when_acknowledged(void **state)
+{
+    static const uint8_t bytes[8000];
+    int64_t sid = 0;
+
+    (void)state;
+    make_with_bytes();
+    struct quic *q = tk.ep[1].q;
+    struct ref link = tk.ep[1].link;
+    assert_int_equal(OPS.open(q, link, 1, NULL, &sid), QUDAG_OK);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(OPS.write(q, link, sid, (struct slice){bytes, 8000}), QUDAG_OK);
+        assert_int_equal(OPS.write(q, link, sid, (struct slice){bytes, 2001}), QUDAG_ELIMIT);
+        assert_int_equal(OPS.write(q, link, sid, (struct slice){bytes, 2000}), QUDAG_OK);
+        assert_int_equal(used(RES_BYTES), 10000);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+        assert_int_equal(used(RES_BYTES), 0);
+    }
+    assert_int_equal(tk.ep[0].bytes, 30000);
+    assert_int_equal(resources_refused(accounts, RES_PEER, RES_BYTES), 3);
+    assert_int_equal(OPS.write(q, link, sid, (struct slice){bytes, 8000}), QUDAG_OK);
+    OPS.reset(q, link, sid, QUDAG_OK); /* what nobody waits for any more is given back, too */
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(used(RES_BYTES), 0);
+    assert_int_equal(OPS.open(q, link, 1, NULL, &sid), QUDAG_OK);
+    assert_int_equal(OPS.write(q, link, sid, (struct slice){bytes, 8000}), QUDAG_OK);
+    down_with_bytes(); /* and by the end of all */
+}
+
+static void keep_all(struct tk_ep *ep, const struct link_ev *ev)
+{
+    (void)ep;
+    (void)ev;
+}
+
+/* Bytes that nobody consumes wait until the peer's share is used; then their stream ends, and the link stays. */
+static void test_bytes_that_nobody_consumes_end_their_stream(void **state)
+{
+    static const uint8_t bytes[12000];
+    int64_t sid = 0, other = 0;
+
+    (void)state;
+    make_with_bytes();
+    tk.ep[1].app = keep_all;
+    assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &other), QUDAG_OK);
+    assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, other, (struct slice){bytes, 4000}),
+                     QUDAG_OK);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(used(RES_RECEIVED), 4000);
+    OPS.consume(tk.ep[1].q, tk.ep[1].link, tk.ep[1].sid, 1000);
+    assert_int_equal(used(RES_RECEIVED), 3000);
+    assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 2, NULL, &sid), QUDAG_OK);
+    assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){bytes, 12000}),
+                     QUDAG_OK);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(tk.ep[1].resets, 1);
+    assert_int_equal(tk.ep[1].reset_err, QUDAG_ELIMIT);
+    assert_int_equal(tk.ep[0].resets, 1);
+    assert_int_equal(tk.ep[0].reset_err, QUDAG_ELIMIT);
+    assert_int_equal(used(RES_RECEIVED), 3000); /* of the other stream */
+    assert_int_equal(resources_refused(accounts, RES_PEER, RES_RECEIVED), 1);
+    struct quic_stats st;
+    quic_stats_get(tk.ep[1].q, &st);
+    assert_int_equal(st.links_put_out, 0);
+    assert_int_equal(tk.ep[0].downs + tk.ep[1].downs, 0);
+    uint64_t before = tk.ep[1].bytes;
+    for (int i = 0; i < 100; i++) { /* the credit of the link is not lost with it */
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 3, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){bytes, 12000}),
+                         QUDAG_OK);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+    }
+    assert_int_equal(tk.ep[1].resets, 101);
+    assert_true(tk.ep[1].bytes > before);
+    down_with_bytes();
+}
+
 static qudag_err close_with;
 
 static void close_at_once(struct tk_ep *ep, const struct link_ev *ev)
@@ -266,6 +382,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_dialler_learns_at_once_that_the_endpoint_is_full),
+        cmocka_unit_test(test_bytes_queued_ask_and_are_given_back_when_acknowledged),
+        cmocka_unit_test(test_bytes_that_nobody_consumes_end_their_stream),
         cmocka_unit_test(test_a_handshake_without_a_place_is_refused_by_name),
         cmocka_unit_test(test_a_dialler_learns_why_its_link_was_refused),
         cmocka_unit_test(test_streams_that_ended_give_their_place_back_beside_many_that_stay),

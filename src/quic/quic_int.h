@@ -11,6 +11,7 @@
  *   unreachable.c  whether a peer still lives
  *   silence.c      who does not answer
  *   gate.c         what becomes of Initials that prove nothing
+ *   account.c      what of shared limits connections use
  *   work.c         who makes us work for nothing
  */
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
@@ -276,6 +277,8 @@ void quic_stream_wake(struct quic_stream *s);
  */
 void quic_stream_probe(struct quic_conn *c);
 
+/* |n| bytes of |s| that waited to be consumed wait no more. */
+void quic_credit_taken(struct quic_stream *s, uint64_t n);
 /* Reports the end of both directions; false when memory is short. */
 QUDAG_MUST_USE bool quic_stream_report_reset(struct quic_stream *s, qudag_err err);
 

@@ -4,6 +4,7 @@
  *   write -> chunks -> packetized (LINK_SENT) -> acknowledged -> chunk freed
  *   received -> LINK_DATA -> consume -> window reopened
  */
+#include "quic/account.h"
 #include "quic/quic_int.h"
 #include "quic/work.h"
 
@@ -139,6 +140,8 @@ void quic_stream_free(struct quic_stream *s)
     c->streams_n--;
     list_del(&s->node);
     list_del(&s->sent);
+    quic_account_give(s, RES_BYTES, UINT64_MAX);
+    quic_account_give(s, RES_RECEIVED, UINT64_MAX);
     while (s->head != NULL) {
         struct quic_chunk *k = s->head;
 
@@ -162,6 +165,10 @@ void quic_stream_free_all(struct quic_conn *c)
 
 void quic_stream_acked(struct quic_stream *s, uint64_t upto)
 {
+    if (upto > s->acked_off) {
+        quic_account_give(s, RES_BYTES, upto - s->acked_off);
+        s->acked_off = upto;
+    }
     while (s->head != NULL && s->head != s->cur && s->head->off + s->head->len <= upto) {
         struct quic_chunk *k = s->head;
 
@@ -202,6 +209,12 @@ void quic_stream_probe(struct quic_conn *c)
     if (!list_empty(&c->blocked)) {
         quic_stream_wake(LIST_ENTRY(c->blocked.next, struct quic_stream, node));
     }
+}
+
+void quic_credit_taken(struct quic_stream *s, uint64_t n)
+{
+    quic_account_give(s, RES_RECEIVED, n);
+    s->unconsumed -= n;
 }
 
 bool quic_stream_report_reset(struct quic_stream *s, qudag_err err)
@@ -553,9 +566,15 @@ static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slic
     if (data.len == 0) {
         return QUDAG_OK;
     }
+    err = quic_account_ask(s, RES_BYTES, data.len);
+    if (err != QUDAG_OK) {
+        return err;
+    }
     err = append(s, data.base, data.len);
     if (err == QUDAG_OK) {
         quic_stream_wake(s);
+    } else {
+        quic_account_give(s, RES_BYTES, data.len);
     }
     return err;
 }
@@ -582,7 +601,7 @@ static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
     if (credit == 0) {
         return;
     }
-    s->unconsumed -= credit;
+    quic_credit_taken(s, credit);
     if (!s->dead && !s->closed) {
         /* Fails only for a stream that is gone, whose window does not matter. */
         (void)ngtcp2_conn_extend_max_stream_offset(s->conn->ng, s->id, credit);
@@ -617,7 +636,7 @@ static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
     }
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(s->conn->ng, s->unconsumed);
-        s->unconsumed = 0;
+        quic_credit_taken(s, s->unconsumed);
     }
     /* Fails without memory only; then the idle timeout ends what is left. */
     (void)ngtcp2_conn_shutdown_stream(s->conn->ng, 0, sid, quic_stream_code(err));

@@ -83,6 +83,13 @@ static void share_handshakes(struct resources *r, const struct resources_config 
     r->limit[RES_PEER][RES_UNPROVEN] = cfg->host_half_open;
 }
 
+static void share_bytes(struct resources *r, const struct resources_config *cfg, enum res_what what)
+{
+    r->limit[RES_NODE][what] = cfg->bytes_max;
+    r->limit[RES_NETWORK][what] = cfg->network_share < 100 ? cfg->bytes_max / 2 : 0;
+    r->limit[RES_PEER][what] = cfg->bytes_max / 4;
+}
+
 qudag_err resources_new(struct resources **out, const struct resources_config *cfg)
 {
     struct resources *r = mem_alloc(cfg->mem, sizeof(*r));
@@ -104,9 +111,8 @@ qudag_err resources_new(struct resources **out, const struct resources_config *c
     r->limit[RES_PEER][RES_LINKS] = RES_LINKS_PER_PEER;
     r->limit[RES_NODE][RES_STREAMS_IN] = cfg->streams_max - cfg->streams_max / 4;
     r->limit[RES_NODE][RES_STREAMS_OUT] = cfg->streams_max - cfg->streams_max / 4;
-    r->limit[RES_NODE][RES_BYTES] = cfg->bytes_max;
-    r->limit[RES_NETWORK][RES_BYTES] = cfg->network_share < 100 ? cfg->bytes_max / 2 : 0;
-    r->limit[RES_PEER][RES_BYTES] = cfg->bytes_max / 4;
+    share_bytes(r, cfg, RES_BYTES);
+    share_bytes(r, cfg, RES_RECEIVED);
     *out = r;
     return QUDAG_OK;
 }
@@ -461,6 +467,20 @@ uint64_t resources_used(const struct resources *r, enum res_scope_kind scope, en
     return scope < NODE_SCOPES ? r->fixed[scope].used[what] : 0;
 }
 
+uint64_t resources_ease(const struct resources *r, const struct res_account *a, enum res_what what)
+{
+    const struct res_scope *in[] = {a->peer, a->net, a->wide, &r->fixed[RES_NODE]};
+    uint64_t least_left = UINT64_MAX;
+
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        uint64_t limit = in[i] != NULL ? r->limit[in[i]->kind][what] : 0;
+        uint64_t most = limit - limit / 4, used = in[i] != NULL ? in[i]->used[what] : 0;
+        uint64_t left = limit == 0 ? UINT64_MAX : used < most ? most - used : 0;
+        least_left = left < least_left ? left : least_left;
+    }
+    return least_left;
+}
+
 uint32_t resources_dials(const struct resources *r, uint8_t core)
 {
     return core < RES_PROTOS ? r->fixed[RES_NODE].proto[1][core] : 0;
@@ -488,7 +508,8 @@ const char *resources_scope_name(enum res_scope_kind scope)
 const char *resources_what_name(enum res_what what)
 {
     static const char *const names[RES_WHATS] = {
-        "links", "streams_in", "streams_out", "bytes", "dials", "half_open", "half_open_unproven",
+        "links", "streams_in", "streams_out",        "bytes",
+        "dials", "half_open",  "half_open_unproven", "bytes_received",
     };
 
     return (unsigned)what < RES_WHATS ? names[what] : "";

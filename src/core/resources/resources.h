@@ -37,6 +37,7 @@ enum res_what {
     RES_DIALS,       /* under way */
     RES_HALF_OPEN,   /* handshakes that others began, from where their packets say */
     RES_UNPROVEN,    /* and those that may be in anybody's name */
+    RES_RECEIVED,    /* bytes read that nobody has consumed yet */
     RES_WHATS,
 };
 
@@ -65,8 +66,8 @@ struct resources_config {
     uint32_t half_open_max; /* a third of it for one network, two for a wider one */
     uint32_t unproven_max;
     uint32_t host_half_open; /* of these from one host, and so many of those */
-    uint64_t
-        bytes_max; /* queued, of the node; half of it for one network, a quarter for one peer; 0: no limit */
+    /* Queued, and so many received, of the node; half of it for one network, a quarter for one peer; 0: no limit. */
+    uint64_t bytes_max;
 };
 
 /* Which scope was full. */
@@ -149,6 +150,11 @@ uint64_t resources_limit(const struct resources *r, enum res_scope_kind scope, e
 uint64_t resources_used(const struct resources *r, enum res_scope_kind scope, enum res_what what);
 /* Links that take common places, and how many such places there are. */
 uint32_t resources_common(const struct resources *r, uint32_t *places);
+/*
+ * How many more bytes of |what| |a| may ask for before a scope of it has used three quarters of its limit: whoever can
+ * wait does so then, and leaves the rest to those who cannot.
+ */
+uint64_t resources_ease(const struct resources *r, const struct res_account *a, enum res_what what);
 /* Dials under way of one core. */
 uint32_t resources_dials(const struct resources *r, uint8_t core);
 /* Links of strangers in the network of |a|; 0: it has none. */

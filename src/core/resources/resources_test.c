@@ -298,6 +298,25 @@ static void bytes_fit_peer_network_and_node(void **state)
 }
 
 /* With a share of all there are no networks: one machine, a laboratory. */
+/* Peer 1,000, network 2,000, node 4,000: whoever can wait waits at three quarters of each. */
+static void who_can_wait_leaves_a_quarter(void **state)
+{
+    (void)state;
+    open_as(0, true, net_no(1, 1), 1, RES_STRANGER);
+    open_as(1, true, net_no(1, 1), 2, RES_STRANGER);
+    open_as(2, true, net_no(2, 1), 3, RES_STRANGER);
+    open_as(3, true, net_no(3, 1), 4, RES_STRANGER);
+    assert_int_equal(resources_ease(w.r, &w.a[0], RES_BYTES), 750);
+    assert_int_equal(ask(0, RES_BYTES, 700, 0), QUDAG_OK);
+    assert_int_equal(resources_ease(w.r, &w.a[0], RES_BYTES), 50);
+    assert_int_equal(ask(0, RES_BYTES, 300, 0), QUDAG_OK);
+    assert_int_equal(resources_ease(w.r, &w.a[0], RES_BYTES), 0);
+    assert_int_equal(resources_ease(w.r, &w.a[1], RES_BYTES), 500); /* its network's */
+    assert_int_equal(ask(1, RES_BYTES, 1000, 0), QUDAG_OK);
+    assert_int_equal(ask(2, RES_BYTES, 900, 0), QUDAG_OK);
+    assert_int_equal(resources_ease(w.r, &w.a[3], RES_BYTES), 100); /* the node's */
+}
+
 static void where_networks_do_not_matter_only_the_places_do(void **state)
 {
     (void)state;
@@ -419,6 +438,7 @@ int main(void)
         T(dials_that_others_cause_fill_neither_the_table_nor_a_network),
         T(handshakes_of_one_host_or_network_leave_places_to_others),
         T(bytes_fit_peer_network_and_node),
+        T(who_can_wait_leaves_a_quarter),
         T(where_networks_do_not_matter_only_the_places_do),
         T(a_refusal_survives_packing),
         T(any_order_of_asking_and_giving_adds_up),
