@@ -107,6 +107,9 @@ static void on_limits(struct tool *t, const struct rec_view *v, void *user)
     f->clock_suspect = rec_get_bool(v, "clock_suspect");
     f->relay = rec_get_bool(v, "relay");
     f->links_max = (uint64_t)rec_get_int(v, "links_max", 0);
+    (void)snprintf(f->links_from, sizeof(f->links_from), "%s",
+                   rec_get_str(v, "links_max_from") != NULL ? rec_get_str(v, "links_max_from")
+                                                            : "");
     f->circuits_max = (uint64_t)rec_get_int(v, "circuits_max", 0);
     f->files = (uint64_t)rec_get_int(v, "files", 0);
     f->files_max = (uint64_t)rec_get_int(v, "files_max", 0);

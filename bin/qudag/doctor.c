@@ -152,14 +152,15 @@ static void judge_reachable(struct list *l, const struct doctor_facts *f)
 
 /* |used| of |most|: full at the limit, near from 90 percent on. */
 static void judge_limit(struct list *l, const char *what, uint64_t used, uint64_t most,
-                        const char *mend)
+                        const char *from, const char *mend)
 {
     enum doctor_verdict v = most == 0 || used < most - most / 10 ? DOCTOR_OK
                             : used < most                        ? DOCTOR_NOTE
                                                                  : DOCTOR_BAD;
 
-    add(l, what, v, v == DOCTOR_OK ? "" : mend, "%llu of %llu are used", (unsigned long long)used,
-        (unsigned long long)most);
+    add(l, what, v, v == DOCTOR_OK ? "" : mend, "%llu of %llu are used%s%s",
+        (unsigned long long)used, (unsigned long long)most,
+        from[0] != 0 ? "; the limit is from " : "", from);
 }
 
 static void judge_daemon(struct list *l, const struct doctor_facts *f)
@@ -198,9 +199,10 @@ static void judge_daemon(struct list *l, const struct doctor_facts *f)
         add(l, "copy", DOCTOR_NOTE, "stop one of the two, or remove the copy's identity",
             "this folder was copied: if the first is in use, peers reach only one of the two");
     }
-    judge_limit(l, "links", f->links, f->links_max, "links_max under [link]");
-    judge_limit(l, "circuits", f->circuits, f->circuits_max, "circuits_max under [onion]");
-    judge_limit(l, "descriptors", f->files, f->files_max, "LimitNOFILE= of the unit, or ulimit -n");
+    judge_limit(l, "links", f->links, f->links_max, f->links_from, "links_max under [link]");
+    judge_limit(l, "circuits", f->circuits, f->circuits_max, "", "circuits_max under [onion]");
+    judge_limit(l, "descriptors", f->files, f->files_max, "",
+                "LimitNOFILE= of the unit, or ulimit -n");
 }
 
 size_t doctor_judge(const struct doctor_facts *f, struct doctor_finding out[DOCTOR_MAX])

@@ -31,7 +31,8 @@ struct doctor_facts {
     char tool_version[32], daemon_version[32];
     char health[16], reason[DOCTOR_TEXT_MAX], disk[DOCTOR_TEXT_MAX], relay_text[128];
     bool clock_suspect, announces, lab, relay, copied;
-    uint64_t listens; /* addresses that sockets are bound to */
+    uint64_t listens;    /* addresses that sockets are bound to */
+    char links_from[40]; /* where links_max comes from; empty: not told */
     uint64_t bootstrap_peers, links, links_max, circuits, circuits_max, files, files_max;
     uint64_t descriptor_stored, uptime_s;
 };

@@ -54,7 +54,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
                             "of the peer's ML-DSA-65 key if known."},
     [CONF_AGENT] = {"node", "agent", TEXT(0, QUDAG_AGENT_LEN_MAX), INTO(agent), .unset = "",
                     .help = "Agent string sent to peers; empty: qudag, without a version."},
-    [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max)},
+    [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max),
+                         .scaled = "a quarter of this machine's memory, from 64M to 1G"},
     [CONF_PQ] = {"link", "pq", WORDS("require", "require|prefer|off"), INTO(pq),
                  .help =
                      "Post-quantum key exchange and authentication: require it, prefer it, or go "
@@ -71,7 +72,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_NEGOTIATE_TIMEOUT] = {"link", "negotiate_timeout_s", NUMBER(CONF_INT, negotiate_timeout),
                                 LIVE},
     [CONF_KEEPALIVE] = {"link", "keepalive_s", NUMBER(CONF_INT, keepalive), LIVE},
-    [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max)},
+    [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max),
+                        .scaled = "one for each 256K of memory_max, from 64 to 4096"},
     [CONF_LINKS_HIGH] = {"link", "links_high", NUMBER(CONF_INT, links_high)},
     [CONF_LINKS_LOW] = {"link", "links_low", NUMBER(CONF_INT, links_low)},
     [CONF_LINKS_GRACE] = {"link", "links_grace_s", NUMBER(CONF_INT, links_grace)},
@@ -145,6 +147,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                    "all of them can use it then."},
     [CONF_PROXY_CONNECTIONS] = {"proxy", "connections_max", CONF_INT, 8,
                                 QUDAG_PROXY_CONNECTIONS_MAX, "512", "connections",
+                                .scaled = "512, or a quarter of the file descriptors if that is "
+                                          "less",
                                 .help = "Connections to the proxy at once; one user of the machine "
                                         "gets about half of them."},
     [CONF_USER] = {"process", "user", TEXT(0, 32), .unset = "",

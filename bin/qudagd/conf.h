@@ -90,12 +90,14 @@ struct conf_row {
     size_t at, width; /* width 0: the daemon's own; LIST: the count follows the pointer */
     size_t most;      /* LIST: values */
     int64_t def;      /* INT, SIZE: the default where |unset| is NULL */
-    bool live;        /* SIGHUP puts another value in force; else it takes a restart */
+    const char *
+        scaled; /* how it follows from the machine where it is not set (scale.h); NULL: it does not */
+    bool live; /* SIGHUP puts another value in force; else it takes a restart */
 };
 extern const struct conf_row conf_table[CONF_KEYS];
 
 /* From where a value came; a later source replaces an earlier one's list. */
-enum conf_source { CONF_UNSET, CONF_FILE, CONF_OPTION };
+enum conf_source { CONF_UNSET, CONF_MACHINE, CONF_FILE, CONF_OPTION };
 
 struct conf_value {
     enum conf_source source;

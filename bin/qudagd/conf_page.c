@@ -59,10 +59,16 @@ static void print_value(const struct conf_row *row, const struct conf_value *v, 
     (void)fprintf(to, "%s = %lld\n", row->key, (long long)v->num);
 }
 
+/* The default for people: as it would be written, or how it follows from the machine. */
+static const char *default_text(const struct conf_row *row, char *number, size_t cap)
+{
+    return row->scaled != NULL ? row->scaled : conf_default(row, number, cap);
+}
+
 static void print_range(const struct conf_row *row, FILE *to)
 {
     char unset[32], min[32], max[32];
-    const char *text = conf_default(row, unset, sizeof(unset));
+    const char *text = default_text(row, unset, sizeof(unset));
     size_text(row->min, min, sizeof(min));
     size_text(row->max, max, sizeof(max));
     if (row->type == CONF_WORD) {
@@ -88,6 +94,9 @@ void conf_print(const struct conf *c, FILE *to)
         }
         (void)fprintf(to, "# %s\n", row->help);
         print_range(row, to);
+        if (c->v[ix].source == CONF_MACHINE) {
+            (void)fputs("# Not set: this follows from the machine.\n", to);
+        }
         print_value(row, &c->v[ix], to);
     }
 }
@@ -143,7 +152,7 @@ void conf_reference(FILE *to)
                           "|---|---|---|---|---|\n",
                           section);
         }
-        const char *text = conf_default(row, number, sizeof(number));
+        const char *text = default_text(row, number, sizeof(number));
         (void)fprintf(to, "| `%s` | %s | ", row->key, row->help);
         range_cell(row, to);
         (void)fprintf(to, " | %s | %s |\n", text[0] == 0 ? "empty" : text, row->live ? "yes" : "");

@@ -10,6 +10,7 @@
 #include "proxy.h"
 #include "report.h"
 #include "rules.h"
+#include "scale.h"
 #include "scrape.h"
 #include "scrape_rules.h"
 #include "share.h"
@@ -219,13 +220,16 @@ static int open_log(struct daemon *d)
     return DAEMON_OK;
 }
 
-/* The file and the options, into |c|.  False: c->why. */
+/* The file and the options, into |c|, and for what they leave open this machine.  False: c->why. */
 static bool read_conf(const struct daemon *d, struct conf *c)
 {
     bool ok = d->conf_file[0] == 0 || conf_read(c, d->conf_file);
     for (size_t ix = 0; ok && ix < d->options->n_set; ix++) {
         ok = conf_option(c, d->options->set[ix]);
     }
+    struct scale_machine machine;
+    scale_look(&machine);
+    scale_conf(c, &machine);
     return ok;
 }
 

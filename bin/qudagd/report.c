@@ -504,6 +504,19 @@ void report_config(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+/* From where a value came, for people. */
+static const char *source_name(enum conf_source source)
+{
+    static const char *const names[] = {
+        [CONF_UNSET] = "the default",
+        [CONF_MACHINE] = "this machine's memory",
+        [CONF_FILE] = "the configuration",
+        [CONF_OPTION] = "an option",
+    };
+
+    return names[source];
+}
+
 void report_limits(struct request *rq)
 {
     struct daemon *d = rq->d;
@@ -513,6 +526,9 @@ void report_limits(struct request *rq)
     rec_bool(r, "clock_suspect", daemon_clock_suspect(d));
     rec_bool(r, "relay", d->conf.v[CONF_RELAY].num != 0);
     rec_int(r, "links_max", d->conf.v[CONF_LINKS_MAX].num);
+    rec_str(r, "links_max_from", source_name(d->conf.v[CONF_LINKS_MAX].source));
+    rec_int(r, "memory_max", d->conf.v[CONF_MEMORY_MAX].num);
+    rec_str(r, "memory_max_from", source_name(d->conf.v[CONF_MEMORY_MAX].source));
     rec_int(r, "circuits_max", d->conf.v[CONF_CIRCUITS_MAX].num);
     rec_int(r, "files", (int64_t)metrics_open_fds());
     rec_int(r, "files_max", (int64_t)(files.rlim_cur < INT64_MAX ? files.rlim_cur : 0));

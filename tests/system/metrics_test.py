@@ -34,7 +34,7 @@ LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 ALLOWED = {
     'direction': {'in', 'out'}, 'transport': {'quic'}, 'version': None, 'le': None,
     'role': {'client', 'relay', 'end'},
-    'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'peer', 'protocol'},
+    'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'host', 'peer', 'protocol'},
     'reason': {'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'rate', 'limit', 'timeout', 'unreachable', 'authentication',
                'policy', 'canceled', 'closed', 'failed', 'idle', 'redundant', 'high_water', 'newcomer'},
     'outcome': {'ok', 'timeout', 'unreachable', 'authentication', 'policy', 'limit', 'not_found', 'canceled', 'failed'},
