@@ -240,21 +240,23 @@ struct row {
     enum flood_kind kind;
     unsigned foes;
     double per_s;
+    unsigned identities, hosts; /* FLOOD_IDENTITIES */
 };
 
 static const struct row rows[] = {
-    {"garbage", FLOOD_GARBAGE, 1, 0},
-    {"forged initials 10,000/s", FLOOD_INITIALS, 1, 10000},
-    {"forged initials 25,000/s", FLOOD_INITIALS, 1, 25000},
-    {"forged initials 50,000/s", FLOOD_INITIALS, 1, 50000},
-    {"true initials 10,000/s", FLOOD_HELLOS, 1, 10000},
-    {"streams reset, 1 link", FLOOD_STREAMS, 1, 0},
-    {"streams reset, 8 links", FLOOD_STREAMS, 8, 0},
-    {"garbage requests, 4 links", FLOOD_REQUESTS, 4, 0},
-    {"ping frames, 1 link", FLOOD_PINGS, 1, 0},
-    {"path challenges, 1 link", FLOOD_CHALLENGES, 1, 0},
-    {"creates, 2 peers", FLOOD_CREATES, 2, 0},
-    {"1,100 identities", FLOOD_IDENTITIES, 1, 0},
+    {"garbage", FLOOD_GARBAGE, 1, 0, 0, 0},
+    {"forged initials 10,000/s", FLOOD_INITIALS, 1, 10000, 0, 0},
+    {"forged initials 25,000/s", FLOOD_INITIALS, 1, 25000, 0, 0},
+    {"forged initials 50,000/s", FLOOD_INITIALS, 1, 50000, 0, 0},
+    {"true initials 10,000/s", FLOOD_HELLOS, 1, 10000, 0, 0},
+    {"streams reset, 1 link", FLOOD_STREAMS, 1, 0, 0, 0},
+    {"streams reset, 8 links", FLOOD_STREAMS, 8, 0, 0, 0},
+    {"garbage requests, 4 links", FLOOD_REQUESTS, 4, 0, 0, 0},
+    {"ping frames, 1 link", FLOOD_PINGS, 1, 0, 0, 0},
+    {"path challenges, 1 link", FLOOD_CHALLENGES, 1, 0, 0, 0},
+    {"creates, 2 peers", FLOOD_CREATES, 2, 0, 0, 0},
+    {"1,100 identities", FLOOD_IDENTITIES, 1, 0, 1100, 1},
+    {"1,000 identities of one /24", FLOOD_IDENTITIES, 1, 0, 1000, 250},
 };
 
 static pid_t begin(void (*fn)(void))
@@ -376,14 +378,15 @@ static void measure(unsigned ix, double seconds)
     const struct row *row = &rows[ix];
     struct flood_order o[FOES_MAX];
     pid_t pid[FOES_MAX];
-    double dgrams = 0, acts = 0, links = 0, cpu = 0;
+    double dgrams = 0, acts = 0, links = 0, cpu = 0, rss = child_usage(&target).rss;
 
     for (unsigned i = 0; i < row->foes; i++) {
         o[i] = (struct flood_order){.kind = row->kind,
                                     .target = target_addr,
                                     .from = {.family = 4, .ip = {127, (uint8_t)(20 + ix), 7, 1}},
                                     .per_s = row->per_s / row->foes,
-                                    .identities = 1100,
+                                    .identities = row->identities,
+                                    .hosts = row->hosts,
                                     .addr = target.addr};
         pid[i] = begin_foe(&o[i], &sh->foe[i]);
     }
@@ -413,16 +416,17 @@ static void measure(unsigned ix, double seconds)
     struct usage u = child_usage(&target);
     nap(1);
     struct seen ref = reference(row, seconds);
-    (void)printf(
-        "{\"bench\":\"flood\",\"name\":\"%s\",\"value\":%.3f,\"unit\":\"of the "
-        "reference\",\"target\":0.7,\"echo_mb_s\":%.1f,\"reference_mb_s\":%.1f,"
-        "\"ping_p50_ms\":%.2f,\"ping_p99_ms\":%.2f,\"reference_ping_p99_ms\":%.2f,"
-        "\"pings_lost\":%u,\"new_link_max_s\":%.3f,\"new_links\":%u,"
-        "\"new_links_failed\":%u,\"dgrams_per_s\":%.0f,\"acts_per_s\":%.0f,"
-        "\"attack_links\":%.0f,\"attack_cpu\":%.2f,\"target_cpu\":%.2f,\"rss_mib\":%.1f}\n",
-        row->name, with.mb_s / ref.mb_s, with.mb_s, ref.mb_s, with.ping50 * 1e3, with.ping99 * 1e3,
-        ref.ping99 * 1e3, with.pings_lost, with.link_max, with.links, with.links_lost, dgrams, acts,
-        links, cpu, target_cpu, u.rss / 1048576);
+    (void)printf("{\"bench\":\"flood\",\"name\":\"%s\",\"value\":%.3f,\"unit\":\"of the "
+                 "reference\",\"target\":0.7,\"echo_mb_s\":%.1f,\"reference_mb_s\":%.1f,"
+                 "\"ping_p50_ms\":%.2f,\"ping_p99_ms\":%.2f,\"reference_ping_p99_ms\":%.2f,"
+                 "\"pings_lost\":%u,\"new_link_max_s\":%.3f,\"new_links\":%u,"
+                 "\"new_links_failed\":%u,\"dgrams_per_s\":%.0f,\"acts_per_s\":%.0f,"
+                 "\"attack_links\":%.0f,\"attack_cpu\":%.2f,\"target_cpu\":%.2f,\"rss_mib\":%.1f,"
+                 "\"rss_grown_mib\":%.1f}\n",
+                 row->name, with.mb_s / ref.mb_s, with.mb_s, ref.mb_s, with.ping50 * 1e3,
+                 with.ping99 * 1e3, ref.ping99 * 1e3, with.pings_lost, with.link_max, with.links,
+                 with.links_lost, dgrams, acts, links, cpu, target_cpu, u.rss / 1048576,
+                 (u.rss - rss) / 1048576);
     must(fflush(stdout) == 0, "stdout");
     nap(1);
 }

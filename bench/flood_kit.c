@@ -509,7 +509,9 @@ static void identities(const struct flood_order *o, struct flood_done *d)
     must(f != NULL, "memory");
     while (!d->stop) {
         if (n < o->identities) {
-            foe_make(&f[n], &o->from);
+            struct netaddr from = o->from;
+            from.ip[3] = (uint8_t)(1 + n % (o->hosts > 0 ? o->hosts : 1));
+            foe_make(&f[n], &from);
             foe_dial(&f[n], &o->target);
             n++;
         }

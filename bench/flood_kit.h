@@ -29,11 +29,11 @@ enum flood_kind {
 struct flood_order {
     enum flood_kind kind;
     struct netaddr target;
-    struct netaddr from; /* port 0 */
-    double per_s;        /* datagrams; 0: as many as possible */
-    unsigned identities;
-    const char *addr;  /* of the target, as text with its peer id; FLOOD_CREATES */
-    double bytes, cpu; /* FLOOD_DOUBLE: of a datagram; of a processor */
+    struct netaddr from;        /* port 0 */
+    double per_s;               /* datagrams; 0: as many as possible */
+    unsigned identities, hosts; /* so many, from so many addresses of one /24; 0: one */
+    const char *addr;           /* of the target, as text with its peer id; FLOOD_CREATES */
+    double bytes, cpu;          /* FLOOD_DOUBLE: of a datagram; of a processor */
 };
 
 /* What it did, in memory shared with the benchmark. */
