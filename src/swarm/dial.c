@@ -78,6 +78,19 @@ static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core
     return false;
 }
 
+/* What the breaker of the network looks at. */
+static void note_dial(const struct swarm *s, struct swarm_link *l, const struct multiaddr *addr,
+                      unsigned core)
+{
+    const struct swarm_peer *p = l->peer;
+    struct multiaddr bare = *addr;
+
+    multiaddr_strip_peer(&bare);
+    l->chosen = s->core[core].ops->chooses;
+    l->matters = p != NULL && swarm_peer_standing(s, &p->id) > RES_CHOSEN;
+    l->stood = p != NULL && p->proven != 0 && multiaddr_eq(&p->addr[p->proven - 1], &bare);
+}
+
 /* |p|: whom the dial is for; NULL: whoever answers. */
 static qudag_err dial_start(struct swarm *s, const struct transport_target *d, struct swarm_peer *p,
                             unsigned core, struct swarm_link **out, tstamp now)
@@ -91,6 +104,13 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
         return QUDAG_EUNSUPPORTED;
     }
     if (!has_place(s, p, core, now)) {
+        return QUDAG_ELIMIT;
+    }
+    struct swarm_link would = {.peer = p};
+    (void)multiaddr_endpoint(d->addr, &would.remote);
+    note_dial(s, &would, d->addr, core);
+    if (swarm_net_holds(s, &would, now)) {
+        s->refused = 0;
         return QUDAG_ELIMIT;
     }
     qudag_err err = dial_ask(s, &account, d, p, core, now);
@@ -111,7 +131,8 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     }
     l->account = account;
     l->peer = p;
-    (void)multiaddr_endpoint(d->addr, &l->remote);
+    l->remote = would.remote;
+    note_dial(s, l, d->addr, core);
     swarm_link_enter(s, l, SWARM_LINK_CONNECTING);
     l->dialled = p != NULL;
     l->dial_by = (uint8_t)(core + 1);
@@ -262,16 +283,12 @@ static bool is_lacking(const struct swarm *s, const struct swarm_peer *p, tstamp
 /* All addresses of |p| have failed those who wait: the next to ask are told so at once for a while. */
 static void back_off(struct swarm *s, struct swarm_peer *p, tstamp now)
 {
-    uint64_t wait = SWARM_BACKOFF_MIN << (p->failures < 10 ? p->failures : 10);
-
-    wait = wait < SWARM_BACKOFF_MAX ? wait : SWARM_BACKOFF_MAX;
     s->stats.dials_failed++;
-    p->failures++;
     p->failed_need = list_empty(&p->opens) ? 0 : swarm_opens_need(p);
-    p->not_before = tstamp_after(now, rng_jitter(&s->cfg.rng, wait, 200));
+    swarm_breaker_failed(&p->breaker, &swarm_breaker_peer, &s->cfg.rng, now);
 }
 
-void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
+void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now)
 {
     qudag_err more = QUDAG_OK;
 
@@ -287,7 +304,7 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tsta
     }
     if (swarm_rule_is_ours(more)) { /* an address was not tried: that is no fault of the peer's */
         err = more;
-    } else if (is_lacking(s, p, now)) {
+    } else if (swarm_rule_fault(err, here) && is_lacking(s, p, now)) {
         back_off(s, p, now);
     }
     swarm_opens_flush(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err, now);

@@ -130,17 +130,17 @@ static void each_failure_doubles_the_pause(void **state)
     know(1, 1);
     for (unsigned i = 0; i < 8; i++) { /* 0.5 .. 64 s, each up to a fifth more or less */
         fail_once(1, QUDAG_ETIMEOUT);
-        tstamp pause = peer(1)->not_before - w.now;
+        tstamp pause = peer(1)->breaker.next_try - w.now;
         assert_true(pause > wait);
         wait = pause;
         w.now += pause;
     }
     assert_true(wait > 50 * NS_PER_S);
     uint32_t in = inbound(1, 0); /* it lives: all is forgotten */
-    assert_int_equal(peer(1)->not_before, 0);
+    assert_int_equal(peer(1)->breaker.next_try, 0);
     down(in, QUDAG_ECLOSED);
     fail_once(1, QUDAG_ETIMEOUT);
-    assert_true(peer(1)->not_before - w.now <= SWARM_BACKOFF_MIN * 12 / 10);
+    assert_true(peer(1)->breaker.next_try - w.now <= swarm_breaker_peer.min_ns * 12 / 10);
 }
 
 /* A link that lacks what is asked for neither spares the peer the pause nor ends it. */
@@ -152,25 +152,25 @@ static void dials_for_what_the_links_lack_pause_too(void **state)
     open_to(1, 1, LINK_PQ_AUTH);
     assert_int_equal(w.n_links, 2);
     down(1, QUDAG_EPOLICY);
-    assert_true(peer(1)->not_before > w.now);
+    assert_true(peer(1)->breaker.next_try > w.now);
     open_to(1, 2, LINK_PQ_AUTH);
     settle();
     assert_int_equal(w.n_links, 2);
     assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 2);
     assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EPOLICY);
     (void)inbound(1, LINK_PQ_KEX); /* again without */
-    assert_true(peer(1)->not_before > w.now);
+    assert_true(peer(1)->breaker.next_try > w.now);
     open_to(1, 3, 0); /* what a link serves goes on */
     settle();
     assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 3);
-    w.now = peer(1)->not_before; /* and the next pause is the longer one */
-    tstamp first = peer(1)->not_before - T0;
+    w.now = peer(1)->breaker.next_try; /* and the next pause is the longer one */
+    tstamp first = peer(1)->breaker.next_try - T0;
     open_to(1, 4, LINK_PQ_AUTH);
     assert_int_equal(w.n_links, 4);
     down(3, QUDAG_EPOLICY);
-    assert_true(peer(1)->not_before - w.now > first);
+    assert_true(peer(1)->breaker.next_try - w.now > first);
     (void)inbound_with_key(1, LINK_PQ_AUTH | LINK_PQ_KEX, 1);
-    assert_int_equal(peer(1)->not_before, 0);
+    assert_int_equal(peer(1)->breaker.next_try, 0);
 }
 
 /* ---- both IP versions ---- */

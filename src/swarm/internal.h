@@ -15,6 +15,7 @@
 #define QUDAG_SRC_SWARM_INTERNAL_H
 
 #include "base/limiter.h"
+#include "swarm/breakers.h"
 #include "swarm/pins.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
@@ -56,11 +57,10 @@ struct swarm_peer {
     uint8_t dial_need;  /* what with, dials began */
     uint8_t proven;     /* 1 + the place in |addr| at which the newest link is or was; 0: none */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
-    uint32_t failures;                             /* in a row */
-    uint8_t failed_need;                           /* what the last of them insisted on */
+    struct swarm_breaker breaker;
+    uint8_t failed_need; /* what the last failure insisted on */
     uint32_t n_opens;
     uint64_t turn; /* of the open that was served last */
-    tstamp not_before;
     qudag_err last_err;
     struct list opens; /* swarm_open.node, by turn */
 };
@@ -79,6 +79,7 @@ struct swarm_link {
     struct netaddr remote;       /* family 0: none */
     const char *down_text;       /* more about its end: static, or NULL */
     bool dialled;                /* counted in peer->n_dials */
+    bool stood, chosen, matters; /* of a dial: struct swarm_net_dial */
     bool named;                  /* dialled with the hash that the program gave with the address */
     uint8_t dial_by;             /* core + 1 while it is a dial; else 0 */
     uint8_t props;
@@ -176,6 +177,7 @@ struct swarm {
     struct resources *own;
     struct limiter refusals_said; /* lines in the log */
     struct swarm_tags tags;
+    struct swarm_nets nets;   /* breakers of networks */
     struct limiter newcomers; /* strangers and such for whom another link is closed */
     uint64_t refused;         /* swarm_refused() */
     struct swarm_stats stats;
@@ -226,13 +228,21 @@ void swarm_dial_uncount(struct swarm *s, struct swarm_link *l);
 void swarm_dial_give(struct swarm *s, struct swarm_link *l);
 /* Goes on with the other IP version at the peers where its delay is over. */
 void swarm_dials_go_on(struct swarm *s, tstamp now);
-/* A dial to |p| ended without a link: the next address, or backoff. */
-void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
+/* A dial to |p| ended without a link, |here|: by our doing; the next address, or a pause. */
+void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
 
 /* Dials the peer of |l|, for |core|, where |l| leads, beside it. */
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
+
+/* breakers.c */
+/* Whether |l|, a dial that is about to begin, waits for the breaker of its network; else it may be its one probe. */
+bool swarm_net_holds(struct swarm *s, const struct swarm_link *l, tstamp now);
+/* |l| has come up, in either direction: its network can be reached. */
+void swarm_net_up(struct swarm *s, const struct swarm_link *l);
+/* The dial |l| has ended with |err|. */
+void swarm_net_failed(struct swarm *s, const struct swarm_link *l, qudag_err err, tstamp now);
 
 /* renew.c */
 /* Dials anew for links in use that end soon, closes those that end now. */

@@ -134,6 +134,9 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     swarm_meter_link_gone(s, l, now);
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
+    if (!l->up) {
+        swarm_net_failed(s, l, l->down_err, now);
+    }
     link_report(s, l, l->down_err);
     swarm_link_enter(s, l, l->up ? SWARM_LINK_CLOSING : SWARM_LINK_DOWN);
     if (l->up && (l->props & LINK_ANON) == 0) {
@@ -152,7 +155,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     l->peer = NULL; /* it has no streams, and the peer may be evicted before it is reaped */
     if (l->dialled) {
         p->n_dials--;
-        swarm_dial_ended(s, p, l->down_err, now);
+        swarm_dial_ended(s, p, l->down_err, l->closed_here, now);
     }
 }
 
@@ -427,13 +430,13 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     swarm_link_stand(s, l);
     swarm_meter_link_up(s, l, info, now);
     (void)multiaddr_endpoint(&info->remote, &l->remote);
+    swarm_net_up(s, l);
     swarm_link_enter(s, l, SWARM_LINK_UP);
     probe_links(s, p, now);
     p->link[p->n_links++] = l;
     if (swarm_rule_clears_backoff(l->props, p->failed_need)) {
-        p->failures = 0;
+        swarm_breaker_reset(&p->breaker);
         p->failed_need = 0;
-        p->not_before = 0;
         p->last_err = QUDAG_OK;
     }
     list_del(&p->notify);

@@ -186,7 +186,7 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
         if (p->n_addrs == 0) {
             return QUDAG_EUNREACHABLE;
         }
-        if (p->not_before > now) {
+        if (!swarm_breaker_try(&p->breaker, now, now)) {
             s->stats.dials_refused_backoff++;
             return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
         }

@@ -133,7 +133,7 @@ void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct mul
         } else {
             at = addr_last(p);
         }
-        p->not_before = 0; /* a new address deserves a new attempt */
+        p->breaker.next_try = 0; /* a new address deserves a new attempt */
     }
     to = to < at ? to : at;
     p->proven = proven_moved(p->proven, at, to);

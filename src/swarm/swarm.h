@@ -18,12 +18,13 @@
 #include "core/mss/mss.h"
 #include "core/resources/resources.h"
 #include "core/transport.h"
+#include "swarm/breaker.h"
 #include "swarm/meter.h"
 #include "swarm/states.h"
 #include "swarm/tags.h"
 #include "swarm/value.h"
 
-#define SWARM_CORES_MAX 16
+#define SWARM_CORES_MAX 20
 #define SWARM_TRANSPORTS_MAX 8
 #define SWARM_PROTOS_MAX 32
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
@@ -33,8 +34,6 @@
 #define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S) /* for multistream-select on a stream */
 /* An open waits so long for a link, or for the queue before it to move. */
 #define SWARM_OPEN_TIMEOUT (15 * NS_PER_S)
-#define SWARM_BACKOFF_MIN (NS_PER_S / 2) /* after a first failure; doubles */
-#define SWARM_BACKOFF_MAX (300 * NS_PER_S)
 
 /* Copied; what it points to is borrowed for the life of the swarm.  A 0 takes the default. */
 struct swarm_config {
@@ -82,7 +81,7 @@ struct swarm_config {
 
 /* Counted since the beginning; the last line as of now. */
 struct swarm_stats {
-    uint64_t dials, dials_failed, dials_refused_backoff;
+    uint64_t dials, dials_failed, dials_refused_backoff, dials_refused_network;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
     uint64_t links_trimmed[SWARM_TRIMS]; /* by reason */
     uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused;
@@ -166,6 +165,24 @@ QUDAG_MUST_USE qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t
                                         const struct transport_target *to, tstamp now);
 /* The dial that |core| began with |cookie| is given up; its event follows, unless it has come already. */
 void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now);
+/* What failed is forgotten: |peer| may be dialled now; NULL: everybody, and all networks. */
+void swarm_retry(struct swarm *s, const struct peer_id *peer);
+/* How many breakers of peers and of networks are not closed. */
+void swarm_waiting(const struct swarm *s, uint32_t *peers, uint32_t *networks);
+/* When |peer| may be dialled again after failures; 0: now. */
+tstamp swarm_next_try(const struct swarm *s, const struct peer_id *peer, tstamp now);
+/* A breaker that is not closed. */
+struct swarm_breaker_look {
+    struct peer_id peer; /* len 0: of a network */
+    struct netaddr net;  /* its first address, port 0 */
+    enum swarm_breaker_state state;
+    uint32_t failures;
+    tstamp next_try;
+    qudag_err err; /* of a peer: what the last dial ended with */
+};
+/* One after the other in no order, |*it| from 0 on; false at the end. */
+bool swarm_breaker_next(const struct swarm *s, size_t *it, struct swarm_breaker_look *out,
+                        tstamp now);
 /* Pins the hash of the ML-DSA key |peer| must prove from now on, as a signed record says; not against what it has
  * proven itself, nor against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);

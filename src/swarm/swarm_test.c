@@ -60,8 +60,8 @@ static void a_peer_that_cannot_be_reached_is_left_alone_for_a_while(void **state
         settle();
         assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 100 + i);
         struct peer_id p = peer_no(1);
-        tstamp pause = swarm_peer_get(w.s, &p)->not_before - w.now;
-        assert_true(pause <= SWARM_BACKOFF_MAX * 12 / 10);
+        tstamp pause = swarm_peer_get(w.s, &p)->breaker.next_try - w.now;
+        assert_true(pause <= swarm_breaker_peer.max_ns * 12 / 10);
         assert_true(i > 9 || pause > wait / 2);
         wait = pause;
         w.now += pause;
@@ -84,7 +84,7 @@ static void a_refused_inbound_link_is_no_failed_dial(void **state)
     uint32_t ix = inbound(1, LINK_PQ_KEX); /* proves no key */
     assert_true(w.link[ix].closed);
     assert_int_equal(w.link[ix].close_err, QUDAG_EAUTH);
-    assert_int_equal(swarm_peer_get(w.s, &p)->not_before, 0);
+    assert_int_equal(swarm_peer_get(w.s, &p)->breaker.next_try, 0);
     assert_int_equal(swarm_peer_get(w.s, &p)->n_dials, 0);
     assert_int_equal(w.n_seen, 0);
 }
