@@ -58,6 +58,7 @@ FOLDERS = {
     'core/onion': 'onion_',
     'core/padding': 'padding_',
     'core/resources': 'resources_',
+    'core/keep': 'keep_',
     'core/load': 'load_',
     'core/ping': 'ping_',
     'core/relays': 'relays_',

@@ -2,6 +2,7 @@
  * arrow_guards_circuits.c - guards: their descriptors come through circuits, and those that are silent are dialled.
  *
  *   relays ─ a guard's descriptor ages ─▶ NODE_OP_GUARD_FETCH ─ a circuit ─▶ gateway at its end ─▶ DHT ─▶ relays
+ *   relays ─ the guard in use, before it is needed ─▶ NODE_OP_GUARD_DIAL ─▶ swarm, and its link is held
  *   relays ─ a guard does not answer ─▶ NODE_OP_GUARD_DIAL ─▶ swarm ─▶ relays
  *                                          └ in vain ─▶ NODE_OP_GUARD_WITNESS ─▶ DHT ─▶ relays: others answer
  *
@@ -88,11 +89,22 @@ void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
     node_op_free(n, op);
 }
 
+static void dial_one(struct node *n, const struct onion_hop *hop)
+{
+    struct node_request r = {.kind = NODE_OP_GUARD_DIAL, .has_pq = true, .peer = hop->peer};
+    struct netaddr a;
+    uint32_t ix = rng_below(&n->cfg.rng, hop->n_addrs);
+
+    if (multiaddr_to_netaddr(&hop->addr[ix], &a)) {
+        multiaddr_quic(&r.addr, &a, &hop->peer);
+        memcpy(r.pq_hash, hop->pq_hash, sizeof(r.pq_hash));
+        n->guards.dialling = node_op_new(n, &r) != NULL;
+    }
+}
+
 static void dial(struct node *n)
 {
-    struct node_request r = {.kind = NODE_OP_GUARD_DIAL, .has_pq = true};
     struct onion_hop hop;
-    struct netaddr a;
     uint8_t props;
 
     if (n->guards.dialling || !relays_guard_probe(n->relays, n->now, &hop)) {
@@ -102,13 +114,27 @@ static void dial(struct node *n)
         relays_guard_linked(n->relays, &hop.peer);
         return;
     }
-    r.peer = hop.peer;
-    uint32_t ix = rng_below(&n->cfg.rng, hop.n_addrs);
-    if (multiaddr_to_netaddr(&hop.addr[ix], &a)) {
-        multiaddr_quic(&r.addr, &a, &hop.peer);
-        memcpy(r.pq_hash, hop.pq_hash, sizeof(r.pq_hash));
-        n->guards.dialling = node_op_new(n, &r) != NULL;
+    dial_one(n, &hop);
+}
+
+/*
+ * The link with the guard in use stands before a request needs it: while circuits were used lately, and for as long
+ * after the start.  One that does not answer is dial()'s, as the rules of guards say.
+ */
+static void warm(struct node *n)
+{
+    struct node_guards *g = &n->guards;
+    struct onion_hop hop;
+    uint8_t props;
+
+    g->begun_at = g->begun_at == 0 ? n->now : g->begun_at;
+    bool wanted = node_clean_guard_warm(g->begun_at, n->clean.used_at, n->now) &&
+                  relays_guard_warm(n->relays, n->now, &hop);
+    node_keep_guard(n, wanted ? &hop.peer : NULL);
+    if (!wanted || g->dialling || swarm_connected(n->swarm, &hop.peer, &props)) {
+        return;
     }
+    dial_one(n, &hop);
 }
 
 /* What the operator should know. */
@@ -137,6 +163,7 @@ static void tick(void *node, tstamp now, struct acts *out)
     if (n->boot.started && relays_is_usable(n->relays)) {
         fetch(n);
         dial(n);
+        warm(n);
         tell(n);
     }
     if (n->guards.save_at <= now) {

@@ -107,6 +107,8 @@ static void linked(struct node *n, bool up, tstamp now)
 
     if (up && l->peers == 0 && l->gone_at != 0) {
         relays_network_back(n->relays, l->gone_at > GONE_SOON ? l->gone_at - GONE_SOON : 0, now);
+        swarm_retry(n->swarm, NULL); /* these failures were our network's */
+        keep_retry(&n->keep, NULL, n->now);
     }
     l->peers = up ? l->peers + 1 : l->peers - (l->peers > 0 ? 1 : 0);
     l->gone_at = l->peers == 0 ? now : l->gone_at;
@@ -142,9 +144,37 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     }
 }
 
+/* Of all addresses, in any order; never 0. */
+static uint64_t addrs_digest(const struct swarm_moved *m)
+{
+    uint64_t sum = 1;
+
+    for (size_t i = 0; i < m->n_have; i++) {
+        uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+        for (size_t k = 0; k < sizeof(m->have[i].ip); k++) {
+            h = (h ^ m->have[i].ip[k]) * UINT64_C(1099511628211);
+        }
+        sum += h;
+    }
+    return sum != 0 ? sum : 1;
+}
+
+/* What could not be reached from where we were may be from here. */
+static void forget_failures(struct node *n, const struct swarm_moved *m)
+{
+    uint64_t digest = addrs_digest(m), before = n->links.addrs;
+
+    n->links.addrs = digest;
+    if ((before != 0 && before != digest) || m->left[0].family != 0 || m->left[1].family != 0) {
+        swarm_retry(n->swarm, NULL);
+        keep_retry(&n->keep, NULL, n->now);
+    }
+}
+
 void node_moved(struct node *n, const struct swarm_moved *m, tstamp now)
 {
     n->now = now;
+    forget_failures(n, m);
     uint32_t closed = swarm_moved(n->swarm, m, now);
     if (closed > 0) {
         log_event(&n->cfg.log, LOG_INFO, "node.moved", LOG_NUM("links", closed));

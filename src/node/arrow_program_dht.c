@@ -244,7 +244,8 @@ static void done(struct node *n, const struct act *a)
                                    .rpcs = r->rpcs,
                                    .hops = r->hops};
     }
-    if (op != NULL && r != NULL && op->req.kind == NODE_OP_FIND_PEER) {
+    if (op != NULL && r != NULL &&
+        (op->req.kind == NODE_OP_FIND_PEER || op->req.kind == NODE_OP_KEEP_FIND)) {
         found(n, r);
     }
     if (op != NULL) {

@@ -3,6 +3,7 @@
 #define QUDAG_SRC_NODE_ARROWS_H
 
 #include "core/identify/identify.h"
+#include "core/keep/keep.h"
 #include "core/transport.h"
 #include "node/extend_memory.h"
 #include "node/node.h"
@@ -98,11 +99,26 @@ struct node_guards {
     bool fetching, dialling, asking;
     bool reported; /* that all new ones of this month are used */
     tstamp look_at, save_at;
+    tstamp begun_at; /* when the node first could build circuits */
     /*
      * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own
      * network for what was away, and wait for guards that are dead.  Set anywhere; the guards' core asks.
      */
     bool ask_others;
+};
+
+/* What is told of one kept peer. */
+struct node_kept {
+    struct peer_id peer;   /* len 0: a free place */
+    struct multiaddr addr; /* that the operator or the program gave; len 0: none */
+    bool released;
+};
+
+/* Kept peers (arrow_keep_links.c): those of the program; the guard in use, whose link is only held. */
+struct node_keeping {
+    struct node_kept v[KEEP_MAX];
+    struct peer_id guard; /* len 0: none is held */
+    bool releases;        /* something is to be released */
 };
 
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
@@ -169,6 +185,9 @@ QUDAG_MUST_USE qudag_err node_padding_links_init(struct node *n); /* padding - l
 void node_padding_link(struct node *n, const struct node_circuit *c);
 extern const struct transport node_circuit_transport; /* owner: struct node * */
 
+QUDAG_MUST_USE qudag_err node_keep_init(struct node *n); /* keep - links, DHT */
+/* The link with |guard| is held as long as it stands, and that with the one before no longer; NULL: none is. */
+void node_keep_guard(struct node *n, const struct peer_id *guard);
 /* Demands the hash of |peer|'s ML-DSA key from now on, as far as |source| may say so. */
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
                     const uint8_t pq_hash[32]);

@@ -52,6 +52,17 @@ void node_clean_used(struct node_clean *c, enum node_clean_len len, tstamp now,
     c->look_at = tstamp_min(c->look_at, next);
 }
 
+bool node_clean_guard_warm(tstamp begun_at, const tstamp used_at[NODE_CLEAN_LENS], tstamp now)
+{
+    bool warm = now < tstamp_after(begun_at, NODE_CLEAN_IDLE_AT);
+
+    for (size_t i = 0; i < NODE_CLEAN_LENS; i++) {
+        warm = warm ||
+               (used_at[i] != TSTAMP_NEVER && now < tstamp_after(used_at[i], NODE_CLEAN_IDLE_AT));
+    }
+    return warm;
+}
+
 uint64_t node_clean_life(const struct rng *rng)
 {
     return NODE_CLEAN_LIFE_MIN + rng_u64(rng) % (NODE_CLEAN_LIFE_MAX - NODE_CLEAN_LIFE_MIN + 1);

@@ -80,4 +80,10 @@ bool node_clean_cover_all(const struct node_clean_path *path, size_t n);
 /* How many wait for each service, where |setting| do of each length: as many, or none, as one never covers all. */
 uint32_t node_clean_of_service(uint32_t setting);
 
+/*
+ * Whether the link with the guard in use is to stand before a request needs it: for NODE_CLEAN_IDLE_AT after the node
+ * could first build circuits, and after each use.
+ */
+bool node_clean_guard_warm(tstamp begun_at, const tstamp used_at[NODE_CLEAN_LENS], tstamp now);
+
 #endif

@@ -88,7 +88,7 @@ struct node {
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
         unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
-            padded_links, introduce, rendezvous, calls, services;
+            padded_links, introduce, rendezvous, calls, services, keep;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
@@ -121,10 +121,13 @@ struct node {
     struct node_padded_links padded_links;
     struct node_survey survey;
     struct node_guards guards;
+    struct keep keep;
+    struct node_keeping keeping;
     struct node_links {
         uint32_t peers; /* with a link */
         tstamp
             gone_at; /* since when there is none, or when there was none last; 0: never was one */
+        uint64_t addrs; /* a digest of the addresses of this machine; 0: not known yet */
     } links;
 
     /* the relay's own descriptor */

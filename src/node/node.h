@@ -16,6 +16,7 @@
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
 #include "node/boot.h"
+#include "node/keep.h"
 #include "node/op.h"
 #include "node/padding.h"
 #include "node/times.h"
@@ -104,6 +105,8 @@ struct node_config {
     bool dark_show_cache;
     size_t n_boot;
     struct node_boot boot[NODE_BOOT_MAX];
+    size_t n_keep;
+    struct node_keep_wish keep[KEEP_MAX];
 };
 
 struct node;
@@ -276,18 +279,15 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
 /* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);
-/* The DHT. */
-struct kad *node_kad(const struct node *n);
+struct kad *node_kad(const struct node *n); /* the DHT */
 /* The circuits and the streams over them. */
 struct onion *node_onion(const struct node *n);
-/* The directory of relays. */
-struct relays *node_relays(const struct node *n);
+struct relays *node_relays(const struct node *n); /* the directory of relays */
 /* A network that is too small to hide anybody (core/relays/diversity.h) is used all the same, or not. */
 void node_set_small_network(struct node *n, bool accepted);
 /* Whether it is: by that, by the configuration, or because it is a lab. */
 bool node_small_network_accepted(const struct node *n);
-/* Dark addresses. */
-struct dark *node_dark(const struct node *n);
+struct dark *node_dark(const struct node *n); /* dark addresses */
 struct quic *node_quic(const struct node *n); /* the QUIC endpoint */
 /* Agent and protocols that a peer sent by identify; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,

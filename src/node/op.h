@@ -35,7 +35,8 @@ enum node_op_kind {
     NODE_OP_EXTEND_FETCH, /* the same, because a circuit of others is to be extended */
     NODE_OP_SURVEY,       /* the nodes closest to a random key, while the view settles */
     NODE_OP_GUARD_FETCH,  /* a guard's descriptor, through a circuit */
-    NODE_OP_GUARD_DIAL,   /* a guard that did not answer */
+    NODE_OP_GUARD_DIAL, /* a guard that did not answer, or whose link is made before it is needed */
+    NODE_OP_KEEP_FIND,  /* addresses of a kept peer */
     NODE_OP_GUARD_WITNESS, /* the nodes closest to a random key: whether others answer while it does not */
     NODE_OP_SERVE_GET,
     NODE_OP_SERVE_PUT, /* for the far end of a circuit */

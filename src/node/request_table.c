@@ -40,6 +40,8 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
                              NODE_DHT_NONE},
     [NODE_OP_GUARD_DIAL] = {"guard_dial", node_begin_connect, NULL, node_finish_guard_dial,
                             NODE_DHT_NONE},
+    [NODE_OP_KEEP_FIND] = {"keep_find", node_begin_find_peer, node_cancel_dht,
+                           node_finish_keep_find, NODE_DHT_FIND},
     [NODE_OP_GUARD_WITNESS] = {"guard_witness", node_begin_survey, NULL, node_finish_guard_witness,
                                NODE_DHT_FIND},
     [NODE_OP_SERVE_GET] = {"serve_get", node_begin_serve_get, NULL, node_finish_serve,

@@ -91,6 +91,8 @@ NODE_FINISH(node_finish_survey);
 NODE_FINISH(node_finish_guard_fetch);
 /* The relays learn whether the guard is there. */
 NODE_FINISH(node_finish_guard_dial);
+/* The kept peer is tried at them. */
+NODE_FINISH(node_finish_keep_find);
 /* Who answered was noted by arrow_program_dht.c: the guards that do not are to blame. */
 NODE_FINISH(node_finish_guard_witness);
 /* The gateway answers the circuit. */

@@ -449,6 +449,17 @@ bool relays_guard(const struct relays *r, struct peer_id *guard)
     return true;
 }
 
+bool relays_guard_warm(const struct relays *r, tstamp now, struct onion_hop *hop)
+{
+    const struct relays_guard *g = relays_guards_first(r);
+
+    if (g == NULL || g->used == 0 || g->failing || g->x.usable > now || g->x.hop.n_addrs == 0) {
+        return false;
+    }
+    *hop = g->x.hop;
+    return true;
+}
+
 bool relays_guard_next(const struct relays *r, size_t *it, struct relays_guard_info *out)
 {
     if (*it >= r->n_guards) {

@@ -180,6 +180,11 @@ enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now)
 bool relays_guards_spent(const struct relays *r);
 /* One of the sample whose descriptor is to be fetched, through a circuit and never otherwise; false: none. */
 bool relays_guard_stale(struct relays *r, tstamp now, struct peer_id *peer);
+/*
+ * The guard that paths begin with, used before and not known to fail: a link with it may be made before a path needs
+ * one.  Draws none, and brings none into use.  SPEC: path-selection P-38
+ */
+bool relays_guard_warm(const struct relays *r, tstamp now, struct onion_hop *hop);
 /* A primary guard that did not answer and is to be dialled again, the one that waits longest; false: none. */
 bool relays_guard_probe(struct relays *r, tstamp now, struct onion_hop *hop);
 
