@@ -22,6 +22,7 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"standing", "STANDING", COL_TEXT},
         {"value", "VALUE", COL_INT},
         {"tags", "TAGS", COL_WORDS},
+        {"next_try_ns", "NEXT TRY", COL_NS},
         {"handshake_ns", "SETUP", COL_NS},
         {"rtt_ns", "RTT", COL_NS},
         {"bytes_in", "IN", COL_SIZE},
@@ -29,15 +30,31 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"agent", "AGENT", COL_TEXT},
     };
     static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
-    static const struct opt opts[] = {{"--relays", NULL}};
-    struct args a = {.t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = 1};
-    bool of_relays = false;
+    static const struct col tries[] = {
+        {"peer", "PEER", COL_PEER},          {"network", "NETWORK", COL_TEXT},
+        {"kept", "KEPT", COL_YES},           {"state", "STATE", COL_TEXT},
+        {"next_try_ns", "NEXT TRY", COL_NS}, {"failures", "FAILURES", COL_INT},
+        {"error", "LAST ERROR", COL_TEXT},
+    };
+    static const struct opt opts[] = {{"--relays", NULL}, {"--tries", NULL}};
+    struct args a = {
+        .t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
+    bool of_relays = false, of_tries = false;
     for (int got; (got = args_next(&a)) != ARGS_END;) {
-        if (got != 0) {
-            return got == ARGS_BAD ? TOOL_USAGE
-                                   : tool_usage(t, "peers takes no argument but --relays");
+        if (got != 0 && got != 1) {
+            return got == ARGS_BAD
+                       ? TOOL_USAGE
+                       : tool_usage(t, "peers takes no argument but --relays or --tries");
         }
-        of_relays = true;
+        of_relays = of_relays || got == 0;
+        of_tries = of_tries || got == 1;
+    }
+    if (of_relays && of_tries) {
+        return tool_usage(t, "peers: --relays or --tries, not both");
+    }
+    if (of_tries) {
+        (void)ask_begin(t, "peers.tries");
+        return ask_list(t, "tries", tries, N(tries), "no peer is kept, and nothing waits");
     }
     if (of_relays) {
         (void)ask_begin(t, "relays");
@@ -50,14 +67,18 @@ int run_peers(struct tool *t, int argc, char **argv)
 /* What may be said of a peer. */
 struct saying {
     const char *name, *cmd;
-    bool weighs; /* a weight follows the peer */
+    bool weighs;          /* a weight follows the peer */
+    bool names, may_lack; /* --name may be given; the peer may be left out */
 };
 
 static const struct saying sayings[] = {
-    {"protect", "peer.protect", false},
-    {"unprotect", "peer.unprotect", false},
-    {"tag", "peer.tag", true},
-    {"untag", "peer.untag", false},
+    {"protect", "peer.protect", false, true, false},
+    {"unprotect", "peer.unprotect", false, true, false},
+    {"tag", "peer.tag", true, true, false},
+    {"untag", "peer.untag", false, true, false},
+    {"keep", "peer.keep", false, false, false},
+    {"release", "peer.release", false, false, false},
+    {"retry", "peer.retry", false, false, true},
 };
 
 static int say(struct tool *t, const struct saying *what, int argc, char **argv)
@@ -66,7 +87,8 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
                                       {"protected_by", "protected by", COL_WORDS},
                                       {"tags", "tags", COL_WORDS}};
     static const struct opt opts[] = {{"--name", "NAME"}};
-    struct args a = {.t = t, .what = "peer", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    struct args a = {
+        .t = t, .what = "peer", .argc = argc, .argv = argv, .opts = opts, .n = what->names ? 1 : 0};
     const char *word[2] = {NULL, NULL}, *name = NULL;
     size_t n = 0;
     int64_t weight = 0;
@@ -83,7 +105,7 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
             word[n++] = a.value;
         }
     }
-    if (word[0] == NULL) {
+    if (word[0] == NULL && !what->may_lack) {
         return tool_usage(t, "which peer?");
     }
     if (what->weighs && (word[1] == NULL || !parse_number(word[1], -QUDAG_TAG_WEIGHT_MAX,
@@ -91,7 +113,9 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
         return tool_usage(t, "peer tag takes a weight, -1000 to 1000");
     }
     struct rec *r = ask_begin(t, what->cmd);
-    rec_str(r, "peer", word[0]);
+    if (word[0] != NULL) {
+        rec_str(r, "peer", word[0]);
+    }
     if (name != NULL) {
         rec_str(r, "name", name);
     }

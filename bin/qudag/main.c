@@ -44,22 +44,30 @@ const struct sub subs[] = {
      "  ssh -o ProxyCommand='qudag connect %h %p' user@blog.dark\n"
      "--isolate KEY: no circuit is shared with connections that have another key, or none.\n",
      "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
-    {"peers", "[--relays]", "list connected peers and link security",
+    {"peers", "[--relays | --tries]", "list connected peers and link security",
      "STANDING says which places for links it takes, VALUE what it is worth: the lowest go first "
      "where\n"
      "there are too many (qudag help peer).\n"
-     "--relays lists the relays whose descriptors are known.\n",
+     "--relays lists the relays whose descriptors are known.\n"
+     "--tries lists kept peers, and peers and networks that are not dialled for a while because\n"
+     "dials failed, with when the next try is made.\n",
      "qudag peers", run_peers},
-    {"peer", "protect|unprotect|untag PEER [--name NAME] | tag PEER WEIGHT [--name NAME]",
+    {"peer",
+     "keep|release PEER | retry [PEER] | protect|unprotect|untag PEER [--name NAME] | tag PEER "
+     "WEIGHT [--name NAME]",
      "say which links are to stay",
      "PEER is a peer id or a multiaddr; it need not be linked.\n"
+     "  keep PEER          a link with it stands at all times: it is dialled again after each "
+     "loss;\n"
+     "                     release PEER: no longer\n"
+     "  retry [PEER]       forget what failed: it, or everybody, may be dialled now\n"
      "  protect PEER       no link with it is closed because there are too many, or for being "
      "idle;\n"
      "                     unprotect PEER: it may be again\n"
      "  tag PEER WEIGHT    add -1000 to 1000 to the value of its links; untag PEER: no longer\n"
      "Above links_high those of the lowest value are closed, never one with a request under way.\n"
      "--name NAME (user): several programs can each say something; a peer is protected as long as\n"
-     "one name protects it.  All of it is forgotten when the daemon stops.\n",
+     "one name protects it.  All of it is forgotten when the daemon stops; [peers] keep is not.\n",
      "qudag peer protect 12D3Koo... --name backup", run_peer},
     {"ping", "PEER|MULTIADDR [-c N]", "measure round trips to a peer",
      "Sends N pings (3), one after the other, and counts those that were not answered.\n",

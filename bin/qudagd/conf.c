@@ -79,6 +79,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_LINKS_GRACE] = {"link", "links_grace_s", NUMBER(CONF_INT, links_grace)},
     [CONF_NETWORK_SHARE] = {"link", "network_share", NUMBER(CONF_INT, network_share)},
     [CONF_STREAMS_PER_PEER] = {"link", "streams_per_peer", NUMBER(CONF_INT, streams_per_peer)},
+    [CONF_KEEP] = {"peers", "keep", LIST(QUDAG_KEEP_MAX, QUDAG_ADDR_TEXT_MAX - 1), INTO(keep),
+                   .unset = "",
+                   .help =
+                       "Peers with which a link stands at all times: peer id, or multiaddr with "
+                       "/p2p/ID and, if known, #HASH of its ML-DSA-65 key."},
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",
                            .help =
@@ -231,6 +236,18 @@ static bool parse_int(const char *value, bool suffix, int64_t *out)
     return true;
 }
 
+static void keep_fault(const char *one, char *why, size_t why_len)
+{
+    qudag_peer_id id;
+    if (one[0] == '/') {
+        if (qudag_multiaddr_parse(NULL, one, QUDAG_ADDR_BOOTSTRAP, why, why_len) == QUDAG_OK) {
+            why[0] = 0;
+        }
+    } else if (qudag_peer_id_parse(&id, one) != QUDAG_OK) {
+        (void)snprintf(why, why_len, "%.100s: neither a peer id nor a multiaddr with /p2p/ID", one);
+    }
+}
+
 /* What is wrong with one value of a list, as a sentence that begins with the value; empty: nothing. */
 static void fault_of(enum conf_key key, const char *one, char *why, size_t why_len)
 {
@@ -243,6 +260,8 @@ static void fault_of(enum conf_key key, const char *one, char *why, size_t why_l
     } else if ((key == CONF_LISTEN || key == CONF_ANNOUNCE || key == CONF_BOOTSTRAP) &&
                qudag_multiaddr_parse(NULL, one, use, why, why_len) == QUDAG_OK) {
         why[0] = 0;
+    } else if (key == CONF_KEEP) {
+        keep_fault(one, why, why_len);
     }
 }
 

@@ -61,12 +61,83 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     }
 }
 
+/* A kept peer without a link. */
+static void waiting_row(struct rec *r, const qudag_node *n, const qudag_kept *k)
+{
+    bool dialled = k->state == QUDAG_KEPT_DIALLED;
+    rec_peer(r, "peer", &k->peer);
+    rec_str(r, "state", dialled ? "connecting" : "waiting");
+    rec_bool(r, "kept", true);
+    if (!dialled) {
+        rec_int(r, "next_try_ns", (int64_t)k->next_try);
+    }
+    rec_int(r, "failures", k->failures);
+    if (k->err != QUDAG_OK) {
+        rec_str(r, "error", qudag_err_name(k->err));
+    }
+    rec_tags(r, n, &k->peer);
+}
+
+static void rec_kept(struct request *rq, const qudag_kept *k)
+{
+    struct rec *r = request_rec(rq, REC_ROW);
+    if (k->state == QUDAG_KEPT_LINKED) {
+        rec_peer(r, "peer", &k->peer);
+        rec_str(r, "state", "up");
+        rec_bool(r, "kept", true);
+    } else {
+        waiting_row(r, rq->d->node, k);
+    }
+    request_send(rq);
+}
+
+void peers_tries(struct request *rq)
+{
+    qudag_kept kept = QUDAG_INIT(qudag_kept);
+    qudag_breaker b = QUDAG_INIT(qudag_breaker);
+    for (size_t it = 0; qudag_kept_next(rq->d->node, &it, &kept);) {
+        rec_kept(rq, &kept);
+    }
+    for (size_t it = 0; qudag_breaker_next(rq->d->node, &it, &b);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        if (b.network[0] != 0) {
+            rec_str(r, "network", b.network);
+        } else {
+            rec_peer(r, "peer", &b.peer);
+        }
+        rec_str(r, "state", b.half_open ? "half-open" : "open");
+        rec_int(r, "next_try_ns", (int64_t)b.next_try);
+        rec_int(r, "failures", b.failures);
+        rec_str(r, "error", qudag_err_name(b.err));
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+static bool is_linked(const qudag_node *n, const qudag_peer_id *peer)
+{
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
+    for (size_t it = 0; qudag_link_next(n, &it, &info);) {
+        if (info.peer.len == peer->len && memcmp(info.peer.bytes, peer->bytes, peer->len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void peers_report(struct request *rq)
 {
     qudag_link_info info = QUDAG_INIT(qudag_link_info);
+    qudag_kept kept = QUDAG_INIT(qudag_kept);
     for (size_t it = 0; qudag_link_next(rq->d->node, &it, &info);) {
         link_row(request_rec(rq, REC_ROW), rq->d->node, &info);
         request_send(rq);
+    }
+    for (size_t it = 0; qudag_kept_next(rq->d->node, &it, &kept);) {
+        if (!is_linked(rq->d->node, &kept.peer)) { /* its dials are rows of their own */
+            waiting_row(request_rec(rq, REC_ROW), rq->d->node, &kept);
+            request_send(rq);
+        }
     }
     request_end_err(rq, QUDAG_OK, "");
 }
@@ -142,5 +213,58 @@ void peers_untag(struct request *rq)
     const char *name = name_of(rq);
     if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
         end(rq, qudag_peer_untag(rq->d->node, &rq->peer, name), name);
+    }
+}
+
+static void end_keep(struct request *rq, qudag_err err)
+{
+    switch (err) {
+    case QUDAG_OK: {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &rq->peer);
+        request_send(rq);
+        request_end_err(rq, err, "");
+        return;
+    }
+    case QUDAG_EINVAL:
+        request_end(rq, exit_of(err), qudag_err_name(err), "this is the peer id of the node itself",
+                    "");
+        return;
+    case QUDAG_ELIMIT:
+        request_end(rq, exit_of(err), qudag_err_name(err), "as many peers as can be are kept",
+                    "qudag peers --tries lists them; qudag peer release PEER lets one go");
+        return;
+    case QUDAG_ENOTFOUND:
+        request_end(rq, exit_of(err), qudag_err_name(err), "this peer is not kept",
+                    "qudag peers --tries lists those that are");
+        return;
+    default:
+        request_end_err(rq, err, "");
+        return;
+    }
+}
+
+void peers_keep(struct request *rq)
+{
+    const char *text = rec_get_str(&rq->args, "peer");
+    if (request_peer(rq, text)) {
+        end_keep(rq, qudag_peer_keep(rq->d->node, text));
+    }
+}
+
+void peers_release(struct request *rq)
+{
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end_keep(rq, qudag_peer_release(rq->d->node, &rq->peer));
+    }
+}
+
+void peers_retry(struct request *rq)
+{
+    const char *text = rec_get_str(&rq->args, "peer");
+    if (text == NULL) {
+        request_end_err(rq, qudag_peer_retry(rq->d->node, NULL), "");
+    } else if (request_peer(rq, text)) {
+        end_keep(rq, qudag_peer_retry(rq->d->node, &rq->peer));
     }
 }

@@ -13,4 +13,10 @@ void peers_unprotect(struct request *rq);
 void peers_tag(struct request *rq);
 void peers_untag(struct request *rq);
 
+/* Keeps a link with a peer; lets it go; forgets what failed; lists kept peers and what waits for its next try. */
+void peers_keep(struct request *rq);
+void peers_release(struct request *rq);
+void peers_retry(struct request *rq);
+void peers_tries(struct request *rq);
+
 #endif

@@ -15,6 +15,7 @@ extern "C" {
 
 #define QUDAG_LISTEN_MAX 8            /* listen addresses of a node */
 #define QUDAG_BOOTSTRAP_MAX 32        /* bootstrap peers of a node */
+#define QUDAG_KEEP_MAX 32             /* kept peers */
 #define QUDAG_NAMESPACES_MAX 8        /* open DHT namespaces; and as many with rules of their own */
 #define QUDAG_NAMESPACE_LEN 32        /* bytes of the name of a namespace, without NUL */
 #define QUDAG_DHT_KEY_MAX 128         /* bytes of a DHT key */

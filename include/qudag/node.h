@@ -97,6 +97,8 @@ typedef struct qudag_settings {
     qudag_ns query_timeout, build_timeout; /* of a request of the DHT; of a circuit */
     qudag_ns links_grace;                  /* in which a new link does not count as too many */
     uint32_t links_high, links_low; /* see qudag_peer_protect(); 0: 3/4 of links_max, of that */
+    const char *const *keep;        /* kept peers, see qudag_peer_keep() */
+    size_t keep_n;                  /* at most QUDAG_KEEP_MAX */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -171,7 +171,7 @@ QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info 
  * its tags, how much it was used, its age.  A peer that is closed so hears that a limit was reached.
  *
  * Tags and protections are names of 1 to 31 printable ASCII characters without spaces, and last until they are taken
- * away or the node ends.  A peer need not be linked or known.
+ * away or the node ends.  A peer need not be linked or known.  The protection "keep" is that of qudag_peer_keep().
  * QUDAG_EINVAL; QUDAG_ELIMIT: 16 names of a peer, 1024 peers; QUDAG_ENOMEM.
  */
 /* No link with |peer| is trimmed, nor closed for being idle, until every protection of it is taken away. */

@@ -32,9 +32,10 @@ _qudag() {
         import) mapfile -t COMPREPLY < <(compgen -f -W '--export-passphrase-fd' -- "$cur")
             return ;;
         esac ;;
-    peers) words='--relays' ;;
+    peers) words='--relays --tries' ;;
     peer) case $sub in
-        '') words='protect unprotect tag untag' ;;
+        '') words='keep release retry protect unprotect tag untag' ;;
+        keep|release|retry) [ -n "$third" ] || words=$(_qudag_says peer peers) ;;
         *) words="--name $([ -n "$third" ] || _qudag_says peer peers)" ;;
         esac ;;
     stats) words='--prometheus' ;;

@@ -144,6 +144,10 @@ struct api_addr {
 QUDAG_MUST_USE qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use use,
                                        char *why, size_t why_len);
 
+/* keep.c: a peer id, or a multiaddr with one, of a peer to be kept.  Errors and |why| as of api_addr_read(). */
+QUDAG_MUST_USE qudag_err api_keep_read(struct node_keep_wish *out, const char *text, char *why,
+                                       size_t why_len);
+
 /* persist.c.  Opens the store of the DHT in s->store_dir; what store_open() returns, which is logged too. */
 qudag_err api_persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
 /* Restores what the store holds into the node, before node_start(); nothing without a store. */

@@ -188,6 +188,22 @@ static void small_text(const struct qudag_node *n, char *out, size_t cap)
         (unsigned)d.relays, (unsigned)d.networks, RELAYS_SAFE_MIN, RELAYS_SAFE_NETWORKS_MIN);
 }
 
+/* Requests to a peer that did not answer are refused for a while: until when. */
+static void next_try_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
+                          char *out, size_t cap)
+{
+    tstamp now = io_now(), next = 0;
+    size_t len = strlen(out);
+
+    if (req->peer.len > 0 && err != QUDAG_ECANCELED && err != QUDAG_EINVAL) {
+        next = swarm_next_try(node_swarm(n->node), &req->peer, now);
+    }
+    if (next != 0) {
+        (void)snprintf(out + len, cap - len, "; next try in %llu s",
+                       (unsigned long long)((next - now + NS_PER_S - 1) / NS_PER_S));
+    }
+}
+
 void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
                  uint32_t count, char *out, size_t cap)
 {
@@ -227,4 +243,5 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
         }
     }
     (void)snprintf(out, cap, "%s", qudag_strerror(err));
+    next_try_text(n, req, err, out, cap);
 }

@@ -58,7 +58,7 @@ qudag_err qudag_peer_protect(qudag_node *n, const qudag_peer_id *peer, const cha
 {
     struct peer_id p;
 
-    return n == NULL || tag == NULL || !api_peer_in(&p, peer)
+    return n == NULL || tag == NULL || strcmp(tag, NODE_KEEP_TAG) == 0 || !api_peer_in(&p, peer)
                ? QUDAG_EINVAL
                : swarm_peer_protect(node_swarm(n->node), &p, tag);
 }
@@ -68,7 +68,8 @@ static qudag_err untag(qudag_node *n, const qudag_peer_id *peer, const char *tag
 {
     struct peer_id p;
 
-    if (n == NULL || tag == NULL || !api_peer_in(&p, peer) || !swarm_tag_name_valid(tag)) {
+    if (n == NULL || tag == NULL || !api_peer_in(&p, peer) || !swarm_tag_name_valid(tag) ||
+        (protection && strcmp(tag, NODE_KEEP_TAG) == 0)) {
         return QUDAG_EINVAL;
     }
     return swarm_peer_untag(node_swarm(n->node), &p, tag, protection);

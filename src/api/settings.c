@@ -11,9 +11,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, links_low);
+API_NO_TAIL(qudag_settings, keep_n);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -215,6 +216,25 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
         memcpy(b->pq_hash, a.pq_hash, sizeof(b->pq_hash));
     }
     c->n_boot = s->bootstrap_n;
+    return QUDAG_OK;
+}
+
+static qudag_err read_keep(struct node_config *c, const qudag_settings *s, char *why, size_t cap)
+{
+    char fault[API_WHY_LEN];
+
+    if (s->keep_n > 0 && s->keep == NULL) {
+        return refuse(why, cap, "keep", "missing");
+    }
+    if (s->keep_n > KEEP_MAX) {
+        return refuse(why, cap, "keep", "more than %d peers", KEEP_MAX);
+    }
+    for (size_t i = 0; i < s->keep_n; i++) {
+        if (api_keep_read(&c->keep[i], s->keep[i], fault, sizeof(fault)) != QUDAG_OK) {
+            return refuse(why, cap, "keep", "%s", fault);
+        }
+    }
+    c->n_keep = s->keep_n;
     return QUDAG_OK;
 }
 
@@ -453,6 +473,7 @@ qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, c
         (err = read_listen(out->listen, &out->n_listen, full, why, why_len)) != QUDAG_OK ||
         (err = read_announce(out, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
+        (err = read_keep(c, full, why, why_len)) != QUDAG_OK ||
         (err = check_bootstrap_reach(c, out->listen, out->n_listen, why, why_len)) != QUDAG_OK) {
         return err;
     }
@@ -462,19 +483,24 @@ qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, c
 
 qudag_err qudag_node_check(const qudag_settings *s, char *why, size_t why_len)
 {
-    struct api_settings read;
+    struct api_settings *read = calloc(1, sizeof(*read));
+    qudag_err err = read == NULL ? QUDAG_ENOMEM : api_settings_read(read, s, why, why_len);
 
-    return api_settings_read(&read, s, why, why_len);
+    free(read);
+    return err;
 }
 
 qudag_err qudag_node_reload(qudag_node *n, const qudag_settings *s, char *why, size_t why_len)
 {
-    struct api_settings read;
-    qudag_err err = n == NULL ? QUDAG_EINVAL : api_settings_read(&read, s, why, why_len);
+    struct api_settings *read = n != NULL ? calloc(1, sizeof(*read)) : NULL;
+    qudag_err err = n == NULL      ? QUDAG_EINVAL
+                    : read == NULL ? QUDAG_ENOMEM
+                                   : api_settings_read(read, s, why, why_len);
 
     if (err == QUDAG_OK) {
-        node_set_times(n->node, &read.config.times);
-        node_set_small_network(n->node, read.config.small_network);
+        node_set_times(n->node, &read->config.times);
+        node_set_small_network(n->node, read->config.small_network);
     }
+    free(read);
     return err;
 }

@@ -23,6 +23,7 @@ struct all_stats {
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
     uint64_t replayed, bad; /* introductions */
+    uint32_t waiting_peers, waiting_networks;
     uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
 };
 
@@ -89,6 +90,14 @@ struct all_stats {
        "scope=\"network\"", "Dials not begun: those to one network have their share")              \
     XX("dials_refused_wide_network", dials_refused[RES_WIDE], COUNTER, "", "dials_refused",        \
        "scope=\"wide_network\"", "Dials not begun: those to one wide network have their share")    \
+    XX("dials_held_peer", swarm.dials_refused_backoff, COUNTER, "", "dials_held",                  \
+       "scope=\"peer\"", "Dials that were not begun because others had failed lately")             \
+    XX("dials_held_network", swarm.dials_refused_network, COUNTER, "", "dials_held",               \
+       "scope=\"network\"", "Dials that were not begun because others had failed lately")          \
+    XX("breakers_peer", waiting_peers, GAUGE, "", "breakers_open", "scope=\"peer\"",               \
+       "Peers and networks that are not dialled for a while after failures")                       \
+    XX("breakers_network", waiting_networks, GAUGE, "", "breakers_open", "scope=\"network\"",      \
+       "Peers and networks that are not dialled for a while after failures")                       \
     XX("streams_in", swarm.streams_in, COUNTER, "", "streams_opened", "direction=\"in\"",          \
        "Streams that peers opened")                                                                \
     XX("streams_out", swarm.streams_out, COUNTER, "", "streams_opened", "direction=\"out\"",       \
@@ -302,6 +311,7 @@ static void take_snapshot(const struct qudag_node *n)
 
     quic_stats_get(node_quic(n->node), &s.quic);
     swarm_stats_get(node_swarm(n->node), &s.swarm);
+    swarm_waiting(node_swarm(n->node), &s.waiting_peers, &s.waiting_networks);
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
