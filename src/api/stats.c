@@ -154,6 +154,8 @@ struct all_stats {
        "Datagrams dropped: first ones of handshakes, more than are answered")                      \
     XX("dropped_work", quic.dropped_work, COUNTER, "", "dgrams_dropped", "reason=\"work\"",        \
        "Datagrams dropped: the link or its network owes too much work")                            \
+    XX("dropped_moved", quic.dropped_moved, COUNTER, "", "dgrams_dropped", "reason=\"moved\"",     \
+       "Datagrams dropped: for a link, but from another host than its peer's")                     \
     XX("links_put_out", quic.links_put_out, COUNTER, "", "links_put_out", "",                      \
        "Links closed because the peer made too much work for nothing")                             \
     XX("retries_sent", quic.retries_sent, COUNTER, "", "retries_sent", "",                         \
@@ -174,6 +176,11 @@ struct all_stats {
        "event=\"authentication_failed\"", "Handshakes that failed to authenticate the peer")       \
     XX("policy_refused", quic.policy_refused, COUNTER, "", "security_events",                      \
        "event=\"policy_refused\"", "Handshakes refused by the post-quantum policy")                \
+    XX("early_refused", quic.early_refused, COUNTER, "", "security_events",                        \
+       "event=\"early_data_refused\"",                                                             \
+       "Links whose client offered early data, which is not taken")                                \
+    XX("tickets_refused", quic.tickets_refused, COUNTER, "", "security_events",                    \
+       "event=\"ticket_refused\"", "Links whose server sent a session ticket, which is not kept")  \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
     XX("bytes_queued", bytes_queued, GAUGE, "bytes", "queued_bytes", "",                           \
        "Bytes on streams that were written and not acknowledged")                                  \

@@ -56,6 +56,7 @@ static int on_completed(ngtcp2_conn *ng, void *user_data)
     }
     c->completed = true;
     sec_hs_report(&c->hs, &c->info);
+    c->q->stats.early_refused += sec_hs_early_refused(&c->hs) ? 1 : 0;
     quic_conn_keep_alive(c);
     if (c->server) {
         c->confirmed = true;
@@ -80,8 +81,10 @@ static int on_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t of
 {
     struct quic_conn *c = user_data;
 
-    /* After the handshake the TLS object is gone and nothing it could say is wanted. */
+    /* After the handshake the TLS object is gone and nothing it could say is wanted: tickets, that is. */
     if (c->completed) {
+        bool ticket = !c->server && offset == 0 && len > 0 && data[0] == SSL3_MT_NEWSESSION_TICKET;
+        c->q->stats.tickets_refused += ticket ? 1 : 0;
         return 0;
     }
     return ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, len, user_data);

@@ -151,6 +151,33 @@ static void test_a_link_stays_with_its_host(void **state)
     assert_false(quic_addr_same_host(&a, &b));
 }
 
+/* Both ends say that they do not take a link along, and a library that keeps to it cannot try. */
+static void test_both_ends_forbid_migration(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+    struct quic_sockaddr local, remote;
+    ngtcp2_path path;
+
+    (void)state;
+    make(&o, &o);
+    link_up();
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    for (int i = 0; i < 2; i++) {
+        const struct quic_conn *c = slots_get(&tk.ep[i].q->conns, tk.ep[i].link);
+        assert_non_null(c);
+        assert_int_equal(ngtcp2_conn_get_remote_transport_params(c->ng)->disable_active_migration,
+                         1);
+    }
+    const struct quic_conn *client = slots_get(&tk.ep[0].q->conns, tk.ep[0].link);
+    struct netaddr elsewhere = {.family = 4, .ip = {10, 66, 6, 6}, .port = 1};
+    quic_addr_path(&path, &local, &remote, &tk.ep[1].addr);
+    quic_addr_to_sock(&local, &elsewhere);
+    assert_int_equal(ngtcp2_conn_initiate_immediate_migration(client->ng, &path, tk.now),
+                     NGTCP2_ERR_INVALID_STATE);
+    assert_true(data_passes());
+    down();
+}
+
 static uint64_t moved(void)
 {
     struct quic_stats st;
@@ -306,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_a_server_replaces_keys_that_its_client_does_not),
         cmocka_unit_test(test_a_link_says_when_its_certificates_end),
         cmocka_unit_test(test_a_link_stays_with_its_host),
+        cmocka_unit_test(test_both_ends_forbid_migration),
         cmocka_unit_test(test_another_port_is_followed_another_host_is_not),
         cmocka_unit_test(test_whoever_repeats_packets_from_elsewhere_ends_no_link),
         cmocka_unit_test(test_a_token_is_used_once),

@@ -68,6 +68,8 @@ struct quic_stats {
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
     uint64_t auth_failed, policy_refused, pin_refused;
     uint64_t key_updates; /* traffic keys replaced because of their age, at our demand */
+    /* spec/link.md 1.3: inbound links whose client offered early data, dialled ones whose server sent a ticket */
+    uint64_t early_refused, tickets_refused;
     uint32_t conns, half_open;
 };
 

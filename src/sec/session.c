@@ -71,6 +71,11 @@ bool sec_hs_pq_both(const struct sec_hs *hs)
     return hs->peer.has_pq && mine != NULL && strcmp(mine, "mldsa65") == 0;
 }
 
+bool sec_hs_early_refused(const struct sec_hs *hs)
+{
+    return SSL_get_early_data_status(hs->ssl) == SSL_EARLY_DATA_REJECTED;
+}
+
 static bool group_is_pq(const SSL *ssl)
 {
     /* The library takes a pointer without const for reading only. */

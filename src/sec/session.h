@@ -47,6 +47,9 @@ void sec_hs_present_short(struct sec_hs *hs);
 /* After the handshake: each side has proven an ML-DSA identity key to the other. */
 bool sec_hs_pq_both(const struct sec_hs *hs);
 
+/* After the handshake, on the accepting side: the client offered early data, of which nothing was taken. */
+bool sec_hs_early_refused(const struct sec_hs *hs);
+
 /* Frees the SSL object; harmless when there is none. */
 void sec_hs_stop(struct sec_hs *hs);
 
