@@ -566,6 +566,7 @@ bool conf_remember(const char *path, enum conf_key key, const char *value, char 
     }
     free(now);
     free(want);
+    errno = err;
     return ok && err == 0;
 }
 

@@ -125,7 +125,8 @@ bool conf_read(struct conf *c, const char *path);
 bool conf_option(struct conf *c, const char *text);
 /*
  * Sets |key| to |value| in the file |path|, in place of the line that counts now, or in a section at the end; all else
- * stays.  True also if it says so already.  False: why[] says what is wrong, and the file is as it was.
+ * stays.  True also if it says so already.  False: why[] says what is wrong, and the file is as it was;
+ * errno has the system's error if it was one, else 0.
  */
 bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN]);
 /* A configuration file with this content, with help as comments. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -80,7 +81,7 @@ static const char *const allowed[] = {
     /* descriptors */
     "read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev",
     "pwritev2", "close", "close_range", "lseek", "dup", "dup2", "dup3", "pipe", "pipe2", "fcntl",
-    "fcntl64", "ioctl", "flock", "sendfile", "copy_file_range",
+    "fcntl64", "flock", "sendfile", "copy_file_range",
     /* files */
     "open", "openat", "stat", "stat64", "fstat", "fstat64", "lstat", "lstat64", "newfstatat",
     "fstatat64", "statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "access", "faccessat",
@@ -140,6 +141,18 @@ static bool allow_sockets(scmp_filter_ctx f)
     return ok;
 }
 
+/* Of descriptors, names of interfaces, the size of a terminal; not what types into one (TIOCSTI, TIOCLINUX). */
+static bool allow_ioctls(scmp_filter_ctx f)
+{
+    static const uint64_t known[] = {FIONBIO, FIONREAD,   FIOCLEX,     FIONCLEX,
+                                     TCGETS,  TIOCGWINSZ, SIOCGIFNAME, SIOCGIFINDEX};
+    bool ok = true;
+    for (size_t ix = 0; ok && ix < sizeof(known) / sizeof(known[0]); ix++) {
+        ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, is(1, known[ix])) == 0;
+    }
+    return ok;
+}
+
 /* Memory that is never executable, threads but no processes, limits of this process only. */
 static bool allow_partly(scmp_filter_ctx f)
 {
@@ -158,7 +171,7 @@ static bool allow_partly(scmp_filter_ctx f)
 
 static bool fill(scmp_filter_ctx f)
 {
-    bool ok = allow_sockets(f) && allow_partly(f);
+    bool ok = allow_sockets(f) && allow_ioctls(f) && allow_partly(f);
     for (size_t ix = 0; ok && ix < sizeof(allowed) / sizeof(allowed[0]); ix++) {
         ok = allow(f, allowed[ix]);
     }

@@ -16,14 +16,14 @@
  * From now on this thread, and those it begins later, write, make and remove files below the |n| folders |dirs|
  * only, and start no program; reading is as before.  To be called before other threads are begun, which would keep
  * their rights. A folder that is not there is left out.  False: why[] has the cause, as that this kernel has no
- * Landlock; nothing is confined then.
+ * Landlock; nothing is confined then, but that programs started later may not gain rights (PR_SET_NO_NEW_PRIVS).
  */
 bool confine_files(const char *const *dirs, size_t n, char why[CONFINE_WHY_LEN]);
 
 /*
  * From now on all threads of the process have the system calls of a network daemon only.  Any other fails with
  * EPERM, or with ENOSYS where the C library tries a newer one first.  False: why[] has the cause; no filter
- * is set then.
+ * is set then, but PR_SET_NO_NEW_PRIVS may be.
  */
 bool confine_calls(char why[CONFINE_WHY_LEN]);
 

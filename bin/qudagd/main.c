@@ -239,8 +239,8 @@ static bool reopen_log(struct daemon *d)
     const char *file = d->conf.v[CONF_LOG_FILE].text;
     int err = file[0] == 0 ? log_reopen(&d->log) : log_open(&d->log, file);
     if (err != 0) {
-        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log file is unchanged: %s: %s",
-                file[0] == 0 ? d->log.file : file, strerror(err));
+        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log file is unchanged: %s: %s%s",
+                file[0] == 0 ? d->log.file : file, strerror(err), process_denied(d, err));
         return false;
     }
     if (file[0] == 0 && d->log.file[0] != 0) {

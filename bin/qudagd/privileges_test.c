@@ -1,5 +1,6 @@
 /* privileges_test.c - from root to a user and no way back; as anyone else, what is refused. */
 #include "privileges.h"
+#include "testkit_child.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -12,18 +13,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define USER "nobody" /* of every Debian */
-
-#define EXPECT(what)                                                                               \
-    do {                                                                                           \
-        if (!(what)) {                                                                             \
-            return __LINE__;                                                                       \
-        }                                                                                          \
-    } while (0)
 
 static char dir[] = "/tmp/privileges.XXXXXX";
 static char made[64];
@@ -97,6 +89,20 @@ static int a_folder_of_the_tool(void)
     return 0;
 }
 
+/* Started by a program that has changed one of the two ids only: it must not go on as root with the other. */
+static int from_half_a_user(void)
+{
+    char why[PRIVILEGES_WHY_LEN];
+    const struct passwd *pw = getpwnam(USER);
+    uid_t real, effective, saved;
+    EXPECT(pw != NULL && setresuid(pw->pw_uid, 0, 0) == 0);
+    EXPECT(privileges_become(USER, made, why));
+    EXPECT(getresuid(&real, &effective, &saved) == 0);
+    EXPECT(real == pw->pw_uid && effective == pw->pw_uid && saved == pw->pw_uid);
+    EXPECT(setuid(0) != 0);
+    return 0;
+}
+
 static int nobody_of_that_name(void)
 {
     char why[PRIVILEGES_WHY_LEN];
@@ -142,47 +148,36 @@ static int little_memory(void)
     return 0;
 }
 
-static void in_a_child(int (*body)(void))
+static void of_root(int (*body)(void))
 {
-    int pipes[2], line = -1, status;
     if (geteuid() != 0) {
         skip();
     }
-    assert_int_equal(pipe(pipes), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        line = body();
-        (void)!write(pipes[1], &line, sizeof(line));
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    assert_int_equal(read(pipes[0], &line, sizeof(line)), sizeof(line));
-    (void)close(pipes[0]);
-    (void)close(pipes[1]);
-    (void)rmdir(made);
-    if (line != 0) {
-        fail_msg("expectation in line %d", line);
-    }
+    in_a_child(body);
 }
 
 static void root_becomes_a_user_for_good(void **state)
 {
     (void)state;
-    in_a_child(from_root);
+    of_root(from_root);
+}
+
+static void no_id_of_root_is_left(void **state)
+{
+    (void)state;
+    of_root(from_half_a_user);
 }
 
 static void a_folder_that_is_new_is_given_to_the_user_and_no_other(void **state)
 {
     (void)state;
-    in_a_child(a_folder_of_the_tool);
+    of_root(a_folder_of_the_tool);
 }
 
 static void a_user_who_does_not_exist_is_named(void **state)
 {
     (void)state;
-    in_a_child(nobody_of_that_name);
+    of_root(nobody_of_that_name);
 }
 
 static void memory_that_comes_later_is_locked_too(void **state)
@@ -191,13 +186,21 @@ static void memory_that_comes_later_is_locked_too(void **state)
     if (getenv("QUDAG_SANITIZED") != NULL && strcmp(getenv("QUDAG_SANITIZED"), "1") == 0) {
         skip(); /* the address sanitizer replaces mlockall() by nothing */
     }
-    in_a_child(memory);
+    of_root(memory);
 }
 
 static void with_a_limit_nothing_is_locked(void **state)
 {
     (void)state;
-    in_a_child(little_memory);
+    of_root(little_memory);
+}
+
+/* What the children have made. */
+static int remove_made(void **state)
+{
+    (void)state;
+    (void)rmdir(made);
+    return 0;
 }
 
 static int set_up(void **state)
@@ -217,11 +220,13 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(root_becomes_a_user_for_good),
-        cmocka_unit_test(a_folder_that_is_new_is_given_to_the_user_and_no_other),
-        cmocka_unit_test(a_user_who_does_not_exist_is_named),
-        cmocka_unit_test(memory_that_comes_later_is_locked_too),
-        cmocka_unit_test(with_a_limit_nothing_is_locked),
+        cmocka_unit_test_teardown(root_becomes_a_user_for_good, remove_made),
+        cmocka_unit_test_teardown(no_id_of_root_is_left, remove_made),
+        cmocka_unit_test_teardown(a_folder_that_is_new_is_given_to_the_user_and_no_other,
+                                  remove_made),
+        cmocka_unit_test_teardown(a_user_who_does_not_exist_is_named, remove_made),
+        cmocka_unit_test_teardown(memory_that_comes_later_is_locked_too, remove_made),
+        cmocka_unit_test_teardown(with_a_limit_nothing_is_locked, remove_made),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

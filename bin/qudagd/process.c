@@ -112,6 +112,14 @@ bool process_confine(struct daemon *d)
     return settle(d, CONF_SANDBOX, ok, why, d->calls_note);
 }
 
+const char *process_denied(const struct daemon *d, int err)
+{
+    return err == EACCES && strcmp(d->files_note, "yes") == 0
+               ? " (the sandbox lets the daemon write its own folders only; another one takes a "
+                 "restart)"
+               : "";
+}
+
 bool process_ready(struct daemon *d)
 {
     char why[PRIVILEGES_WHY_LEN];

@@ -13,6 +13,9 @@ bool process_begin(struct daemon *d, const char *dir);
  */
 bool process_confine(struct daemon *d);
 
+/* What to add to the error |err| of a file that was to be written: the sandbox, if it may be the cause, or "". */
+const char *process_denied(const struct daemon *d, int err);
+
 /* When all sockets are bound: what is left of root goes.  Logs what was given up.  False: d->state.why. */
 bool process_ready(struct daemon *d);
 

@@ -2,9 +2,11 @@
 #include "report.h"
 
 #include "metrics.h"
+#include "process.h"
 #include "rules.h"
 #include "start.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -243,13 +245,14 @@ void report_accept_small_network(struct request *rq)
     qudag_node_accept_small_network(rq->d->node, true);
     struct daemon *d = rq->d;
     const char *file = d->conf_file;
-    char beside[PATH_LEN], why[CONF_WHY_LEN] = "";
+    char beside[PATH_LEN], why[CONF_WHY_LEN] = "", said[CONF_WHY_LEN + 160];
     d->conf.v[CONF_SMALL_NETWORK].num = 1;
     if (file[0] == 0) { /* there was none at the start; qudag up writes one then */
         file = path_join(beside, d->state.dir, "qudag.conf") ? beside : "";
     }
     if (!conf_remember(file, CONF_SMALL_NETWORK, "yes", why)) {
-        rec_str(request_rec(rq, REC_ROW), "not_remembered", why);
+        (void)snprintf(said, sizeof(said), "%s%s", why, process_denied(d, errno));
+        rec_str(request_rec(rq, REC_ROW), "not_remembered", said);
         request_send(rq);
     }
     request_end_err(rq, QUDAG_OK, "");

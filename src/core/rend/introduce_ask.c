@@ -112,7 +112,7 @@ void introduce_busy(struct introduce *i, uint64_t cookie, tstamp now, struct act
     i->t.now = now;
     for (uint32_t ix = 0; ix < i->t.jobs.high; ix++) {
         const struct rend_job *j = slots_at(&i->t.jobs, ix);
-        if (j != NULL && j->asks && j->state == INTRODUCE_ESTABLISHED && j->cookie == cookie) {
+        if (j != NULL && j->state == INTRODUCE_ESTABLISHED && j->cookie == cookie) {
             acts_write(out, j->strm, &busy, 1);
             return;
         }
