@@ -64,7 +64,7 @@ static int show_offline(struct tool *t, const char *fd, struct shown *s)
     }
     int lock = key_lock(t);
     if (lock < 0) {
-        return TOOL_FAILED;
+        return TOOL_REFUSED;
     }
     p = (struct passphrase){0};
     int code = s->encrypted ? key_passphrase(t, fd, &p) : TOOL_OK;

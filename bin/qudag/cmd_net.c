@@ -263,7 +263,7 @@ int run_dht(struct tool *t, int argc, char **argv)
                                        {"kad_published", "published by us", COL_INT},
                                        {"store_bytes", "file", COL_SIZE},
                                        {"store_room", "takes writes", COL_INT},
-                                       {"store_taken_back", "loaded at start", COL_INT},
+                                       {"store_restored", "loaded at start", COL_INT},
                                        {"store_dropped", "dropped at start", COL_INT},
                                        {"store_damaged_values", "damaged", COL_INT},
                                        {"store_failures", "failed writes", COL_INT}};

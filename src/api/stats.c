@@ -223,7 +223,7 @@ struct all_stats {
        "Records evicted for closer ones")                                                          \
     XX("kad_published", kad.published, GAUGE, "", "kad_published", "",                             \
        "Records and provider records republished by this node")                                    \
-    XX("store_taken_back", kad.restored, COUNTER, "", "store_taken_back", "",                      \
+    XX("store_restored", kad.restored, COUNTER, "", "store_restored", "",                          \
        "Records restored from disk at start")                                                      \
     XX("store_dropped", kad.restore_refused, COUNTER, "", "store_dropped", "",                     \
        "Records on disk that were not restored")                                                   \
