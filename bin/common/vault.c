@@ -531,11 +531,8 @@ enum vault_answer vault_open(struct vault *v, const char *dir, qudag_slice passp
         (void)snprintf(v->why, sizeof(v->why),
                        "the keys in %s are encrypted, and no passphrase was given", dir);
     }
-    if (answer != VAULT_OK) { /* what could not be ended goes on at the next opening */
-        vault_close(v);
-    }
     free(file);
-    if (answer != VAULT_OK) {
+    if (answer != VAULT_OK) { /* what could not be ended goes on at the next opening */
         vault_close(v);
     }
     return answer;

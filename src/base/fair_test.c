@@ -124,6 +124,12 @@ static void where_networks_hold_alike_the_own_ones_largest_gives_way(void **stat
     assert_ptr_equal(fair_most_for(&w.f, &stranger), fair_most(&w.f));
     struct fair_claim equal = {.net = 1, .source = 14, .net_n = 4}; /* all there hold one */
     assert_ptr_equal(fair_most_for(&w.f, &equal), fair_most(&w.f));
+    for (size_t i = 8; i < 14; i++) { /* more than all of the newcomer's network hold comes first */
+        add(&w, i, 5, 50);
+    }
+    assert_int_equal(fair_most_for(&w.f, &c)->name, 50);
+    const struct fair_claim other = fair_claim_of(&w.f, 2, 20);
+    assert_true(fair_gives_way(&other, &c)); /* though this one would, too */
     world_fini(&w);
 }
 
