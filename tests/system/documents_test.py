@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -29,6 +30,37 @@ def completes_nothing_of_an_error():
         check(all(w.startswith('--') or w == '-o' for w in done.stdout.split()), f'{words}: {done.stdout} {done.stderr}')
 
 
+def shells(name, *words):
+    """zsh and fish offer what bash does; where they are installed, they read their files, too"""
+    text = {shell: (SRC / 'packaging/completions' / file).read_text() for shell, file in (('zsh', '_qudag'), ('fish', 'qudag.fish'))}
+    for word in words:
+        long = word[2:] if word.startswith('--') else word
+        kind = rf"-l {long}\b" if word.startswith('--') else rf"-s {word[1:]}\b" if word[0] == '-' else rf"-a {word}\b"
+        place = "'" + (f'__qudag_n 0' if not name else f'__qudag_at {name}')
+        check(re.search(rf"-n {place}\b.* {kind}", text['fish']) or re.search(rf'^complete -c qudag (-s . )?{kind}', text['fish'], re.M),
+              f'qudag.fish lacks {name} {word}')
+        last = name.split()[-1] if name and name != 'expose' else ''
+        zsh = rf"^ +'{word}:" if word[0] != '-' else rf"^ +{last}\) .*'{word}[:']" if last else rf"[',{{]{word}[\[:'}},]"
+        check(re.search(zsh, text['zsh'], re.M), f'_qudag lacks {name} {word}')
+
+
+def shells_read():
+    """each shell that is here takes its files"""
+    folder = SRC / 'packaging/completions'
+    for shell, files in (('bash', ('qudag.bash', 'qudagd.bash')), ('zsh', ('_qudag', '_qudagd')), ('fish', ('qudag.fish', 'qudagd.fish'))):
+        for file in files if shutil.which(shell) else ():
+            done = subprocess.run([shell, '-n', folder / file], capture_output=True, text=True, timeout=60)
+            check(done.returncode == 0 and not done.stderr, f'{shell} -n {file}: {done.stderr}')
+    if shutil.which('fish'):
+        done = subprocess.run(['fish', '--no-config', '-c', 'source $argv[1]; complete -C "qudag --dir /tmp dht "', folder / 'qudag.fish'],
+                              capture_output=True, text=True, timeout=60)
+        check({'put', 'get', 'table'} <= {w.split('\t')[0] for w in done.stdout.splitlines()}, f'fish: {done.stdout}{done.stderr}')
+    code, text = run(QUDAGD, '--help')
+    for option in re.findall(r'--([a-z-]+)', text.split('\n\n', 1)[1]):
+        for file in ('qudagd.bash', '_qudagd', 'qudagd.fish'):
+            check(re.search(rf'(--|-l ){option}\b', (folder / file).read_text()), f'{file} lacks --{option}')
+
+
 def options_of(*command):
     """the options of a command as the program lists them, each with the value that it takes, or ''"""
     code, text = run(QUDAG, '--dir', TOP / 'none', *command, '--no-such-option')
@@ -51,6 +83,7 @@ def offers(name, words, options, text, page):
                 check(code == 2 and f'{option} lacks its value: {value}' in said, f'{name} {option}: {code} {said}')
     for option in offered:
         check(option[0] != '-' or option in options or option == '--small-network', f'qudag.bash offers {option} of {name}')
+    shells(name, *options)
     return len(options)
 
 
@@ -63,17 +96,20 @@ def commands_and_options():
         names.append(c['name'])
         text = f'{c["arguments"]}\n{c["text"]}'
         verbs = re.match(r'[a-z]+(\|[a-z]+)+(?= |$)', re.sub(r' \[N\]| NODE COMMAND', '', c['arguments']))
+        shells('', c['name'])
         check(c['name'] in completes() and c['name'] in completes('help'), f'qudag.bash lacks {c["name"]}')
         for verb in verbs[0].split('|') if verbs else [None]:
             words = [c['name']] + ([verb] if verb else [])
             own = [i for i in items if re.match(rf'{c["name"]}\b', i) and (not verb or re.search(rf'\b{verb}\b', i.split('\n')[0]))]
             check(own, f'qudag.1 lacks {" ".join(words)}')
             check(not verb or verb in completes(c['name']), f'qudag.bash lacks {" ".join(words)}')
+            shells(c['name'], *words[1:])
             if words not in (['help'], ['lab', 'status'], ['lab', 'down'], ['lab', 'exec']):  # they take what is no option
                 behind = words + ['x'] if words == ['send'] else words
                 n += offers(' '.join(words), behind, options_of(*words), text, '\n'.join(own))
     for option in re.findall(r'^ +(?:(-d), )?(--[a-z-]+)', run(QUDAG, 'help')[1], re.M):
         for o in filter(None, option):
+            shells('', o)
             check(o in completes() and re.search(rf'(Fl|\|) {o[1:]}\b', page), f'qudag.bash or qudag.1 lacks {o}')
     check(n >= 18, f'only {n} options were seen')
     return names, n
@@ -81,6 +117,7 @@ def commands_and_options():
 
 def main():
     completes_nothing_of_an_error()
+    shells_read()
     code, text = run(QUDAGD, '--dir', TOP / 'x', '--print-config')
     check(code == 0, text)
     page = (SRC / 'doc/qudag.conf.5').read_text()

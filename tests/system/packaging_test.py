@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What make install brings: the unit, which systemd accepts, the completion, and a configuration that works and is
-never replaced.
+"""What make install brings: the unit, which systemd accepts, completions, a CMake package, and a configuration that works
+and is never replaced.
 
 TEST: timeout=120
 """
@@ -59,15 +59,23 @@ def main():
             check(conf.read_text() == text, "an operator's configuration was replaced")
         conf.write_text('# mine\n')
     unit = next(root.rglob('qudagd.service'))
-    completion = next(root.rglob('bash-completion/completions/qudag'))
-    check(completion.read_text() == (SRC / 'packaging/completions/qudag.bash').read_text(), 'another completion')
+    for where, what in (('bash-completion/completions/qudag', 'qudag.bash'), ('bash-completion/completions/qudagd', 'qudagd.bash'),
+                        ('zsh/site-functions/_qudag', '_qudag'), ('zsh/site-functions/_qudagd', '_qudagd'),
+                        ('fish/vendor_completions.d/qudag.fish', 'qudag.fish'),
+                        ('fish/vendor_completions.d/qudagd.fish', 'qudagd.fish')):
+        there = list(root.rglob(f'share/{where}'))
+        check(len(there) == 1 and there[0].read_text() == (SRC / 'packaging/completions' / what).read_text(), f'{where}: {there}')
+    for what in ('lib/**/cmake/qudag/qudagConfig.cmake', 'lib/**/cmake/qudag/qudagConfigVersion.cmake', 'lib/**/pkgconfig/qudag.pc',
+                 'lib/**/libqudag.a', 'include/qudag/stream.h', 'bin/qudag', 'bin/qudagd', 'share/man/man1/qudag.1',
+                 'share/man/man5/qudag.conf.5', 'share/man/man8/qudagd.8'):
+        check(list(root.glob(f'**/{what}')), f'make install brings no {what}')
     words = unit.read_text()
     for line in ('ExecReload=/bin/kill -HUP $MAINPID', 'RestartSec=5', 'StartLimitIntervalSec=0',
                  'Wants=network-online.target time-sync.target', 'WatchdogSec=60'):
         check(line in words.splitlines(), f'the unit lacks {line}')
     program = re.search(r'^ExecStart=(\S+) .* --config (\S+)$', words, re.M)
     check((root / program[1][1:]).exists() and (root / program[2][1:]).exists(), f'not installed: {program[0]}')
-    print('ok: unit, completion and configuration are installed', flush=True)
+    print('ok: unit, completions, CMake package and configuration are installed', flush=True)
     if shutil.which('systemd-analyze') is None:
         print('skipped: systemd-analyze verify (no systemd here)', flush=True)
         return
