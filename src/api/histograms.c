@@ -21,7 +21,7 @@ struct family {
     enum histogram_scale scale;
     unsigned outcomes; /* of the last label */
     struct label label[3];
-    const struct histogram *(*get)(const struct node *n, const size_t ix[3]);
+    const struct histogram *(*get)(const qudag_node *n, const size_t ix[3]);
 };
 
 static const char *outcome(const struct node *n, size_t ix)
@@ -73,51 +73,57 @@ static const char *purpose(const struct node *n, size_t ix)
     return names[ix];
 }
 
-static const struct swarm_meters *of_swarm(const struct node *n)
+static const struct swarm_meters *of_swarm(const qudag_node *n)
 {
-    return swarm_meters(node_swarm(n));
+    return swarm_meters(node_swarm(n->node));
 }
 
-static const struct histogram *link_setup(const struct node *n, const size_t ix[3])
+static const struct histogram *link_setup(const qudag_node *n, const size_t ix[3])
 {
     return &of_swarm(n)->setup[ix[0]][ix[1]][ix[2]];
 }
 
-static const struct histogram *link_rtt(const struct node *n, const size_t ix[3])
+static const struct histogram *link_rtt(const qudag_node *n, const size_t ix[3])
 {
     (void)ix;
     return &of_swarm(n)->rtt;
 }
 
-static const struct histogram *link_life(const struct node *n, const size_t ix[3])
+static const struct histogram *link_life(const qudag_node *n, const size_t ix[3])
 {
     return &of_swarm(n)->life[ix[0]];
 }
 
-static const struct histogram *stream_open(const struct node *n, const size_t ix[3])
+static const struct histogram *stream_open(const qudag_node *n, const size_t ix[3])
 {
     return &of_swarm(n)->open[ix[0]];
 }
 
-static const struct histogram *ping_rtt(const struct node *n, const size_t ix[3])
+static const struct histogram *ping_rtt(const qudag_node *n, const size_t ix[3])
 {
     (void)ix;
-    return &node_meters(n)->ping;
+    return &node_meters(n->node)->ping;
 }
 
-static const struct histogram *dht(const struct node *n, const size_t ix[3])
+static const struct histogram *dht(const qudag_node *n, const size_t ix[3])
 {
-    return &node_meters(n)->dht[ix[0]][ix[1]];
+    return &node_meters(n->node)->dht[ix[0]][ix[1]];
 }
 
-static const struct histogram *circuit(const struct node *n, const size_t ix[3])
+static const struct histogram *circuit(const qudag_node *n, const size_t ix[3])
 {
-    return &node_meters(n)->circuit[ix[0]][ix[1]];
+    return &node_meters(n->node)->circuit[ix[0]][ix[1]];
 }
 
-static const struct histogram *hidden(const struct node *n, const size_t ix[3])
+static const struct histogram *hidden(const qudag_node *n, const size_t ix[3])
 {
-    return &node_meters(n)->hidden[ix[0]];
+    return &node_meters(n->node)->hidden[ix[0]];
+}
+
+static const struct histogram *loop_lag(const qudag_node *n, const size_t ix[3])
+{
+    (void)ix;
+    return io_lag(n->io);
 }
 
 #define OF_OUTCOME                                                                                 \
@@ -167,6 +173,7 @@ static const struct family families[] = {
      NODE_HIDDEN_OUTCOMES,
      {OF_OUTCOME},
      hidden},
+    {"loop_lag", "How late the event loop came to its timer", HISTOGRAM_LAG, 0, {{0}}, loop_lag},
 };
 
 API_NO_TAIL(qudag_histogram, labels);
@@ -249,7 +256,7 @@ bool qudag_node_histogram_next(const qudag_node *n, size_t *it, qudag_histogram 
         if (!labels_of(n->node, f, ix, full.labels)) {
             continue;
         }
-        fill(&full, f, f->get(n->node, ix));
+        fill(&full, f, f->get(n, ix));
         *it = at + 1;
         return api_sized_out(out, &full, sizeof(full));
     }

@@ -22,7 +22,7 @@ struct qudag_identity {
 #define API_WHY_LEN 384 /* a sentence of why something is refused, with NUL */
 #define API_ADDRS_MAX 16
 #define API_RESULT_PEERS_MAX 64
-#define API_STATS_MAX 256
+#define API_STATS_MAX 320
 
 struct api_kept;
 

@@ -24,6 +24,8 @@ struct all_stats {
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
     uint64_t replayed, bad; /* introductions */
     uint32_t waiting_peers, waiting_networks;
+    uint64_t used[RES_OUTBOUND + 1][RES_WHATS], link_limit[RES_SCOPES], node_limit[RES_WHATS];
+    uint64_t circuits, mem_max;
     uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
 };
 
@@ -37,14 +39,26 @@ struct all_stats {
     XX("stream_bytes_out_" proto "_" prot, traffic[p][q].bytes[SWARM_OUT], COUNTER, "bytes",       \
        "stream_bytes", "direction=\"out\",protocol=\"" proto "\",protection=\"" prot "\"",         \
        "Bytes that protocols sent on streams")                                                     \
-    XX("messages_sent_" proto "_" prot, traffic[p][q].messages, COUNTER, "", "messages_sent",      \
-       "protocol=\"" proto "\",protection=\"" prot "\"",                                           \
-       "Messages that protocols sent: cells of circuits, else what was written at once")
+    XX("messages_sent_" proto "_" prot, traffic[p][q].messages[SWARM_OUT], COUNTER, "",            \
+       "messages_sent", "protocol=\"" proto "\",protection=\"" prot "\"",                          \
+       "Messages that protocols sent: cells of circuits, else what was written at once")           \
+    XX("messages_received_" proto "_" prot, traffic[p][q].messages[SWARM_IN], COUNTER, "",         \
+       "messages_received", "protocol=\"" proto "\",protection=\"" prot "\"",                      \
+       "Messages that protocols received: cells of circuits, else what came at once")
 #define TRAFFIC(XX, proto, p)                                                                      \
     TRAFFIC_ROW(XX, proto, p, "classical", SWARM_CLASSICAL)                                        \
     TRAFFIC_ROW(XX, proto, p, "post_quantum", SWARM_POST_QUANTUM)                                  \
     TRAFFIC_ROW(XX, proto, p, "circuit", SWARM_CIRCUIT)                                            \
     TRAFFIC_ROW(XX, proto, p, "hidden", SWARM_HIDDEN)
+
+#define USED_HELP                                                                                  \
+    "What is used of a resource: things, or bytes of memory, queued_bytes and record_bytes"
+#define LIMIT_HELP "How much of a resource there may be in that scope; 0: no limit of its own"
+#define ACCOUNT(XX, scope, resource, used, limit)                                                  \
+    XX("used_" scope "_" resource, used, GAUGE, "", "resource_used",                               \
+       "scope=\"" scope "\",resource=\"" resource "\"", USED_HELP)                                 \
+    XX("limit_" scope "_" resource, limit, GAUGE, "", "resource_limit",                            \
+       "scope=\"" scope "\",resource=\"" resource "\"", LIMIT_HELP)
 
 /* name, member, kind, unit, metric, labels, help */
 #define STATS(XX)                                                                                  \
@@ -289,6 +303,27 @@ struct all_stats {
        "Most memory ever allocated")                                                               \
     XX("memory_refused", mem_refused, COUNTER, "", "memory_refused", "",                           \
        "Allocations refused by the memory limit")                                                  \
+    XX("limit_network_links", link_limit[RES_NETWORK], GAUGE, "", "resource_limit",                \
+       "scope=\"network\",resource=\"links\"", LIMIT_HELP)                                         \
+    XX("limit_wide_network_links", link_limit[RES_WIDE], GAUGE, "", "resource_limit",              \
+       "scope=\"wide_network\",resource=\"links\"", LIMIT_HELP)                                    \
+    XX("limit_peer_links", link_limit[RES_PEER], GAUGE, "", "resource_limit",                      \
+       "scope=\"peer\",resource=\"links\"", LIMIT_HELP)                                            \
+    ACCOUNT(XX, "inbound", "links", used[RES_INBOUND][RES_LINKS], link_limit[RES_INBOUND])         \
+    ACCOUNT(XX, "outbound", "links", used[RES_OUTBOUND][RES_LINKS], link_limit[RES_OUTBOUND])      \
+    ACCOUNT(XX, "node", "links", used[RES_NODE][RES_LINKS], link_limit[RES_NODE])                  \
+    ACCOUNT(XX, "node", "streams_in", used[RES_NODE][RES_STREAMS_IN], node_limit[RES_STREAMS_IN])  \
+    ACCOUNT(XX, "node", "streams_out", used[RES_NODE][RES_STREAMS_OUT],                            \
+            node_limit[RES_STREAMS_OUT])                                                           \
+    ACCOUNT(XX, "node", "queued_bytes", used[RES_NODE][RES_BYTES], node_limit[RES_BYTES])          \
+    ACCOUNT(XX, "node", "received_bytes", used[RES_NODE][RES_RECEIVED], node_limit[RES_RECEIVED])  \
+    ACCOUNT(XX, "node", "dials", used[RES_NODE][RES_DIALS], node_limit[RES_DIALS])                 \
+    ACCOUNT(XX, "node", "memory", mem_used, mem_max)                                               \
+    ACCOUNT(XX, "node", "handshakes", quic.half_open, quic.half_open_max)                          \
+    ACCOUNT(XX, "node", "circuits", circuits, onion.circuits_max)                                  \
+    ACCOUNT(XX, "node", "records", kad.records, kad.records_max)                                   \
+    ACCOUNT(XX, "node", "record_bytes", kad.record_bytes, kad.record_bytes_max)                    \
+    ACCOUNT(XX, "node", "providers", kad.providers, kad.providers_max)                             \
     TRAFFIC(XX, "ping", NODE_PROTOCOL_PING)                                                        \
     TRAFFIC(XX, "identify", NODE_PROTOCOL_IDENTIFY)                                                \
     TRAFFIC(XX, "dht", NODE_PROTOCOL_DHT)                                                          \
@@ -312,6 +347,31 @@ _Static_assert(ARRAY_LEN(rows) <= API_STATS_MAX, "a snapshot holds all");
 
 API_NO_TAIL(qudag_stat, help);
 
+/* What links and streams use, and may use, by scope. */
+static void take_accounts(const struct resources *r, struct all_stats *s)
+{
+    for (unsigned i = 0; i < RES_SCOPES; i++) {
+        enum res_scope_kind scope = (enum res_scope_kind)i;
+        s->refused[i] = resources_refused(r, scope, RES_LINKS);
+        s->bytes_refused[i] =
+            resources_refused(r, scope, RES_BYTES) + resources_refused(r, scope, RES_RECEIVED);
+        s->half_open_refused[i] = resources_refused(r, scope, RES_HALF_OPEN);
+        s->dials_refused[i] = resources_refused(r, scope, RES_DIALS);
+        s->streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +
+                                resources_refused(r, scope, RES_STREAMS_OUT);
+        s->link_limit[i] = resources_limit(r, scope, RES_LINKS);
+        for (unsigned w = 0; i <= RES_OUTBOUND && w < RES_WHATS; w++) {
+            s->used[i][w] = resources_used(r, scope, (enum res_what)w);
+        }
+    }
+    for (unsigned w = 0; w < RES_WHATS; w++) {
+        s->node_limit[w] = resources_limit(r, RES_NODE, (enum res_what)w);
+    }
+    s->bytes_queued = s->used[RES_NODE][RES_BYTES];
+    s->bytes_received = s->used[RES_NODE][RES_RECEIVED];
+    s->dials_now = s->used[RES_NODE][RES_DIALS];
+}
+
 static void take_snapshot(const struct qudag_node *n)
 {
     struct all_stats s;
@@ -327,25 +387,14 @@ static void take_snapshot(const struct qudag_node *n)
         node_traffic(n->node, (enum node_protocol)i, s.traffic[i]);
     }
     node_introductions_refused(n->node, &s.replayed, &s.bad);
-    const struct resources *r = swarm_resources(node_swarm(n->node));
-    s.bytes_queued = resources_used(r, RES_NODE, RES_BYTES);
-    s.bytes_received = resources_used(r, RES_NODE, RES_RECEIVED);
-    s.dials_now = resources_used(r, RES_NODE, RES_DIALS);
-    for (unsigned i = 0; i < RES_SCOPES; i++) {
-        enum res_scope_kind scope = (enum res_scope_kind)i;
-        s.refused[i] = resources_refused(r, scope, RES_LINKS);
-        s.bytes_refused[i] =
-            resources_refused(r, scope, RES_BYTES) + resources_refused(r, scope, RES_RECEIVED);
-        s.half_open_refused[i] = resources_refused(r, scope, RES_HALF_OPEN);
-        s.dials_refused[i] = resources_refused(r, scope, RES_DIALS);
-        s.streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +
-                               resources_refused(r, scope, RES_STREAMS_OUT);
-    }
+    take_accounts(swarm_resources(node_swarm(n->node)), &s);
+    s.circuits = (uint64_t)s.onion.circuits_client + s.onion.circuits_relay + s.onion.circuits_end;
     s.store = (struct store_stats){.room = false};
     if (n->store != NULL) {
         store_stats_get(n->store, &s.store);
     }
     s.mem_used = n->mem.used;
+    s.mem_max = n->mem.max;
     s.mem_peak = n->mem.peak;
     s.mem_refused = n->mem.refused;
     struct node_status status;

@@ -19,19 +19,23 @@ static const uint64_t work[] = {MS(10),   MS(50), MS(100), MS(250), MS(500), S(1
                                 MS(2500), S(5),   S(10),   S(30),   S(60)};
 static const uint64_t life[] = {S(1),    S(4),     S(16),    S(64),     S(256),    S(1024),
                                 S(4096), S(16384), S(65536), S(262144), S(1048576)};
+static const uint64_t lag[] = {
+    NS_PER_MS / 10, NS_PER_MS / 4, NS_PER_MS / 2, MS(1),  MS(2) + NS_PER_MS / 2,
+    MS(5),          MS(10),        MS(25),        MS(50), MS(100),
+    MS(250),        MS(500),       S(1),          S(5)};
 
 _Static_assert(ARRAY_LEN(setup) < HISTOGRAM_BUCKETS && ARRAY_LEN(rtt) < HISTOGRAM_BUCKETS &&
-                   ARRAY_LEN(work) < HISTOGRAM_BUCKETS && ARRAY_LEN(life) < HISTOGRAM_BUCKETS,
+                   ARRAY_LEN(work) < HISTOGRAM_BUCKETS && ARRAY_LEN(life) < HISTOGRAM_BUCKETS &&
+                   ARRAY_LEN(lag) < HISTOGRAM_BUCKETS,
                "there is a bucket behind the last bound");
 
 static const struct {
     const uint64_t *bounds;
     size_t n;
 } scales[HISTOGRAM_SCALES] = {
-    [HISTOGRAM_SETUP] = {setup, ARRAY_LEN(setup)},
-    [HISTOGRAM_RTT] = {rtt, ARRAY_LEN(rtt)},
-    [HISTOGRAM_WORK] = {work, ARRAY_LEN(work)},
-    [HISTOGRAM_LIFE] = {life, ARRAY_LEN(life)},
+    [HISTOGRAM_SETUP] = {setup, ARRAY_LEN(setup)}, [HISTOGRAM_RTT] = {rtt, ARRAY_LEN(rtt)},
+    [HISTOGRAM_WORK] = {work, ARRAY_LEN(work)},    [HISTOGRAM_LIFE] = {life, ARRAY_LEN(life)},
+    [HISTOGRAM_LAG] = {lag, ARRAY_LEN(lag)},
 };
 
 const uint64_t *histogram_bounds(enum histogram_scale scale, size_t *n)

@@ -17,6 +17,7 @@ enum histogram_scale {
     HISTOGRAM_RTT,   /* round trips: 1 ms, doubling, to 2.048 s */
     HISTOGRAM_WORK,  /* lookups, circuits, connects: 10 ms to 60 s */
     HISTOGRAM_LIFE,  /* how long something lasted: 1 s, four times as long each, to 12 days */
+    HISTOGRAM_LAG,   /* how late something was done: 0.1 ms to 5 s */
     HISTOGRAM_SCALES,
 };
 

@@ -7,6 +7,7 @@
 #ifndef QUDAG_SRC_IO_IO_H
 #define QUDAG_SRC_IO_IO_H
 
+#include "base/histogram.h"
 #include "io/store.h"
 #include "node/node.h"
 
@@ -99,5 +100,7 @@ struct io_stats {
 
 /* Copies the counters, which count from io_new() on; gso and gro: whether every socket uses them now. */
 void io_stats_get(const struct io *io, struct io_stats *out);
+/* How late the loop came to its timer, HISTOGRAM_LAG; borrowed for the life of |io|. */
+const struct histogram *io_lag(const struct io *io);
 
 #endif

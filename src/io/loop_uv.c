@@ -72,6 +72,7 @@ struct io {
     uint8_t *rx, *tx_buf;
     struct quic_tx pending; /* refused by the socket, to be sent first */
     struct io_stats stats;
+    struct histogram lag; /* how late |timer| was served */
 };
 
 static struct sock *sock_for(struct io *io, const struct quic_tx *tx)
@@ -316,6 +317,8 @@ static void on_timer(uv_poll_t *h, int status, int events)
     (void)events;
 
     if (read(io->timer_fd, &ticks, sizeof(ticks)) > 0) {
+        tstamp now = io_now();
+        histogram_add(&io->lag, HISTOGRAM_LAG, now > io->armed ? now - io->armed : 0);
         io->armed = TSTAMP_NEVER;
     }
 }
@@ -716,6 +719,11 @@ size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
     n = netaddr_to_tell(all, n, max);
     memcpy(out, all, n * sizeof(*out));
     return n;
+}
+
+const struct histogram *io_lag(const struct io *io)
+{
+    return &io->lag;
 }
 
 void io_stats_get(const struct io *io, struct io_stats *out)

@@ -9,9 +9,10 @@ static void add(const struct node *n, unsigned core, struct swarm_traffic out[SW
     const struct swarm_traffic *t = swarm_meters(n->swarm)->traffic[n->core[core].swarm_ix];
 
     for (size_t p = 0; p < SWARM_PROTECTIONS; p++) {
-        out[p].bytes[SWARM_IN] += t[p].bytes[SWARM_IN];
-        out[p].bytes[SWARM_OUT] += t[p].bytes[SWARM_OUT];
-        out[p].messages += t[p].messages;
+        for (size_t dir = 0; dir < SWARM_DIRECTIONS; dir++) {
+            out[p].bytes[dir] += t[p].bytes[dir];
+            out[p].messages[dir] += t[p].messages[dir];
+        }
     }
 }
 

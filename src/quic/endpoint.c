@@ -683,4 +683,5 @@ void quic_shutdown(struct quic *q, tstamp now)
 void quic_stats_get(const struct quic *q, struct quic_stats *out)
 {
     *out = q->stats;
+    out->half_open_max = q->cfg.half_open_max;
 }

@@ -70,7 +70,7 @@ struct quic_stats {
     uint64_t key_updates; /* traffic keys replaced because of their age, at our demand */
     /* spec/link.md 1.3: inbound links whose client offered early data, dialled ones whose server sent a ticket */
     uint64_t early_refused, tickets_refused;
-    uint32_t conns, half_open;
+    uint32_t conns, half_open, half_open_max;
 };
 
 struct quic;

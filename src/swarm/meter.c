@@ -80,10 +80,10 @@ void swarm_meter_traffic(struct swarm *s, const struct swarm_stream *st, enum sw
     enum swarm_protection how = swarm_protection_of(st->link->props, st->link->carried);
     struct swarm_traffic *t = &s->meters.traffic[st->core][how];
 
-    t->bytes[dir] += len;
-    if (dir == SWARM_OUT) {
-        t->messages += ops->unit != 0 ? len / ops->unit : 1;
-    }
+    uint64_t before = t->bytes[dir];
+
+    t->bytes[dir] = before + len;
+    t->messages[dir] += ops->unit != 0 ? t->bytes[dir] / ops->unit - before / ops->unit : 1;
 }
 
 const struct swarm_meters *swarm_meters(const struct swarm *s)

@@ -36,8 +36,8 @@ enum swarm_protection {
 /* Of one core's streams with one protection, protocol negotiation left out. */
 struct swarm_traffic {
     uint64_t bytes[SWARM_DIRECTIONS];
-    uint64_t
-        messages; /* that were sent: of cores with a unit, units; else what was written at once */
+    uint64_t messages
+        [SWARM_DIRECTIONS]; /* of cores with a unit, units; else what came, or was written, at once */
 };
 
 struct swarm_meters {

@@ -94,8 +94,9 @@ static void bytes_are_counted_by_core_and_without_negotiation(void **state)
     event(LINK_DATA, 0, 0, hello_a, 3);
     settle();
     assert_int_equal(t->bytes[SWARM_OUT], 10);
-    assert_int_equal(t->messages, 2);
+    assert_int_equal(t->messages[SWARM_OUT], 2);
     assert_int_equal(t->bytes[SWARM_IN], 3);
+    assert_int_equal(t->messages[SWARM_IN], 1);
     assert_int_equal(m()->traffic[w.core[0]][SWARM_CLASSICAL].bytes[SWARM_OUT], 0);
     assert_int_equal(m()->traffic[w.core[1]][SWARM_POST_QUANTUM].bytes[SWARM_OUT], 0);
     a.type = ACT_FIN;

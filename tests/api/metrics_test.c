@@ -6,6 +6,10 @@
 
 #include "net.h"
 
+#include <time.h>
+
+#define CELL 1120 /* bytes, spec/onion.md */
+
 /* The histogram with these labels; its total counts all. */
 static qudag_histogram measured(const struct peer *p, const char *metric, const char *labels)
 {
@@ -127,6 +131,69 @@ static void what_nodes_do_is_measured(void **state)
     assert_true(net_stat(p, "stream_bytes_out_dht_post_quantum") > 0);
     assert_int_equal(net_stat(p, "stream_bytes_out_ping_post_quantum"), 32);
     assert_int_equal(net_stat(p, "stream_bytes_out_cells_classical"), 0);
+    /* what comes in a cell's length of pieces is one cell */
+    assert_int_equal(net_stat(p, "messages_received_cells_post_quantum"),
+                     net_stat(p, "stream_bytes_in_cells_post_quantum") / CELL);
+    assert_true(net_stat(p, "messages_received_dht_post_quantum") > 0);
+    assert_int_equal(net_stat(p, "messages_received_ping_post_quantum"), 1);
+    assert_int_equal(net_stat(p, "messages_received_cells_classical"), 0);
+    (void)net_stop_all(NULL);
+}
+
+static void what_is_used_is_shown_against_its_limit(void **state)
+{
+    (void)state;
+
+    net_grow(5, &(struct net_options){.name_space = NULL});
+    struct peer *p = &net[1];
+    qudag_settings s;
+    QUDAG_SETTINGS_INIT(&s);
+    assert_true(net_stat(p, "links") > 0);
+    assert_int_equal(net_stat(p, "used_node_links"), net_stat(p, "links"));
+    assert_int_equal(net_stat(p, "used_inbound_links") + net_stat(p, "used_outbound_links"),
+                     net_stat(p, "links"));
+    assert_int_equal(net_stat(p, "limit_node_links"), s.links_max);
+    assert_int_equal(net_stat(p, "limit_node_circuits"), s.circuits_max);
+    assert_int_equal(net_stat(p, "limit_node_records"), s.dht_records_max);
+    assert_int_equal(net_stat(p, "limit_node_record_bytes"), s.dht_bytes_max);
+    assert_int_equal(net_stat(p, "limit_node_providers"), s.dht_providers_max);
+    assert_int_equal(net_stat(p, "used_node_memory"), net_stat(p, "memory_bytes"));
+    assert_true(net_stat(p, "limit_node_streams_in") > 0);
+    assert_true(net_stat(p, "limit_node_handshakes") > 0);
+    assert_int_equal(net_stat(p, "used_node_circuits"), net_stat(p, "circuits_client") +
+                                                            net_stat(p, "circuits_relay") +
+                                                            net_stat(p, "circuits_end"));
+    (void)net_stop_all(NULL);
+}
+
+/* Values above 0.1 s. */
+static uint64_t late(const struct peer *p)
+{
+    qudag_histogram h = measured(p, "loop_lag", "");
+    uint64_t n = 0;
+
+    for (uint32_t i = 1; i < h.buckets; i++) {
+        n += h.le[i - 1] >= QUDAG_S / 10 ? h.count[i] : 0;
+    }
+    return n;
+}
+
+static void a_loop_that_stands_still_is_late(void **state)
+{
+    static const struct timespec pause = {.tv_sec = 2, .tv_nsec = 0};
+    (void)state;
+
+    net_grow(5, &(struct net_options){.name_space = NULL});
+    struct peer *p = &net[1];
+    assert_true(measured(p, "loop_lag", "").total > 0);
+    uint64_t before = late(p);
+    assert_int_equal(qudag_ping(p->node, &net[0].self, &p->last), QUDAG_OK);
+    assert_int_equal(qudag_node_step(p->node, 0), QUDAG_OK); /* sent: it will be sent again soon */
+    (void)nanosleep(&pause, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(qudag_node_step(p->node, 0), QUDAG_OK);
+    }
+    assert_true(late(p) > before);
     (void)net_stop_all(NULL);
 }
 
@@ -135,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_series_is_there_from_the_beginning_once),
         cmocka_unit_test(what_nodes_do_is_measured),
+        cmocka_unit_test(what_is_used_is_shown_against_its_limit),
+        cmocka_unit_test(a_loop_that_stands_still_is_late),
     };
     return cmocka_run_group_tests(tests, NULL, net_stop_all);
 }

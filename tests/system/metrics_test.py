@@ -43,6 +43,8 @@ ALLOWED = {
     'purpose': {'other', 'general', 'clean', 'lookup', 'dark', 'rendezvous', 'introduce', 'service_introduce',
                 'service_rendezvous'},
     'protocol': {'ping', 'identify', 'dht', 'cells', 'gateway', 'padding', 'meeting', 'program'},
+    'resource': {'links', 'streams_in', 'streams_out', 'queued_bytes', 'memory', 'handshakes', 'circuits', 'records',
+                 'record_bytes', 'providers'},
     'protection': {'classical', 'post_quantum', 'circuit', 'hidden'},
     'event': {'authentication_failed', 'policy_refused', 'early_data_refused', 'ticket_refused',
               'key_changed', 'bad_token', 'invalid_record',

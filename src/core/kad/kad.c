@@ -564,6 +564,9 @@ void kad_stats_get(const struct kad *k, struct kad_stats *out)
     out->published = k->storage.pubs.n;
     out->evicted = k->storage.store.evicted;
     out->record_bytes = k->storage.store.bytes;
+    out->record_bytes_max = k->storage.store.bytes_max;
+    out->records_max = k->storage.store.records_max;
+    out->providers_max = k->storage.store.providers_max;
 }
 
 bool kad_is_near(const struct kad *k, const struct peer_id *peer)

@@ -81,6 +81,7 @@ qudag_err onion_info_get(const struct onion *o, struct ref circuit, struct onion
 void onion_stats_get(const struct onion *o, struct onion_stats *out)
 {
     *out = o->stats;
+    out->circuits_max = o->cfg.circuits_max;
     for (uint32_t i = 0; i < o->circuits.high; i++) {
         const struct onion_circuit *c = slots_at(&o->circuits, i);
         if (c == NULL) {

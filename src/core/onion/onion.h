@@ -206,8 +206,9 @@ struct onion_stats {
     uint64_t gave_way;    /* circuits ended for others */
     uint64_t shed;        /* circuits ended because memory was short */
     uint32_t circuits_client, circuits_relay, circuits_end;
+    uint32_t circuits_max; /* of all three */
 };
-/* Counted since onion_new(); the last line as of now. */
+/* Counted since onion_new(); the circuits as of now. */
 void onion_stats_get(const struct onion *o, struct onion_stats *out);
 
 #endif

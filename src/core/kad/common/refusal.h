@@ -54,7 +54,7 @@ enum kad_refusal kad_refusal_of(qudag_err err);
 /* Why kad_msg_decode() refused a message with |err|. */
 enum kad_refusal kad_refusal_of_msg(qudag_err err);
 
-/* Counters; the last line holds what is there now. */
+/* Counters; the last lines hold what is there now, and what may be. */
 struct kad_stats {
     uint64_t rpcs_out, rpcs_in, timeouts, wide_searches, refused_records, dropped_peers,
         bad_messages;
@@ -62,6 +62,8 @@ struct kad_stats {
     uint64_t masked;                /* requests that hid their key from nodes on the way */
     uint64_t restored, restore_refused, evicted, record_bytes;
     uint32_t table, records, providers, requests, published;
+    uint64_t record_bytes_max; /* what there may be of the lines above */
+    uint32_t records_max, providers_max;
 };
 /* Counts |n| of |why|, and in the total it belongs to. */
 void kad_refusal_count(struct kad_stats *s, enum kad_refusal why, size_t n);
