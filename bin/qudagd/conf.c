@@ -11,6 +11,7 @@
 #include <qudag/proxy.h>
 
 #include "common/fileio.h"
+#include "logrules.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -130,6 +131,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
                  "his own would be, so that the time tells nothing."},
     [CONF_LOG_LEVEL] = {"log", "level", WORDS("info", "error|warn|info|debug"), INTO(log_level),
                         LIVE, .help = "Minimum severity to log."},
+    [CONF_LOG_LEVELS] = {"log", "levels", LIST(CONF_LIST_MAX, 24), LIVE, .unset = "",
+                         .help =
+                             "Levels of areas that differ from it, as kad=debug, link=warn.  The "
+                             "area is what a line's event begins with, up to the dot; qudag log "
+                             "level changes them while the daemon runs."},
     [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"), LIVE,
                           .help = "Write addresses and peer ids to the log."},
     [CONF_LOG_FILE] = {"log", "file", TEXT(0, 1023), .unset = "", LIVE,
@@ -254,6 +260,9 @@ static void fault_of(enum conf_key key, const char *one, char *why, size_t why_l
     qudag_addr_use use = key == CONF_LISTEN     ? QUDAG_ADDR_LISTEN
                          : key == CONF_ANNOUNCE ? QUDAG_ADDR_DIAL
                                                 : QUDAG_ADDR_BOOTSTRAP;
+    char area[LOG_AREA_LEN];
+    qudag_log_level level;
+
     why[0] = 0;
     if (one == NULL) {
         (void)snprintf(why, why_len, "out of memory");
@@ -262,6 +271,8 @@ static void fault_of(enum conf_key key, const char *one, char *why, size_t why_l
         why[0] = 0;
     } else if (key == CONF_KEEP) {
         keep_fault(one, why, why_len);
+    } else if (key == CONF_LOG_LEVELS && log_area_parse(one, area, &level, why, why_len)) {
+        why[0] = 0;
     }
 }
 
@@ -270,7 +281,7 @@ static bool add_one(struct conf *c, enum conf_key key, const char *value, size_t
 {
     const struct conf_row *row = &conf_table[key];
     struct conf_value *v = &c->v[key];
-    char why[256];
+    char why[LOG_WHY_LEN];
     if (v->n == row->most) {
         (void)snprintf(c->why, sizeof(c->why), "%s: [%s] %s: more than %zu values", where,
                        row->section, row->key, row->most);

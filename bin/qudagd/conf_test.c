@@ -376,12 +376,18 @@ static void what_is_live_is_taken_and_the_rest_is_named(void **state)
     assert_string_equal(rest, "");
     assert_true(conf_option(&fresh, "link.dial_timeout_s=3"));
     assert_true(conf_option(&fresh, "log.file=/tmp/x"));
+    assert_false(conf_option(&fresh, "log.levels=lnk=debug"));
+    assert_non_null(
+        strstr(fresh.why, "[log] levels: lnk is no area of the log, did you mean link"));
+    assert_true(conf_option(&fresh, "log.levels=kad=debug, link=warn"));
     assert_true(conf_option(&fresh, "node.agent=me"));
     assert_true(conf_option(&fresh, "dht.open_namespaces=a"));
     assert_int_equal(conf_take_live(&c, &fresh, rest, sizeof(rest)), 2);
     assert_string_equal(rest, "[node] agent, [dht] open_namespaces");
     assert_int_equal(c.v[CONF_DIAL_TIMEOUT].num, 3);
     assert_string_equal(c.v[CONF_LOG_FILE].text, "/tmp/x");
+    assert_int_equal(c.v[CONF_LOG_LEVELS].n, 2);
+    assert_string_equal(c.v[CONF_LOG_LEVELS].list[1], "link=warn");
     assert_string_equal(c.v[CONF_AGENT].text, "");
     assert_int_equal(conf_take_live(&c, &fresh, rest, 10), 2); /* it is cut */
     assert_string_equal(rest, "[node] ag");

@@ -1,8 +1,83 @@
 /* logrules.c - which records reach the log. */
 #include "logrules.h"
 
+#include "common/fileio.h"
+
 #include <stdio.h>
 #include <string.h>
+
+/* What stands before the first dot of an event, in the library and in the daemon; tests/system/documents compares. */
+static const char *const areas[] = {
+    "boot",    "circuit", "clock",   "control", "daemon", "dark",     "expose",  "guard",
+    "guards",  "io",      "kad",     "lab",     "link",   "log",      "metrics", "names",
+    "node",    "peer",    "process", "proxy",   "quic",   "relay",    "relays",  "rendezvous",
+    "service", "share",   "state",   "store",   "stream", "transfer",
+};
+#define AREAS (sizeof(areas) / sizeof(areas[0]))
+_Static_assert(AREAS <= LOG_AREAS_MAX, "each may have a level");
+
+static const char *const levels[] = {"error", "warn", "info", "debug"};
+#define LEVELS (sizeof(levels) / sizeof(levels[0]))
+
+const char *log_level_name(qudag_log_level level)
+{
+    return levels[(unsigned)level < LEVELS ? level : 0];
+}
+
+bool log_level_parse(const char *text, qudag_log_level *out)
+{
+    for (size_t ix = 0; ix < LEVELS; ix++) {
+        if (strcmp(levels[ix], text) == 0) {
+            *out = (qudag_log_level)ix;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool log_area_known(const char *area)
+{
+    for (size_t ix = 0; ix < AREAS; ix++) {
+        if (strcmp(areas[ix], area) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void log_area_unknown(const char *area, char *why, size_t cap)
+{
+    const char *near = text_nearest(area, areas, AREAS);
+    size_t at = 0;
+    int n = snprintf(why, cap, "%.40s is no area of the log%s%s%s; there are", area,
+                     near == NULL ? "" : ", did you mean ", near == NULL ? "" : near,
+                     near == NULL ? "" : "?");
+
+    for (size_t ix = 0; ix < AREAS && n >= 0 && (size_t)n < cap - at; ix++) {
+        at += (size_t)n;
+        n = snprintf(why + at, cap - at, "%s %s", ix == 0 ? "" : ",", areas[ix]);
+    }
+}
+
+bool log_area_parse(const char *text, char area[LOG_AREA_LEN], qudag_log_level *level, char *why,
+                    size_t cap)
+{
+    const char *equal = strchr(text, '=');
+    size_t len = equal == NULL ? 0 : (size_t)(equal - text);
+
+    if (len == 0 || len >= LOG_AREA_LEN || !log_level_parse(equal + 1, level)) {
+        (void)snprintf(why, cap, "%.40s is not AREA=error, =warn, =info or =debug, as kad=debug",
+                       text);
+        return false;
+    }
+    memcpy(area, text, len);
+    area[len] = 0;
+    if (!log_area_known(area)) {
+        log_area_unknown(area, why, cap);
+        return false;
+    }
+    return true;
+}
 
 static size_t area_len(const char *event)
 {
@@ -34,13 +109,12 @@ static size_t find_area(const struct log_areas *a, const char *area)
 
 bool log_areas_set(struct log_areas *a, const char *area, qudag_log_level level)
 {
-    size_t len = strlen(area), ix = find_area(a, area);
+    size_t ix = find_area(a, area);
 
-    if (len == 0 || len >= LOG_AREA_LEN || ix == LOG_AREAS_MAX ||
-        strspn(area, "abcdefghijklmnopqrstuvwxyz0123456789_") != len) {
+    if (!log_area_known(area) || ix == LOG_AREAS_MAX) {
         return false;
     }
-    memcpy(a->area[ix].name, area, len + 1);
+    (void)snprintf(a->area[ix].name, LOG_AREA_LEN, "%s", area);
     a->area[ix].level = level;
     a->n = ix == a->n ? a->n + 1 : a->n;
     return true;

@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_AREAS_MAX 16
+#define LOG_AREAS_MAX 40
 #define LOG_AREA_LEN 16                      /* bytes of an area's name, its 0 included */
+#define LOG_WHY_LEN 400                      /* a sentence that names all areas fits */
 #define LOG_REPEATS_MAX 32                   /* events watched at once */
 #define LOG_REPEATS_LINES 64                 /* of one event ... */
 #define LOG_REPEATS_NS UINT64_C(10000000000) /* ... within so long */
@@ -29,7 +30,21 @@ struct log_areas {
 /* From which level on |event| is logged, where |otherwise| is that of all areas without one of their own. */
 qudag_log_level log_areas_level(const struct log_areas *a, const char *event,
                                 qudag_log_level otherwise);
-/* Sets the level of |area|, lower-case letters, digits and '_'.  False: it is no area's name, or there are too many. */
+/* Whether some line of the log has |area|: it is in the list. */
+bool log_area_known(const char *area);
+/* That no area is called so, and which there are, as a sentence; the nearest first, if one is near. */
+void log_area_unknown(const char *area, char *why, size_t cap);
+/*
+ * Reads "AREA=LEVEL" of the configuration; LEVEL is error, warn, info or debug.  False: |why| is a sentence that begins
+ * with |text|.
+ */
+bool log_area_parse(const char *text, char area[LOG_AREA_LEN], qudag_log_level *level, char *why,
+                    size_t cap);
+/* "error", "warn", "info", "debug": which |text| is; false: none. */
+bool log_level_parse(const char *text, qudag_log_level *out);
+const char *log_level_name(qudag_log_level level); /* static */
+
+/* Sets the level of |area|.  False: it is not known, and nothing has changed. */
 bool log_areas_set(struct log_areas *a, const char *area, qudag_log_level level);
 /* |area| has no level of its own any more. */
 void log_areas_clear(struct log_areas *a, const char *area);

@@ -8,7 +8,6 @@
 static void an_area_has_its_own_level_until_it_is_cleared(void **state)
 {
     static struct log_areas a;
-    char name[8];
     (void)state;
 
     assert_int_equal(log_areas_level(&a, "kad.query", QUDAG_LOG_INFO), QUDAG_LOG_INFO);
@@ -29,13 +28,38 @@ static void an_area_has_its_own_level_until_it_is_cleared(void **state)
     assert_false(log_areas_set(&a, "", QUDAG_LOG_INFO));
     assert_false(log_areas_set(&a, "Kad", QUDAG_LOG_INFO));
     assert_false(log_areas_set(&a, "a.b", QUDAG_LOG_INFO));
-    assert_false(log_areas_set(&a, "abcdefghijklmnop", QUDAG_LOG_INFO)); /* 16 bytes and a 0 */
-    for (unsigned i = 1; i < LOG_AREAS_MAX; i++) {
-        (void)snprintf(name, sizeof(name), "a%u", i);
-        assert_true(log_areas_set(&a, name, QUDAG_LOG_INFO));
-    }
-    assert_false(log_areas_set(&a, "more", QUDAG_LOG_INFO));
+    assert_false(log_areas_set(&a, "nobody", QUDAG_LOG_INFO)); /* nothing would be logged so */
+    assert_int_equal(a.n, 1);
     assert_true(log_areas_set(&a, "link", QUDAG_LOG_WARN));
+}
+
+static void what_is_configured_is_an_area_with_a_level(void **state)
+{
+    static const char *const bad[] = {
+        "kad",           "kad=", "=debug", "kad=loud", "kad:debug", "", "rendezvouses_of_all=debug",
+        "kad=debug=info"};
+    char area[LOG_AREA_LEN] = "", why[LOG_WHY_LEN] = "";
+    qudag_log_level level = QUDAG_LOG_INFO;
+    (void)state;
+
+    assert_true(log_area_parse("kad=debug", area, &level, why, sizeof(why)));
+    assert_string_equal(area, "kad");
+    assert_int_equal(level, QUDAG_LOG_DEBUG);
+    assert_true(log_area_parse("rendezvous=error", area, &level, why, sizeof(why)));
+    assert_int_equal(level, QUDAG_LOG_ERROR);
+    for (size_t ix = 0; ix < sizeof(bad) / sizeof(bad[0]); ix++) {
+        assert_false(log_area_parse(bad[ix], area, &level, why, sizeof(why)));
+        assert_non_null(strstr(why, "AREA=error"));
+    }
+    assert_false(log_area_parse("lnk=debug", area, &level, why, sizeof(why)));
+    assert_non_null(strstr(why, "lnk is no area of the log, did you mean link?"));
+    assert_non_null(strstr(why, " boot, circuit,"));
+    assert_non_null(strstr(why, ", transfer")); /* the list is complete */
+    assert_int_equal(strlen(strstr(why, ", transfer")), strlen(", transfer"));
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(log_level_parse(log_level_name((qudag_log_level)i), &level));
+        assert_int_equal(level, i);
+    }
 }
 
 static void what_repeats_itself_is_held_back_and_counted(void **state)
@@ -104,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_area_has_its_own_level_until_it_is_cleared),
+        cmocka_unit_test(what_is_configured_is_an_area_with_a_level),
         cmocka_unit_test(what_repeats_itself_is_held_back_and_counted),
         cmocka_unit_test(each_time_begins_afresh_once_all_is_told),
         cmocka_unit_test(many_kinds_of_events_take_no_more_room),

@@ -5,6 +5,7 @@
  *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
  */
 #include "control.h"
+#include "logctl.h"
 #include "privileges.h"
 #include "process.h"
 #include "proxy.h"
@@ -185,7 +186,7 @@ static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, voi
 
 static void log_settings(struct daemon *d, const struct conf *c)
 {
-    d->log.level = (qudag_log_level)c->v[CONF_LOG_LEVEL].num;
+    logctl_configured(&d->log, c);
     d->log.limited = true;
     d->log.network = c->v[CONF_LOG_NETWORK].num != 0;
     d->log.sensitive = d->conf.v[CONF_LAB].num != 0;

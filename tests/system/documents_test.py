@@ -115,7 +115,24 @@ def commands_and_options():
     return names, n
 
 
+def areas_of_the_log():
+    """the list in logrules.c is what events in the sources begin with"""
+    table = re.search(r'areas\[\] = \{(.*?)\};', (SRC / 'bin/qudagd/logrules.c').read_text(), re.S)[1]
+    known, found, words = set(re.findall(r'"(\w+)"', table)), set(), set()
+    for file in [*(SRC / 'src').rglob('*.c'), *(SRC / 'bin/qudagd').glob('*.c')]:
+        if file.stem.endswith(('_test', '_fuzz')) or file.stem == 'logrules':
+            continue
+        text = file.read_text()
+        for call in re.findall(r'\blog_(?:event|plain|emit|say)\s*\(([^;]*);', text):
+            events = re.findall(r'"([a-z_]+(?:\.[a-z_]+)+)"', call) or re.findall(r'LOG_\w+,\s*"([a-z_]+)"', call)
+            found |= {e.split('.')[0] for e in events}
+        words |= {e.split('.')[0] for e in re.findall(r'"([a-z_]+(?:\.[a-z_]+)*)"', text)}
+    check(len(found) > 20 and found <= known, f'logrules.c lacks areas: {found - known}')
+    check(known <= words, f'logrules.c has areas that nothing logs: {known - words}')
+
+
 def main():
+    areas_of_the_log()
     completes_nothing_of_an_error()
     shells_read()
     code, text = run(QUDAGD, '--dir', TOP / 'x', '--print-config')

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -89,11 +90,43 @@ def levels():
     check(' info ' not in log.read_text(), 'other areas say more, too')
     check('kad: default' in run(QUDAG, '--dir', n.dir, 'log', 'level', 'kad', 'default')[1], 'the level is not shown')
     check(n.ask('log')['areas'] == [{'area': 'all', 'level': 'warn'}], 'it is not as before')
-    for bad, part in ((('KAD', 'debug'), 'an area is what'), (('kad', 'loud'), 'one of error')):
+    for bad, part in ((('KAD', 'debug'), 'there are boot, circuit,'), (('bogusarea', 'debug'), 'is no area of the log'),
+                      (('kad', 'loud'), 'one of error')):
         code, text = n.tool('log', 'level', *bad)
         check(code == 2 and part in text, f'log level {bad}: {code} {text}')
     n.down()
     print('ok: the level of an area, while the daemon runs', flush=True)
+
+
+def levels_of_the_configuration():
+    """[log] levels: at the start, after SIGHUP, and what qudag log level default goes back to; names that are none"""
+    n = Node('configured', 'log.level=warn')
+    n.dir.mkdir(mode=0o700)
+    conf = n.dir / 'qudag.conf'
+    conf.write_text('[log]\nlevels = kad=debug, link=error\n')
+    n.start()
+    said = n.ask('log')['areas']
+    check(said == [{'area': 'all', 'level': 'warn'}, {'area': 'kad', 'level': 'debug'}, {'area': 'link', 'level': 'error'}], said)
+    n.ask('log', 'level', 'kad', 'info')
+    n.ask('log', 'level', 'kad', 'default')
+    check({'area': 'kad', 'level': 'debug'} in n.ask('log')['areas'], 'default is not that of the configuration')
+    conf.write_text('[log]\nlevels = daemon=info\n')
+    os.kill(n.pid, signal.SIGHUP)
+    end = time.monotonic() + 10 * SLOW
+    while n.ask('log')['areas'] != [{'area': 'all', 'level': 'warn'}, {'area': 'daemon', 'level': 'info'}]:
+        check(time.monotonic() < end, f'not reloaded: {n.ask("log")}')
+        time.sleep(0.1)
+    conf.write_text('[log]\nlevels = deamon=info\n')
+    os.kill(n.pid, signal.SIGHUP)
+    log = n.dir / 'qudagd.log'
+    while 'deamon is no area of the log, did you mean daemon?' not in log.read_text():
+        check(time.monotonic() < end, f'a wrong area is taken: {log.read_text()[-500:]}')
+        time.sleep(0.1)
+    check({'area': 'daemon', 'level': 'info'} in n.ask('log')['areas'], 'a wrong file changed something')
+    n.down()
+    code, text = run(QUDAGD, '--dir', n.dir, '--config', conf, '--check-config')
+    check(code == 2 and f'{conf}:2: [log] levels: deamon is no area' in text and 'transfer' in text, f'{code} {text}')
+    print('ok: levels of areas in qudag.conf', flush=True)
 
 
 def journal():
@@ -159,6 +192,7 @@ def main():
     doctors()
     report_and_top()
     levels()
+    levels_of_the_configuration()
     journal()
 
 
