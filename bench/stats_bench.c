@@ -51,6 +51,28 @@ static void row(const char *name, double value, const char *unit, const char *mo
     must(fflush(stdout) == 0, "stdout");
 }
 
+/* What the page for browsers shows besides: links, circuits, and how the node is. */
+static size_t rows(const qudag_node *n)
+{
+    qudag_link_info link = QUDAG_INIT(qudag_link_info);
+    qudag_circuit_info circuit = QUDAG_INIT(qudag_circuit_info);
+    qudag_diversity diversity = QUDAG_INIT(qudag_diversity);
+    qudag_anonymity anonymity = QUDAG_INIT(qudag_anonymity);
+    char text[QUDAG_JOIN_TEXT_MAX];
+    size_t count = 0;
+
+    for (size_t it = 0; qudag_link_next(n, &it, &link);) {
+        count++;
+    }
+    for (size_t it = 0; qudag_circuit_next(n, &it, &circuit);) {
+        count++;
+    }
+    count += qudag_node_diversity(n, &diversity);
+    count += qudag_node_anonymity(n, &anonymity);
+    qudag_node_join_text(n, text, sizeof(text));
+    return count;
+}
+
 /* All values, copied as the daemon does; how many. */
 static size_t walk(const qudag_node *n)
 {
@@ -70,7 +92,7 @@ static size_t walk(const qudag_node *n)
             break;
         }
     }
-    return stats + histograms;
+    return stats + histograms + rows(n);
 }
 
 int main(int argc, char **argv)

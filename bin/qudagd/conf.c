@@ -176,6 +176,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
          .help = "Where Prometheus reads the metrics, at /metrics: 127.0.0.1:PORT, [::1]:PORT or "
                  "unix:/PATH, never an address that other machines reach; off: nowhere.  Every "
                  "user of this machine can read them."},
+    [CONF_METRICS_WEB] = {"metrics", "web", SWITCH("no"),
+                          .help =
+                              "A page for browsers is there, too, at /: state, links, circuits, "
+                              "resources, refusals and the last hour, without names of peers."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
                   .help =
                       "Test network: relays may have private addresses and be in one network, and "

@@ -71,6 +71,7 @@ enum conf_key {
     CONF_SANDBOX,
     CONF_LOCK_MEMORY,
     CONF_METRICS_LISTEN,
+    CONF_METRICS_WEB,
     CONF_LAB,
     CONF_KEYS,
 };

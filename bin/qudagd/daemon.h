@@ -5,7 +5,7 @@
  *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
  *   transfer.c  messages and files   services.c  services   proxy.c  the proxy   ──▶  the library
  *   process.c   user, locked memory, sandbox   ──▶  privileges.c, confine.c
- *   metrics.c   the counters as text   scrape.c  their listener
+ *   metrics.c   the counters as text   page.c, page_html.c, history.c  a page for browsers   scrape.c  their listener
  */
 #ifndef QUDAG_BIN_DAEMON_H
 #define QUDAG_BIN_DAEMON_H
@@ -50,6 +50,7 @@ struct daemon {
     struct control *control;
     struct scrape *scrape; /* NULL: metrics are served nowhere */
     char scrape_at[160];   /* where; empty: nowhere */
+    char web_at[160]; /* the page for browsers; empty: there is none, or it is on a Unix socket */
     struct names names;
     char proxy_why[256]; /* the proxy does not run; empty: it does */
     struct rec *rec;     /* for whatever frame is being made */

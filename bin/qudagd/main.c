@@ -313,6 +313,7 @@ static void on_tick(uv_timer_t *t)
     log_flush(&d->log);
     watchdog_tick(d, now);
     if (d->control != NULL) { /* else it ends */
+        scrape_tick(d, now);
         control_tick(d->control, now);
         share_tick(d, now);
     }
@@ -588,11 +589,9 @@ static int check(struct daemon *d, bool print)
     qudag_err err = qudag_node_check(&s, d->state.why, sizeof(d->state.why));
     qudag_identity_free(id);
     const char *metrics = d->conf.v[CONF_METRICS_LISTEN].text;
-    struct scrape_place place;
+    bool web = d->conf.v[CONF_METRICS_WEB].num != 0;
     const char *user = d->conf.v[CONF_USER].text;
-    bool good = err == QUDAG_OK &&
-                (strcmp(metrics, "off") == 0 ||
-                 scrape_place(metrics, &place, d->state.why, STATE_WHY_LEN)) &&
+    bool good = err == QUDAG_OK && scrape_settings(metrics, web, d->state.why, STATE_WHY_LEN) &&
                 proxy_check(&d->conf, d->state.why, STATE_WHY_LEN) &&
                 (user[0] == 0 || privileges_known(user, d->state.why));
     if (!good) {

@@ -21,7 +21,7 @@ static void rec_tags(struct rec *r, const qudag_node *n, const qudag_peer_id *pe
     }
 }
 
-static const char *state_name(qudag_link_state state)
+const char *peers_state_name(qudag_link_state state)
 {
     static const char *const names[] = {"?", "connecting", "handshaking", "up", "closing", "down"};
     return names[(unsigned)state < sizeof(names) / sizeof(names[0]) ? state : 0];
@@ -32,7 +32,7 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     static const char *const pins[] = {"none", "first-use", "known"};
     char agent[128], protocols[1024];
     rec_peer(r, "peer", &info->peer);
-    rec_str(r, "state", state_name(info->state));
+    rec_str(r, "state", peers_state_name(info->state));
     rec_str(r, "transport", info->transport);
     rec_str(r, "address", info->remote);
     rec_str(r, "direction", info->inbound ? "in" : "out");

@@ -2,7 +2,12 @@
 #ifndef QUDAG_BIN_QUDAGD_PEERS_H
 #define QUDAG_BIN_QUDAGD_PEERS_H
 
+#include <qudag/peer.h>
+
 struct request;
+
+/* "connecting", "handshaking", "up", "closing" or "down"; static. */
+const char *peers_state_name(qudag_link_state state);
 
 /* peers: a row for each link. */
 void peers_report(struct request *rq);

@@ -118,11 +118,10 @@ static qudag_err last_failure(const struct daemon *d)
 
 static void status_health(struct rec *r, struct daemon *d)
 {
-    size_t pq;
     qudag_phase phase = qudag_node_phase(d->node);
     rec_str(r, "phase", phase_name(phase));
     rec_str(r, "health",
-            rules_health((int)phase, d->failing, count_links(d->node, &pq),
+            rules_health((int)phase, d->failing, stat_value(d->node, "links"),
                          d->conf.v[CONF_BOOTSTRAP].n, status_disk(r, d)));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
@@ -258,6 +257,19 @@ void report_accept_small_network(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+void report_state(struct rec *r, struct daemon *d)
+{
+    rec_str(r, "version", QUDAG_VERSION);
+    status_health(r, d);
+    status_note(r, d);
+    rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
+    rec_bool(r, "copied", d->state.copied);
+    rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
+    status_relay(r, d);
+    status_anonymity(r, d->node);
+    rec_diversity(r, d->node);
+}
+
 void report_status(struct request *rq)
 {
     struct daemon *d = rq->d;
@@ -268,7 +280,6 @@ void report_status(struct request *rq)
     qudag_node_peer_id(d->node, &self);
     qudag_identity_pq_hash(d->identity, hash);
     text_hex(hex, hash, sizeof(hash));
-    rec_str(r, "version", QUDAG_VERSION);
     rec_int(r, "pid", getpid());
     rec_str(r, "dir", d->state.dir);
     rec_peer(r, "peer", &self);
@@ -280,16 +291,10 @@ void report_status(struct request *rq)
     for (size_t it = 0; qudag_node_announced_next(d->node, &it, addr);) {
         rec_str(r, "announced", addr);
     }
-    status_health(r, d);
-    status_note(r, d);
-    rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
     rec_str(r, "metrics", d->scrape_at[0] != 0 ? d->scrape_at : NULL);
-    rec_bool(r, "copied", d->state.copied);
-    rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
-    status_relay(r, d);
+    rec_str(r, "web", d->web_at[0] != 0 ? d->web_at : NULL);
+    report_state(r, d);
     status_counts(r, d->node);
-    status_anonymity(r, d->node);
-    rec_diversity(r, d->node);
     request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
 }

@@ -20,6 +20,9 @@ void end_small_network(struct request *rq, const char *what);
 /* "start", "dial", "lookup", "announce", "relays", "ready" or "failed"; static. */
 const char *phase_name(qudag_phase p);
 
+/* Adds how the node as a whole is; allocates nothing. */
+void report_state(struct rec *r, struct daemon *d);
+
 /* Commands (struct command): each sends its rows and ends |rq|.  Here: one row on the node as a whole. */
 void report_status(struct request *rq);
 

@@ -1,6 +1,7 @@
 /* scrape.c - see scrape.h. */
 #include "scrape.h"
 
+#include "page.h"
 #include "scrape_rules.h"
 
 #include <arpa/inet.h>
@@ -31,8 +32,13 @@ struct scrape {
     uint64_t asked, done; /* snapshots: the thread asks for one, the loop takes it */
     bool all;             /* nothing was left out */
     bool closing;         /* no more are taken */
+    bool whole;           /* of the page, not of the metrics alone */
     struct metrics metrics;
+    struct page *page;      /* NULL: there is none */
+    struct history history; /* for it; the loop's */
 };
+
+typedef void print_fn(FILE *to, const struct page *p);
 
 /* ---- the loop ---- */
 
@@ -42,17 +48,25 @@ static void on_wake(uv_async_t *h)
 
     (void)pthread_mutex_lock(&s->lock);
     if (s->asked > s->done) {
-        s->all = metrics_take(&s->metrics, s->d->node);
+        s->all = s->whole ? page_take(s->page, s->d, &s->history)
+                          : metrics_take(&s->metrics, s->d->node);
         s->done = s->asked;
         (void)pthread_cond_signal(&s->taken);
     }
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+void scrape_tick(struct daemon *d, uint64_t now_ns)
+{
+    if (d->scrape != NULL && d->scrape->page != NULL) {
+        history_take(&d->scrape->history, d->node, now_ns);
+    }
+}
+
 /* ---- the thread of libmicrohttpd, the only one: one request at a time is here ---- */
 
 /* With the lock held on success: the values are of now. */
-static bool snapshot(struct scrape *s)
+static bool snapshot(struct scrape *s, bool whole)
 {
     struct timespec until;
     int err = 0;
@@ -60,6 +74,7 @@ static bool snapshot(struct scrape *s)
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
     (void)pthread_mutex_lock(&s->lock);
+    s->whole = whole;
     uint64_t mine = ++s->asked;
     (void)uv_async_send(&s->wake);
     while (s->done < mine && !s->closing && err == 0) {
@@ -91,6 +106,17 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned code, struct MH
     return queued;
 }
 
+/* Of the page and its parts: nothing from elsewhere, no script, in no frame. */
+static bool add_policy(struct MHD_Response *res)
+{
+    static const char policy[] = "default-src 'none'; style-src 'self'; img-src 'self'; "
+                                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    return MHD_add_response_header(res, "Content-Security-Policy", policy) == MHD_YES &&
+           MHD_add_response_header(res, "Referrer-Policy", "no-referrer") == MHD_YES &&
+           MHD_add_response_header(res, "Cross-Origin-Opener-Policy", "same-origin") == MHD_YES;
+}
+
 static enum MHD_Result say(struct MHD_Connection *c, unsigned code, const char *text)
 {
     char line[160];
@@ -100,14 +126,38 @@ static enum MHD_Result say(struct MHD_Connection *c, unsigned code, const char *
                   "text/plain; charset=utf-8");
 }
 
+/* What was written to |to|, which became *text and *len, as the answer. */
+static enum MHD_Result answer_text(struct MHD_Connection *c, FILE *to, char *const *text,
+                                   const size_t *len, const char *type)
+{
+    bool bad = ferror(to) != 0;
+    if (fclose(to) != 0 || bad) {
+        free(*text);
+        return MHD_NO;
+    }
+    struct MHD_Response *res = MHD_create_response_from_buffer(*len, *text, MHD_RESPMEM_MUST_FREE);
+    if (res == NULL) {
+        free(*text);
+    } else if (!add_policy(res)) {
+        MHD_destroy_response(res);
+        return MHD_NO;
+    }
+    return answer(c, MHD_HTTP_OK, res, type);
+}
+
+static enum MHD_Result busy(struct MHD_Connection *c)
+{
+    return say(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the node is busy or stops; try again");
+}
+
 static enum MHD_Result answer_metrics(struct scrape *s, struct MHD_Connection *c)
 {
     enum metrics_form form = scrape_form(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"));
     char *text = NULL;
     size_t len = 0;
 
-    if (!snapshot(s)) {
-        return say(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the node is busy or stops; try again");
+    if (!snapshot(s, false)) {
+        return busy(c);
     }
     FILE *to = open_memstream(&text, &len);
     if (to != NULL) {
@@ -119,16 +169,58 @@ static enum MHD_Result answer_metrics(struct scrape *s, struct MHD_Connection *c
     }
     metrics_print_process(to, form);
     metrics_print_end(to, form);
-    bool bad = ferror(to) != 0;
-    if (fclose(to) != 0 || bad) {
-        free(text);
+    return answer_text(c, to, &text, &len, form == METRICS_TEXT ? TEXT_TYPE : OPENMETRICS_TYPE);
+}
+
+static enum MHD_Result answer_page(struct scrape *s, struct MHD_Connection *c, print_fn *print,
+                                   const char *type)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    if (!snapshot(s, true)) {
+        return busy(c);
+    }
+    FILE *to = open_memstream(&text, &len);
+    if (to != NULL) {
+        print(to, s->page);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return to == NULL ? MHD_NO : answer_text(c, to, &text, &len, type);
+}
+
+static enum MHD_Result answer_static(struct MHD_Connection *c, const char *text, const char *type)
+{
+    char *copy = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&copy, &len);
+
+    if (to == NULL) {
         return MHD_NO;
     }
-    struct MHD_Response *res = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
-    if (res == NULL) {
-        free(text);
+    (void)fputs(text, to);
+    return answer_text(c, to, &copy, &len, type);
+}
+
+static enum MHD_Result answer_at(struct scrape *s, struct MHD_Connection *c, enum scrape_path path)
+{
+    switch (path) {
+    case SCRAPE_METRICS:
+        return answer_metrics(s, c);
+    case SCRAPE_PAGE:
+        return answer_page(s, c, page_print_html, "text/html; charset=utf-8");
+    case SCRAPE_JSON:
+        return answer_page(s, c, page_print_json, "application/json");
+    case SCRAPE_STYLE:
+        return answer_static(c, page_style, "text/css; charset=utf-8");
+    case SCRAPE_ICON:
+        return answer_static(c, page_icon, "image/svg+xml");
+    case SCRAPE_NOTHING:
+        break;
     }
-    return answer(c, MHD_HTTP_OK, res, form == METRICS_TEXT ? TEXT_TYPE : OPENMETRICS_TYPE);
+    return say(c, MHD_HTTP_NOT_FOUND,
+               s->page != NULL ? "the metrics are at /metrics, a page for browsers at /"
+                               : "the metrics are at /metrics");
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const char *url,
@@ -149,19 +241,19 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const ch
         return MHD_YES;
     }
 
+    enum scrape_path path = scrape_path(url, s->page != NULL);
+    const char *origin = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Origin");
+    const char *site = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Sec-Fetch-Site");
+    bool page = path != SCRAPE_METRICS && path != SCRAPE_NOTHING;
     if (!scrape_host(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host")) ||
-        scrape_from_page(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Origin"),
-                         MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Sec-Fetch-Site"))) {
+        (page ? !scrape_from_here(origin, site) : scrape_from_page(origin, site))) {
         return say(c, MHD_HTTP_FORBIDDEN,
-                   "not for web pages: ask for http://127.0.0.1 or http://localhost yourself");
+                   "not for web pages: type http://127.0.0.1 or http://localhost yourself");
     }
     if (!reads) {
         return say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD");
     }
-    if (strcmp(url, "/metrics") != 0) {
-        return say(c, MHD_HTTP_NOT_FOUND, "the metrics are at /metrics");
-    }
-    return answer_metrics(s, c);
+    return answer_at(s, c, path);
 }
 
 /* ---- begin and end ---- */
@@ -232,10 +324,19 @@ static void say_where(struct scrape *s, int fd, const char *listen)
     if (s->path[0] != 0) {
         (void)snprintf(s->d->scrape_at, sizeof(s->d->scrape_at), "%s", listen);
     } else {
-        (void)snprintf(s->d->scrape_at, sizeof(s->d->scrape_at), "http://%.*s:%u/metrics",
-                       (int)(strrchr(listen, ':') - listen), listen, port);
+        int host = (int)(strrchr(listen, ':') - listen);
+        (void)snprintf(s->d->scrape_at, sizeof(s->d->scrape_at), "http://%.*s:%u/metrics", host,
+                       listen, port);
+        (void)snprintf(s->d->web_at, sizeof(s->d->web_at), "http://%.*s:%u/", host, listen, port);
     }
-    log_say(&s->d->log, QUDAG_LOG_INFO, "metrics.listen", "metrics at %s", s->d->scrape_at);
+    if (s->page == NULL) {
+        s->d->web_at[0] = 0;
+    }
+    log_say(&s->d->log, QUDAG_LOG_INFO, "metrics.listen", "metrics at %s%s%s", s->d->scrape_at,
+            s->page == NULL ? "" : ", a page for browsers at ",
+            s->page == NULL        ? ""
+            : s->d->web_at[0] != 0 ? s->d->web_at
+                                   : "/ of it");
 }
 
 /* The thread takes no signals: they are the loop's. */
@@ -259,10 +360,15 @@ static struct scrape *scrape_new(struct daemon *d)
     struct scrape *s = calloc(1, sizeof(*s));
     pthread_condattr_t attr;
 
-    if (s == NULL || uv_async_init(&d->loop, &s->wake, on_wake) != 0) {
+    bool web = d->conf.v[CONF_METRICS_WEB].num != 0;
+    struct page *page = web ? calloc(1, sizeof(*page)) : NULL;
+
+    if (s == NULL || (web && page == NULL) || uv_async_init(&d->loop, &s->wake, on_wake) != 0) {
+        free(page);
         free(s);
         return NULL;
     }
+    s->page = page;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&s->lock, NULL);
@@ -279,12 +385,12 @@ int scrape_begin(struct daemon *d)
     char why[CONF_WHY_LEN / 2];
     struct scrape_place p;
 
-    if (strcmp(text, "off") == 0) {
-        return DAEMON_OK;
-    }
-    if (!scrape_place(text, &p, why, sizeof(why))) {
+    if (!scrape_settings(text, d->conf.v[CONF_METRICS_WEB].num != 0, why, sizeof(why))) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "[metrics] listen: %s", why);
         return DAEMON_USAGE;
+    }
+    if (strcmp(text, "off") == 0 || !scrape_place(text, &p, why, sizeof(why))) {
+        return DAEMON_OK;
     }
     d->scrape = scrape_new(d);
     if (d->scrape == NULL) {
@@ -314,6 +420,7 @@ static void on_closed(uv_handle_t *h)
 
     (void)pthread_cond_destroy(&s->taken);
     (void)pthread_mutex_destroy(&s->lock);
+    free(s->page);
     free(s);
 }
 

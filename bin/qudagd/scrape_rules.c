@@ -1,6 +1,8 @@
 /* scrape_rules.c - see scrape_rules.h. */
 #include "scrape_rules.h"
 
+#include "page.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -155,6 +157,43 @@ bool scrape_host(const char *host)
 bool scrape_from_page(const char *origin, const char *fetch_site)
 {
     return origin != NULL || (fetch_site != NULL && strcmp(fetch_site, "none") != 0);
+}
+
+bool scrape_from_here(const char *origin, const char *fetch_site)
+{
+    return origin == NULL && (fetch_site == NULL || strcmp(fetch_site, "none") == 0 ||
+                              strcmp(fetch_site, "same-origin") == 0);
+}
+
+bool scrape_settings(const char *listen, bool web, char *why, size_t why_len)
+{
+    struct scrape_place place;
+
+    if (strcmp(listen, "off") != 0) {
+        return scrape_place(listen, &place, why, why_len);
+    }
+    if (web) {
+        (void)snprintf(why, why_len,
+                       "web = yes, but listen = off: give listen = 127.0.0.1:PORT under [metrics], "
+                       "where the page is to be");
+    }
+    return !web;
+}
+
+enum scrape_path scrape_path(const char *path, bool web)
+{
+    static const char *const paths[] = {[SCRAPE_METRICS] = "/metrics",
+                                        [SCRAPE_PAGE] = "/",
+                                        [SCRAPE_JSON] = PAGE_JSON,
+                                        [SCRAPE_STYLE] = PAGE_STYLE,
+                                        [SCRAPE_ICON] = PAGE_ICON};
+
+    for (unsigned ix = 0; ix < SCRAPE_NOTHING; ix++) {
+        if (strcmp(path, paths[ix]) == 0) {
+            return web || ix == SCRAPE_METRICS ? (enum scrape_path)ix : SCRAPE_NOTHING;
+        }
+    }
+    return SCRAPE_NOTHING;
 }
 
 enum metrics_form scrape_form(const char *accept)

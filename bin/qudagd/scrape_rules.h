@@ -32,6 +32,27 @@ bool scrape_host(const char *host);
 /* Whether a web page caused the request: by the headers Origin and Sec-Fetch-Site; NULL: none. */
 bool scrape_from_page(const char *origin, const char *fetch_site);
 
+/*
+ * Whether what caused the request may see the page for browsers and what belongs to it: the user (none), or the page
+ * itself ("same-origin"), which scrape_host() has shown to be of this machine.
+ */
+bool scrape_from_here(const char *origin, const char *fetch_site);
+
+/* Whether |listen| and |web| can be served; false, with a sentence in |why|. */
+bool scrape_settings(const char *listen, bool web, char *why, size_t why_len);
+
+enum scrape_path {
+    SCRAPE_METRICS,
+    SCRAPE_PAGE,
+    SCRAPE_JSON,
+    SCRAPE_STYLE,
+    SCRAPE_ICON,
+    SCRAPE_NOTHING
+};
+
+/* What is at |path|; |web|: the page is served. */
+enum scrape_path scrape_path(const char *path, bool web);
+
 /* The form to answer in: OpenMetrics 1.0 where |accept| (NULL: none) names it. */
 enum metrics_form scrape_form(const char *accept);
 

@@ -125,6 +125,40 @@ static void pages_are_told_from_programs(void **state)
     assert_true(scrape_from_page(NULL, "same-site"));
 }
 
+static void the_page_is_for_the_user_and_itself(void **state)
+{
+    (void)state;
+    assert_true(scrape_from_here(NULL, NULL));
+    assert_true(scrape_from_here(NULL, "none"));
+    assert_true(scrape_from_here(NULL, "same-origin"));
+    assert_false(scrape_from_here(NULL, "same-site")); /* another port of this machine */
+    assert_false(scrape_from_here(NULL, "cross-site"));
+    assert_false(scrape_from_here("null", "same-origin"));
+    assert_false(scrape_from_here("http://127.0.0.1:9360", NULL));
+}
+
+static void the_page_is_there_where_it_was_asked_for(void **state)
+{
+    char why[200] = "";
+    (void)state;
+
+    assert_int_equal(scrape_path("/metrics", false), SCRAPE_METRICS);
+    assert_int_equal(scrape_path("/", false), SCRAPE_NOTHING);
+    assert_int_equal(scrape_path("/status.json", false), SCRAPE_NOTHING);
+    assert_int_equal(scrape_path("/metrics", true), SCRAPE_METRICS);
+    assert_int_equal(scrape_path("/", true), SCRAPE_PAGE);
+    assert_int_equal(scrape_path("/status.json", true), SCRAPE_JSON);
+    assert_int_equal(scrape_path("/style.css", true), SCRAPE_STYLE);
+    assert_int_equal(scrape_path("/icon.svg", true), SCRAPE_ICON);
+    assert_int_equal(scrape_path("/metrics/", true), SCRAPE_NOTHING);
+    assert_int_equal(scrape_path("", true), SCRAPE_NOTHING);
+    assert_true(scrape_settings("off", false, why, sizeof(why)));
+    assert_true(scrape_settings("127.0.0.1:1", true, why, sizeof(why)));
+    assert_false(scrape_settings("off", true, why, sizeof(why)));
+    assert_non_null(strstr(why, "listen = 127.0.0.1:PORT"));
+    assert_false(scrape_settings("0.0.0.0:1", true, why, sizeof(why)));
+}
+
 static void the_form_is_the_one_asked_for(void **state)
 {
     (void)state;
@@ -141,6 +175,8 @@ int main(void)
         cmocka_unit_test(what_it_reads_is_what_is_bound),
         cmocka_unit_test(only_names_of_this_machine_are_hosts),
         cmocka_unit_test(pages_are_told_from_programs),
+        cmocka_unit_test(the_page_is_for_the_user_and_itself),
+        cmocka_unit_test(the_page_is_there_where_it_was_asked_for),
         cmocka_unit_test(the_form_is_the_one_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import page  # noqa: E402
 from programs import QUDAG, QUDAGD, SLOW, SRC, TOP, ANY_PORT, Node, check, run  # noqa: E402
 
 DOC, RULES = SRC / 'doc/metrics.md', SRC / 'packaging/prometheus'
@@ -128,7 +129,8 @@ def reference(text):
 
 def start(name, *options, **more):
     n = Node(name, 'metrics.listen=127.0.0.1:0', 'proxy.listen=off', *options).start(**more)
-    n.url = n.ask('status')['metrics']
+    status = n.ask('status')
+    n.url, n.web = status['metrics'], status.get('web')
     return n
 
 
@@ -152,7 +154,7 @@ def who_may_read(n):
     for code, headers in refused:
         status, _, said = fetch(n.url, **headers)
         check(status == code and 'qudag_' not in said, f'{headers}: {status} {said[:80]}')
-    check(fetch(n.url.replace('/metrics', '/'))[0] == 404, 'another path')
+    check(n.web is None and all(fetch(n.url.replace('/metrics', p))[0] == 404 for p in ('/', '/status.json', '/style.css')), 'a page')
     check(fetch(n.url, 'POST')[0] == 405 and fetch(n.url, 'HEAD')[2] == '', 'methods')
     with socket.create_connection(('127.0.0.1', port), timeout=20) as s:  # HTTP/1.0 without Host
         s.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
@@ -169,6 +171,8 @@ def places_it_does_not_listen():
                              *check_only)
             check(code == 2 and why in said and '[metrics] listen' in said or code == 2 and check_only and why in said,
                   f'{text}: {code}: {said}')
+    code, said = run(QUDAGD, '--dir', TOP / 'nowhere', '-o', f'node.listen={ANY_PORT}', '-o', 'metrics.web=yes', '--check-config')
+    check(code == 2 and 'listen = 127.0.0.1:PORT' in said, f'a page without a listener: {code}: {said}')
     with socket.create_server(('127.0.0.1', 0)) as taken:
         code, said = run(QUDAGD, '--dir', TOP / 'nowhere', '-o', f'node.listen={ANY_PORT}', '-o', 'proxy.listen=off', '-o',
                          f'metrics.listen=127.0.0.1:{taken.getsockname()[1]}')
@@ -362,7 +366,8 @@ def dashboard_and_rules(known, prometheus):
 
 def network_of_five():
     nodes = [start('n0')]
-    nodes += [start(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}', wait=False) for ix in range(1, 5)]
+    nodes += [start(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}', f'metrics.web={"yes" if ix == 1 else "no"}', wait=False)
+              for ix in range(1, 5)]
     for n in nodes[1:]:
         code, text = n.tool('up', timeout=60)
         check(code == 0, f'{n.dir.name} is not ready: {text}')
@@ -370,6 +375,8 @@ def network_of_five():
     n.ask('dht', 'put', 'a', 'b')
     n.ask('dht', 'get', 'a')
     n.tool('ping', nodes[0].peer, '-c', '1')
+    n.ask('circuit', 'build', '--hops', '2')
+    n.ask('dark', 'new', 'shown-to-nobody')
     return nodes
 
 
@@ -410,6 +417,7 @@ def main():
     else:
         print('skip: no prometheus here (tools/deps.sh --tools=use installs it)', flush=True)
         dashboard_and_rules(known, None)
+    page.the_page(nodes[1], nodes, fetch)  # here: its history has more than one value by now
     hostile_scrapers(nodes[2])
     for n in nodes:
         n.down()
