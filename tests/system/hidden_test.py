@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A hidden service and its caller, each behind a router of its own, in a network of 24 hosts: what every other node has
-recorded of them, and that none can tell who they are.
+"""A hidden service and its caller, each behind a router of its own, in a network of 66 hosts with nothing set: what every
+other node has recorded of them, and that none can tell who they are.
 
 TEST: timeout=300 waits
 
@@ -16,7 +16,7 @@ import leaks  # noqa: E402
 from homes import down, network, nothing_comes_in, took, until  # noqa: E402
 from programs import SRC, TOP, check, run  # noqa: E402
 
-RELAYS = 22  # and two homes
+RELAYS = 64  # and two homes; below 60 relays nobody is hidden, and circuits are refused
 NAME = 'secretblog'
 PROXY = '127.0.0.1:9350'
 WEB = 8080
@@ -34,6 +34,14 @@ def guards_of(node):
     return {c['path'][0] for c in node.ask('circuit', 'list')['circuits'] if c['role'] == 'client' and c.get('path')}
 
 
+def nothing_set(*nodes):
+    """no node was told that a small network will do, and none is in one"""
+    for n in nodes:
+        got = n.ask('status')
+        check(not got['small_network'] and not got['small_network_accepted'] and not got['lab'], f'{n.dir.name}: {got}')
+    print(f"ok: nothing is set; paths are drawn {got['drawn']}", flush=True)
+
+
 def served(service, caller):
     www = TOP / 'www'
     www.mkdir()
@@ -41,9 +49,9 @@ def served(service, caller):
     (www / 'large').write_bytes(os.urandom(LARGE))
     service.begin(sys.executable, str(SRC / 'tests/system/web_server.py'), str(WEB), '/', cwd=www)
     until('a server', lambda: run(*service.command('curl', '-s', f'http://127.0.0.1:{WEB}/small'))[0] == 0)
-    address = service.ask('expose', f'80:127.0.0.1:{WEB}', '--name', NAME, '--small-network')['address']
+    address = service.ask('expose', f'80:127.0.0.1:{WEB}', '--name', NAME)['address']
     caller.ask('name', 'add', NAME, address)
-    until('its record', lambda: caller.tool('dark', 'resolve', address, '--small-network')[0] == 0)
+    until('its record', lambda: caller.tool('dark', 'resolve', address)[0] == 0)
     return address
 
 
@@ -67,7 +75,7 @@ class Checked:
 
 def nobody_can_tell(checked, relays, service, caller):
     """-> what each relay recorded"""
-    recorded = [leaks.read(n) for n in relays]
+    recorded = leaks.read_all(relays)
     checked.look()
     found = [text for r in recorded for text in checked.judge(r)]
     for end, other in zip(checked.ends, (caller, service)):  # nor do the two know of each other
@@ -132,7 +140,7 @@ def planted(checked, recorded):
 def main():
     hosts.enter()
     with took(f'{RELAYS} relays, and two hosts behind routers'):
-        relays, service, caller = network(RELAYS, (40, 'service'), (41, 'caller'), options=LOGGED)
+        relays, service, caller = network(RELAYS, (RELAYS + 1, 'service'), (RELAYS + 2, 'caller'), options=LOGGED)
     nothing_comes_in(relays[2], service, caller)
     with took('expose, and the record'):
         address = served(service, caller)
@@ -140,6 +148,7 @@ def main():
         curl(caller, 'small')
         curl(caller, 'large', '-o', TOP / 'out')
         check((TOP / 'out').read_bytes() == (TOP / 'www/large').read_bytes(), 'another file')
+    nothing_set(service, caller)
     checked = Checked(service, caller, address)
     recorded = nobody_can_tell(checked, relays, service, caller)
     nor_by_their_memory(checked, relays, service)

@@ -48,6 +48,12 @@ class Home(Node, Behind):
         return text
 
 
+def side_by_side(what, nodes):
+    """|what| of each of them, eight at a time; the first that fails ends the test"""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(what, nodes))
+
+
 def up(node, *options):
     """as Node.start(), but with nothing set"""
     code, text = run(*node.command(QUDAG, '--dir', node.dir, 'up', '--json', '--no-wait', *options), timeout=60)
@@ -63,11 +69,12 @@ def ready(*nodes):
 
 
 def network(relays, *homes, options=()):
-    """|relays| of them, and the homes (number, name); all are ready"""
-    first = up(Relay(1), *options)
-    rest = [up(Relay(n), '--bootstrap', first.bootstrap, *options) for n in range(2, relays + 1)]
-    lived_in = [up(Home(number, name), '--bootstrap', first.bootstrap, *options) for number, name in homes]
-    ready(*rest, *lived_in)
+    """|relays| of them, and the homes (number, name); all but the first join at once, and are ready"""
+    first, *rest = [Relay(n) for n in range(1, relays + 1)]
+    lived_in = [Home(number, name) for number, name in homes]
+    up(first, *options)
+    side_by_side(lambda n: up(n, '--bootstrap', first.bootstrap, *options), rest + lived_in)
+    side_by_side(ready, rest + lived_in)
     return [first, *rest], *lived_in
 
 
@@ -110,9 +117,7 @@ def nothing_comes_in(relay, *homes):
 
 
 def down(*nodes):
-    """all of them, side by side"""
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(Node.down, nodes))
+    side_by_side(Node.down, nodes)
 
 
 def until(what, condition, limit=60):

@@ -1,4 +1,4 @@
-"""Hosts that are network namespaces: each with addresses of its own, at one bridge, without a way to anywhere else.
+"""Hosts that are network namespaces: each with addresses of its own, at one bridge or router, without a way to anywhere else.
 
 Everything is inside one namespace, which goes away with the processes in it.  Needs root, or a kernel that lets users
 make namespaces.
@@ -10,6 +10,7 @@ import sys
 
 INSIDE = 'QUDAG_TEST_NAMESPACE'
 V4, V6 = 4, 6
+ROUTER_V4, ROUTER_V6 = '169.254.1.1', 'fe80::1'  # the next hop of each far host
 SKIPPED = 77  # the exit code of a test that could not be made
 
 
@@ -17,14 +18,16 @@ class Missing(Exception):
     """this machine cannot make namespaces; the text says what it lacks"""
 
 
-def ip(*args):
-    done = subprocess.run(['ip', *[str(a) for a in args]], capture_output=True, text=True)
+def ip(*args, batch=None):
+    """the program of that name; |batch|: what it is to do one after the other, a line each"""
+    args = [*(['-batch', '-'] if batch is not None else []), *[str(a) for a in args]]
+    done = subprocess.run(['ip', *args], input=batch, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Missing(f'ip {" ".join(str(a) for a in args)}: {done.stderr.strip()}')
+        raise Missing(f'ip {" ".join(args)}: {done.stderr.strip()}')
 
 
 def enter():
-    """runs this program again, in a namespace of its own, unless it is in there; then makes the bridge"""
+    """runs this program again, in a namespace of its own, unless it is in there; then makes the bridge, and a router of it"""
     if INSIDE not in os.environ:
         for tool in ('unshare', 'ip', 'mount'):
             if shutil.which(tool) is None:
@@ -39,6 +42,11 @@ def enter():
         raise Missing('nothing can be mounted')
     ip('link', 'add', 'br0', 'type', 'bridge')
     ip('link', 'set', 'br0', 'up')
+    for version in ('4/ip_forward', '6/conf/all/forwarding'):
+        with open(f'/proc/sys/net/ipv{version}', 'w') as setting:
+            setting.write('1')
+    for version in (V4, V6):  # who is not there does not answer, and nobody does so in its place
+        ip(f'-{version}', 'route', 'add', 'blackhole', 'default', 'metric', 100)
 
 
 class Place:
@@ -51,8 +59,8 @@ class Place:
         self.ip('link', 'set', 'lo', 'up')
         ip('link', 'set', self.port, 'master', 'br0', 'up')
 
-    def ip(self, *args):
-        ip('-n', self.name, *args)
+    def ip(self, *args, batch=None):
+        ip('-n', self.name, *args, batch=batch)
 
     def add(self, text, length):
         """an address; of IPv6 at once, without asking the network whether it is another's"""
@@ -71,23 +79,46 @@ class Place:
 
 
 def far(number):
-    """addresses of host 1 to 60 of a network whose hosts are far from each other: in a /16 and a /32 of their own"""
+    """addresses of host 1 to 67 of a network whose hosts are far from each other: in a /16 and a /32 of their own"""
     return f'{20 + 3 * number}.{7 * number % 250 + 1}.0.{number}', f'2a0{number % 6}:{0x100 + number:x}::{number:x}'
 
 
-class FarHost(Place):
+class Far(Place):
+    """
+    a host with public addresses, one of each IP version.  The namespace around all of them is the router of each, as an access
+    provider's is: at a bridge each host would have all others for neighbours, and of those the kernel keeps 1024 for all
+    namespaces of the machine together, enough for 30 hosts.
+    """
+
+    def __init__(self, number):
+        self.name, self.port = f'h{number}', f'p{number}'
+        self.v4, self.v6 = far(number)
+        ip(batch=f'''
+            netns add {self.name}
+            link add {self.port} type veth peer name eth0 netns {self.name}
+            addr add {ROUTER_V4}/32 dev {self.port}
+            addr add {ROUTER_V6}/64 dev {self.port} nodad
+            link set {self.port} up
+            route add {self.v4}/32 dev {self.port}
+            route add {self.v6}/128 dev {self.port}''')
+        self.ip(batch=f'''
+            link set lo up
+            link set eth0 up
+            addr add {self.v4}/32 dev eth0
+            addr add {self.v6}/128 dev eth0 nodad
+            route add default via {ROUTER_V4} dev eth0 onlink
+            route add default via {ROUTER_V6} dev eth0''')
+
+
+class FarHost(Far):
     """a host as it is found on the Internet: public addresses of both IP versions, and a bridge of containers"""
 
     def __init__(self, number):
         super().__init__(number)
-        self.v4, self.v6 = far(number)
-        self.ip('link', 'set', 'eth0', 'up')
-        self.add(self.v4, 32)
-        self.add(self.v6, 128)
-        self.everywhere((V4, V6))
-        self.ip('link', 'add', 'docker0', 'type', 'bridge')
-        self.ip('addr', 'add', '172.17.0.1/16', 'dev', 'docker0')
-        self.ip('link', 'set', 'docker0', 'up')
+        self.ip(batch='''
+            link add docker0 type bridge
+            addr add 172.17.0.1/16 dev docker0
+            link set docker0 up''')
 
 
 class Behind(Place):
@@ -119,20 +150,19 @@ table ip home {
 '''
 
     def __init__(self, number):
-        self.router = Place(number)
-        self.v4, _ = far(number)
-        self.router.ip('link', 'set', 'eth0', 'up')
-        self.router.add(self.v4, 32)
-        self.router.everywhere()
-        self.name = f'i{number}'
-        ip('netns', 'add', self.name)
-        ip('link', 'add', 'lan', 'netns', self.router.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name)
-        self.router.ip('addr', 'add', '192.168.1.1/24', 'dev', 'lan')
-        self.router.ip('link', 'set', 'lan', 'up')
-        self.ip('link', 'set', 'lo', 'up')
-        self.ip('link', 'set', 'eth0', 'up')
-        self.add('192.168.1.2', 24)
-        self.ip('route', 'add', 'default', 'via', '192.168.1.1')
+        self.router = Far(number)
+        self.v4, self.name = self.router.v4, f'i{number}'
+        ip(batch=f'''
+            netns add {self.name}
+            link add lan netns {self.router.name} type veth peer name eth0 netns {self.name}''')
+        self.router.ip(batch='''
+            addr add 192.168.1.1/24 dev lan
+            link set lan up''')
+        self.ip(batch='''
+            link set lo up
+            link set eth0 up
+            addr add 192.168.1.2/24 dev eth0
+            route add default via 192.168.1.1''')
         must(*self.router.command('sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward'))
         must(*self.router.command('nft', '-f', '-'), text=self.RULES)
 
