@@ -27,14 +27,20 @@ static void absorb(SHA256_CTX *c, struct slice s)
     }
 }
 
-void sha256(uint8_t out[SHA256_LEN], struct slice data)
+void sha256_two(uint8_t out[SHA256_LEN], struct slice a, struct slice b)
 {
     SHA256_CTX c;
 
     SHA256_Init(&c);
-    absorb(&c, data);
+    absorb(&c, a);
+    absorb(&c, b);
     SHA256_Final(out, &c);
     wipe(&c, sizeof c);
+}
+
+void sha256(uint8_t out[SHA256_LEN], struct slice data)
+{
+    sha256_two(out, data, (struct slice){NULL, 0});
 }
 
 void sha512(uint8_t out[SHA512_LEN], struct slice data)

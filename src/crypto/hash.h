@@ -11,6 +11,9 @@
 /* SHA-256 (FIPS 180-4) of |data|; like all hashes here it cannot fail. */
 void sha256(uint8_t out[SHA256_LEN], struct slice data);
 
+/* The same of |a| with |b| behind it. */
+void sha256_two(uint8_t out[SHA256_LEN], struct slice a, struct slice b);
+
 /* SHA-512 (FIPS 180-4). */
 void sha512(uint8_t out[SHA512_LEN], struct slice data);
 

@@ -1,0 +1,107 @@
+/* yamux_int.h - the session and its streams, shared by the files of this folder. */
+#ifndef QUDAG_SRC_CORE_YAMUX_YAMUX_INT_H
+#define QUDAG_SRC_CORE_YAMUX_YAMUX_INT_H
+
+#include "base/fifo.h"
+#include "base/limiter.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/yamux/yamux.h"
+
+enum frame_type {
+    FRAME_DATA,
+    FRAME_WINDOW_UPDATE,
+    FRAME_PING,
+    FRAME_GO_AWAY,
+};
+
+enum frame_flag {
+    FLAG_SYN = 1,
+    FLAG_ACK = 2,
+    FLAG_FIN = 4,
+    FLAG_RST = 8,
+};
+
+struct frame {
+    uint8_t type;
+    uint16_t flags;
+    uint32_t id;
+    uint32_t len; /* or a delta, a value, a code, by type */
+};
+
+struct yamux_stream {
+    uint32_t id;
+    uint64_t user;
+    bool own;     /* we opened it */
+    bool unacked; /* and the peer has not answered */
+    uint16_t owe; /* FLAG_SYN, FLAG_ACK: to go with the next window update */
+    bool fin_wanted, fin_sent, fin_got;
+    uint32_t send_window; /* bytes the peer still takes */
+    uint32_t window;      /* bytes it may have on the way to us and here */
+    uint32_t recv_window; /* bytes it may still send */
+    uint32_t delta;       /* bytes consumed and not granted again */
+    uint32_t held;        /* bytes delivered and not consumed */
+    size_t sent;          /* bytes that left the queue, not reported yet */
+    tstamp granted;       /* when the last window update was made */
+    struct fifo queue;
+    struct list all;
+    struct list update; /* in y->updates: owes a window update */
+    struct list ready;  /* in y->ready: has data or FIN that may go */
+    struct list report; /* in y->reports: |sent| */
+};
+
+struct yamux {
+    struct yamux_config cfg;
+    struct map streams;
+    struct list all, updates, ready, reports;
+    struct fifo control; /* whole frames */
+    struct limiter empty;
+    uint32_t n_own, n_theirs, n_unacked, next_id;
+    size_t held, grown; /* |grown|: bytes of windows above YAMUX_WINDOW */
+    bool open_refused;  /* QUDAG_EAGAIN was said and not taken back */
+
+    struct slice in;
+    uint8_t head[YAMUX_HEADER];
+    size_t head_len;
+    struct frame frame; /* the data frame being read, if |left| or |in_frame| */
+    uint32_t left;      /* bytes of its payload still to come */
+    bool in_frame;
+
+    tstamp now, last_input;
+    tstamp ping_sent; /* TSTAMP_NEVER: none is under way */
+    uint32_t ping_value;
+    uint64_t rtt_ns;
+
+    bool peer_gone;  /* its GO_AWAY came */
+    bool ended;      /* no input, no streams */
+    bool end_told;   /* YAMUX_END was returned, or needs not be */
+    bool close_sent; /* our GO_AWAY is in |control| or left it */
+    qudag_err end_err;
+    const char *end_text;
+};
+
+/* yamux_stream.c */
+struct yamux_stream *yamux_find(const struct yamux *y, uint32_t id);
+/* NULL without memory. */
+struct yamux_stream *yamux_stream_new(struct yamux *y, uint32_t id, bool own, uint64_t user);
+void yamux_stream_free(struct yamux *y, struct yamux_stream *s);
+/* Frees |s| if both directions have ended; then true. */
+bool yamux_stream_over(struct yamux *y, struct yamux_stream *s);
+/* Puts it among those that may send if it may. */
+void yamux_stream_ready(struct yamux *y, struct yamux_stream *s);
+/* The peer answered a stream of ours. */
+void yamux_acked(struct yamux *y, struct yamux_stream *s);
+/* Frees |s| and tells the peer so. */
+void yamux_drop(struct yamux *y, struct yamux_stream *s, uint32_t code);
+/* The stream with most bytes held; NULL: there is none. */
+struct yamux_stream *yamux_heaviest(const struct yamux *y);
+
+/* yamux_send.c */
+/* Queues a control frame; false: the peer does not read, and the session was ended. */
+bool yamux_control(struct yamux *y, const struct frame *f);
+
+/* yamux.c */
+/* The session is over because of |err|; the peer is told |code|. */
+void yamux_end(struct yamux *y, qudag_err err, enum yamux_code code, const char *text);
+
+#endif
