@@ -142,29 +142,33 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
     full_check_secret(fn, fn->id.ed_sk.seed);
     full_check_secret(fn, fn->id.pq_seed.seed);
     fn->lasting = fn->secrets;
-    struct node_config c = {.mem = fn->mem,
-                            .rng = rng,
-                            .clock = {setup->wall0 + (int64_t)(now / NS_PER_S) + fn->skew, now},
-                            .identity = &fn->id,
-                            .level = 768,
-                            .dht_protocol = KAD_PROTOCOL,
-                            .n_open_ns = 1,
-                            .open_ns = {"sim"},
-                            .agent = "qudag-sim",
-                            .links_max = LINKS_MAX,
-                            .circuits_max = CIRCUITS_MAX,
-                            .relays_min = RELAYS_MIN,
-                            .times.idle = setup->idle,
-                            .hops = 3,
-                            .relay = fn->nat == NAT_NONE,
-                            .dht_server = fn->nat == NAT_NONE,
-                            .small_network = true};
-    contacts(&c, setup);
+    struct node_config *c = mem_alloc(fn->mem, sizeof(*c)); /* too large for a frame */
+
+    ASSERT(c != NULL);
+    *c = (struct node_config){.mem = fn->mem,
+                              .rng = rng,
+                              .clock = {setup->wall0 + (int64_t)(now / NS_PER_S) + fn->skew, now},
+                              .identity = &fn->id,
+                              .level = 768,
+                              .dht_protocol = KAD_PROTOCOL,
+                              .n_open_ns = 1,
+                              .open_ns = {"sim"},
+                              .agent = "qudag-sim",
+                              .links_max = LINKS_MAX,
+                              .circuits_max = CIRCUITS_MAX,
+                              .relays_min = RELAYS_MIN,
+                              .times.idle = setup->idle,
+                              .hops = 3,
+                              .relay = fn->nat == NAT_NONE,
+                              .dht_server = fn->nat == NAT_NONE,
+                              .small_network = true};
+    contacts(c, setup);
     h.ctx = fn;
-    fn->alone = c.n_boot == 0;
+    fn->alone = c->n_boot == 0;
     fn->started = fn->ready = false;
     fn->join_cookie = 0;
-    ASSERT(node_new(&fn->node, &c, &h, now) == QUDAG_OK);
+    ASSERT(node_new(&fn->node, c, &h, now) == QUDAG_OK);
+    mem_free(fn->mem, c);
     if (fn->nat == NAT_NONE) {
         multiaddr_quic(&ma, &fn->addr, NULL);
         node_set_addrs(fn->node, &ma, 1);
