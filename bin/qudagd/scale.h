@@ -21,7 +21,7 @@ void scale_look(struct scale_machine *out);
 /* What memory.max of a control group says: bytes, or 0 for none ("max") and for what is no number. */
 uint64_t scale_group_limit(const char *text);
 
-/* Sets those of |c| that have CONF_UNSET as source; their source is CONF_MACHINE then.  What is unknown changes nothing. */
+/* Sets those of |c| that have CONF_UNSET as source, to CONF_MACHINE then.  What is unknown changes nothing. */
 void scale_conf(struct conf *c, const struct scale_machine *m);
 
 #endif

@@ -292,8 +292,8 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
 }
 
 /*
- * Ends a handshake that got no connection: smaller than the Initial it answers, so no amplifier.  Initial keys are derived
- * for it, at most RESETS_PER_S times, and none of these answers costs a link that is lost its stateless reset.
+ * Ends a handshake that got no connection: smaller than the Initial it answers, so no amplifier.  Initial keys are
+ * derived for it, at most RESETS_PER_S times, and none of these answers costs a link that is lost its stateless reset.
  */
 static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
                          uint64_t code)

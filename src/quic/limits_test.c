@@ -72,7 +72,7 @@ static void note_refusal(void *ctx, const struct log_record *rec)
     *n += strcmp(rec->event, "handshake.refused") == 0 ? 1 : 0;
 }
 
-/* Two handshakes with tokens, a place for one: the account says so, the log, and the dialler hears whose limit it is. */
+/* Two handshakes with tokens, a place for one: the account and the log say so, and the dialler hears of it. */
 static void test_a_handshake_without_a_place_is_refused_by_name(void **state)
 {
     uint64_t said = 0;

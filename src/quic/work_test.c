@@ -269,8 +269,8 @@ static void only_proven_addresses_owe_for_handshakes(void **state)
 }
 
 /*
- * Two hosts of one /24: one makes handshakes with tokens as fast as it can, until it is refused, and goes on asking; the
- * other is linked at once all the same.
+ * Two hosts of one /24: one makes handshakes with tokens as fast as it can, until it is refused, and goes on asking;
+ * the other is linked at once all the same.
  */
 static void a_flooder_does_not_keep_its_neighbours_from_linking(void **state)
 {

@@ -101,7 +101,7 @@ static void links_that_owe_nothing_do_not_pay_for_their_network(void **state)
     assert_int_equal(load_verdict(&link, &net, T0), LOAD_OUT);
 }
 
-/* One host makes its network owe too much: its neighbours are answered all the same, as fast as there is something to spare. */
+/* One host makes its network owe too much: its neighbours are answered, as fast as there is something to spare. */
 static void no_host_keeps_its_neighbours_from_handshakes(void **state)
 {
     const uint64_t flooder = 1, many = 100;
