@@ -93,7 +93,7 @@ struct all_stats {
     XX("opens_waiting", swarm.opens, GAUGE, "", "opens_waiting", "", "Streams waiting for a link") \
     XX("dials", swarm.dials, COUNTER, "", "dials", "", "Dials begun")                              \
     XX("dials_failed", swarm.dials_failed, COUNTER, "", "dials_failed", "", "Dials that failed")   \
-    XX("dials_now", dials_now, GAUGE, "", "dials_under_way", "", "Dials under way")                \
+    XX("dials_under_way", dials_now, GAUGE, "", "dials_under_way", "", "Dials under way")          \
     XX("dials_refused_node", dials_refused[RES_NODE], COUNTER, "", "dials_refused",                \
        "scope=\"node\"", "Dials not begun: as many are under way as may be")                       \
     XX("dials_refused_outbound", dials_refused[RES_OUTBOUND], COUNTER, "", "dials_refused",        \
@@ -196,9 +196,9 @@ struct all_stats {
     XX("tickets_refused", quic.tickets_refused, COUNTER, "", "security_events",                    \
        "event=\"ticket_refused\"", "Links whose server sent a session ticket, which is not kept")  \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
-    XX("bytes_queued", bytes_queued, GAUGE, "bytes", "queued_bytes", "",                           \
+    XX("queued_bytes", bytes_queued, GAUGE, "bytes", "queued_bytes", "",                           \
        "Bytes on streams that were written and not acknowledged")                                  \
-    XX("bytes_received", bytes_received, GAUGE, "bytes", "received_bytes", "",                     \
+    XX("received_bytes", bytes_received, GAUGE, "bytes", "received_bytes", "",                     \
        "Bytes on streams that came and were not consumed")                                         \
     XX("bytes_refused_node", bytes_refused[RES_NODE], COUNTER, "", "bytes_refused",                \
        "scope=\"node\"", "Writes and reads refused: the node has as many bytes waiting as it may") \
