@@ -119,7 +119,7 @@ static void make_with_bytes(void)
 
     mem_init(&account_mem, NULL, 0);
     assert_int_equal(resources_new(&accounts, &c), QUDAG_OK);
-    const struct tk_opt with = {.pq = PQ_OFF, .quic = {.accounts = accounts}};
+    const struct tk_opt with = {.pq = PQ_OFF, .quic = {.accounts = accounts, .conn_window = 65536}};
     struct ref link;
     make(&o, &with);
     assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
