@@ -77,7 +77,11 @@ static qudag_err make_accounts(struct node *n)
                                    .host_half_open = HANDSHAKES_HOST,
                                    .bytes_max = n->mem->max / 2};
 
-    rng_fill(&c->rng, cfg.seed, sizeof(cfg.seed));
+    uint8_t seed[32]; /* as secret as the key, and no draw of its own */
+    blake3_derive(seed, sizeof(seed), "qudag seed of accounts v1",
+                  (struct slice){c->identity->ed_sk.seed, ED25519_SEED_LEN});
+    memcpy(cfg.seed, seed, sizeof(cfg.seed));
+    wipe(seed, sizeof(seed));
     qudag_err err = resources_new(&n->accounts, &cfg);
     wipe(cfg.seed, sizeof(cfg.seed));
     return err;
