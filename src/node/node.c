@@ -69,7 +69,8 @@ static qudag_err make_accounts(struct node *n)
     const struct node_config *c = &n->cfg;
     struct resources_config cfg = {.mem = n->mem,
                                    .links_max = c->links_max,
-                                   .network_share = c->lab ? 100 : c->network_share,
+                                   .network_share =
+                                       c->lab || c->network_share == 0 ? 100 : c->network_share,
                                    .streams_max = STREAMS_MAX,
                                    .dials_max = dials_max(c),
                                    .half_open_max = HANDSHAKES_MAX,
