@@ -339,7 +339,7 @@ static int lab_down(struct tool *t)
     char dir[PATH_LEN];
     for (unsigned nth = 1; nth <= LAB_MAX && exists(t, nth); nth++) {
         struct outcome out;
-        (void)ask_begin(t, "stop");
+        rec_bool(ask_begin(t, "stop"), "now", true);
         if (node_dir(t, nth, dir) && daemon_pid(dir) != 0) {
             ask_dir(t, dir, -1, NULL, NULL, &out);
             stopped++;

@@ -122,6 +122,9 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
     if (what->weighs) {
         rec_int(r, "weight", weight);
     }
+    if (word[0] == NULL) {
+        return ask_done(t, "retried", "all peers");
+    }
     return ask_one(t, cols, N(cols));
 }
 

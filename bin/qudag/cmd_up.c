@@ -414,30 +414,6 @@ int run_up(struct tool *t, int argc, char **argv)
     return code != TOOL_OK || u.no_wait ? code : wait_ready(t, u.timeout, &s);
 }
 
-int run_down(struct tool *t, int argc, char **argv)
-{
-    if (!args_none(t, argc, argv)) {
-        return TOOL_USAGE;
-    }
-    long pid = daemon_pid(t->dir);
-    (void)ask_begin(t, "stop");
-    int code = ask(t, -1, NULL, NULL);
-    if (code != TOOL_OK) {
-        return code;
-    }
-    if (!wait_gone(t->dir, 10)) {
-        return tool_error(t, TOOL_FAILED, "STILL_RUNNING",
-                          "the daemon was asked to stop but still runs",
-                          "its log says what it waits for");
-    }
-    if (t->json) {
-        (void)printf("{\"stopped\":true,\"pid\":%ld}\n", pid);
-    } else {
-        (void)printf("stopped    qudagd, pid %ld\n", pid);
-    }
-    return TOOL_OK;
-}
-
 int run_connect(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {{"peer", "connected", COL_PEER}, {"took_ns", "took", COL_NS}};

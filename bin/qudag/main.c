@@ -28,7 +28,10 @@ const struct sub subs[] = {
      "keys\n"
      "from that descriptor; without it the terminal is asked.\n",
      "qudag up --bootstrap /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_up},
-    {"down", "", "stop the daemon", "", "qudag down", run_down},
+    {"down", "[--now]", "stop the daemon",
+     "Nothing new is taken, and what runs (transfers, connections, requests) gets the time that\n"
+     "[node] shutdown_s says, 10 s; it ends as soon as nothing runs.  --now waits for nothing.\n",
+     "qudag down", run_down},
     {"status", "", "show node identity, state and health",
      "Health: ok, starting, alone (no bootstrap peers configured, no links), isolated (it has "
      "lost\n"

@@ -8,6 +8,7 @@
 #include "rules.h"
 #include "services.h"
 #include "share.h"
+#include "stop.h"
 #include "transfer.h"
 
 #include <stdlib.h>
@@ -42,13 +43,16 @@ static bool full_key(char out[160], const char *key)
     return n > 0 && n < 160 && key[0] != 0;
 }
 
-/* ------------------------------------------------------------------ ping */
-
 /* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there, or another key. */
 static void peer_end(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
 {
     const char *to = rec_get_str(&rq->args, "to");
     char message[600], found[QUDAG_PEER_ID_TEXT_MAX];
+    if (err != QUDAG_OK && err != QUDAG_EAUTH && strstr(res->text, "next try") != NULL) {
+        (void)snprintf(message, sizeof(message), "%s: %s", what, res->text);
+        request_end_said(rq, err, message);
+        return;
+    }
     if (err != QUDAG_EAUTH || to == NULL || to[0] != '/') {
         request_end_err(rq, err, what);
         return;
@@ -675,15 +679,6 @@ DONE(dark_resolve)
     dark_end(rq, err, err == QUDAG_OK ? "" : "the address was not resolved");
 }
 
-/* ------------------------------------------------------------------ the daemon itself */
-
-RUN(stop)
-{
-    struct daemon *d = rq->d;
-    request_end_err(rq, QUDAG_OK, "");
-    daemon_stop(d);
-}
-
 static bool ends_watch(struct request *rq, qudag_phase p)
 {
     bool patient =
@@ -790,7 +785,7 @@ static const struct command commands[] = {
     {"send", transfer_send, NULL, true},
     {"inbox", transfer_inbox, NULL, false},
     {"watch", run_watch, NULL, true},
-    {"stop", run_stop, NULL, false},
+    {"stop", stop_run, NULL, false},
 };
 
 const struct command *command_find(const char *name)

@@ -57,6 +57,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
                     .help = "Agent string sent to peers; empty: qudag, without a version."},
     [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max),
                          .scaled = "a quarter of this machine's memory, from 64M to 1G"},
+    [CONF_SHUTDOWN] = {"node", "shutdown_s", .type = CONF_INT, .min = 0, .max = 3600, .def = 10,
+                       .unit = "s",
+                       .help = "When the daemon is to end, what runs (transfers, connections, "
+                               "requests) gets so long to end by itself; nothing new is taken.",
+                       LIVE},
     [CONF_PQ] = {"link", "pq", WORDS("require", "require|prefer|off"), INTO(pq),
                  .help =
                      "Post-quantum key exchange and authentication: require it, prefer it, or go "

@@ -21,6 +21,7 @@ enum conf_key {
     CONF_BOOTSTRAP,
     CONF_AGENT,
     CONF_MEMORY_MAX,
+    CONF_SHUTDOWN,
     CONF_PQ,
     CONF_LEVEL,
     CONF_CIPHER,

@@ -7,6 +7,7 @@
 
 #include "report.h"
 #include "rules.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -352,6 +353,11 @@ static bool start(struct client *cl, const struct rec_view *v)
     if (rq->cmd == NULL) {
         request_end(rq, TOOL_USAGE, "UNKNOWN_COMMAND", "this daemon does not know that command",
                     "the tool and the daemon may have different versions: restart the daemon");
+        return true;
+    }
+    if (rq->d->stopping && stop_refuses(rq->cmd)) {
+        request_end(rq, TOOL_FAILED, "STOPPING", "the daemon is stopping",
+                    "qudag up starts it again once it has ended");
         return true;
     }
     begin_or_wait(rq);

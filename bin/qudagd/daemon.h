@@ -59,9 +59,11 @@ struct daemon {
     qudag_op share_forget[SHARE_SWEEP_MAX]; /* records being withdrawn; id 0: none */
     struct phase_note phases[PHASES_MAX];   /* oldest first; a run of one phase is one entry */
     size_t n_phases;
-    bool failing;   /* rules_failing() */
-    size_t n_peers; /* with a link now */
-    bool stopping;
+    bool failing;                         /* rules_failing() */
+    size_t n_peers;                       /* with a link now */
+    bool stopping, stop_now;              /* to end, at once */
+    bool asked, asked_now, ended;         /* the node was told so; it has ended */
+    uint64_t stop_ns;                     /* since when it is to */
     const struct options *options;        /* for reading the configuration again */
     char conf_file[PATH_LEN];             /* what was read; empty: none */
     uint64_t watchdog_ns, watchdog_at_ns; /* systemd's watchdog: half its period; 0: none */
@@ -70,7 +72,12 @@ struct daemon {
     int notify_fd; /* who started us waits here for a word; -1: nobody */
 };
 
-void daemon_stop(struct daemon *d); /* graceful; the loop ends soon */
+/* Nothing new is taken, what runs gets [node] shutdown_s, or, |now|, nothing; then the loop ends. */
+void daemon_stop(struct daemon *d, bool now);
+/* With each tick: carries that on. */
+void daemon_ending(struct daemon *d);
+/* qudag_callbacks.shut_down; what was cut off is logged. */
+void daemon_ended(struct daemon *d, const qudag_shutdown *s);
 
 /* Whether the node believes that this machine's clock is wrong: it says so with each phase as long as it does. */
 static inline bool daemon_clock_suspect(const struct daemon *d)

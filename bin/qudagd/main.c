@@ -171,6 +171,12 @@ static void on_link(qudag_node *n, const qudag_link_event *e, void *user)
                                       .fields = fields});
 }
 
+static void on_shut_down(qudag_node *n, const qudag_shutdown *s, void *user)
+{
+    (void)n;
+    daemon_ended(daemon_of(user), s);
+}
+
 static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)
 {
     struct daemon *d = daemon_of(user);
@@ -317,6 +323,10 @@ static void on_tick(uv_timer_t *t)
         control_tick(d->control, now);
         share_tick(d, now);
     }
+    daemon_ending(d);
+    if (d->ended) { /* and whoever waits for it was told just now */
+        uv_stop(&d->loop);
+    }
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -325,7 +335,7 @@ static void on_signal(uv_signal_t *h, int signum)
     if (signum == SIGHUP) {
         reload(d);
     } else {
-        daemon_stop(d);
+        daemon_stop(d, d->stopping); /* the second time at once */
     }
 }
 
@@ -342,9 +352,6 @@ static void shut(struct daemon *d)
     scrape_end(d);
     control_close(d->control);
     d->control = NULL;
-    if (d->tick.loop != NULL && d->node != NULL) {
-        share_finish(d);
-    }
     for (size_t ix = 0; ix < DAEMON_SIGNALS; ix++) {
         close_handle((uv_handle_t *)&d->signals[ix]);
     }
@@ -369,6 +376,7 @@ static int make_node(struct daemon *d)
         .peer_changed = on_peer,
         .link_changed = on_link,
         .save = on_save,
+        .shut_down = on_shut_down,
     };
     qudag_settings s;
     char store[PATH_LEN];

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define SWEEP_S 60 /* an address that could not be forgotten is tried again */
-#define END_S 3    /* what the end of the daemon waits for withdrawals */
 
 struct share {
     char addr[QUDAG_DARK_TEXT_MAX], label[RULES_SHARE_LABEL_LEN + 1], socket[PATH_LEN];
@@ -66,6 +65,11 @@ static void on_tick(struct request *rq)
 {
     struct share *s = rq->job;
     qudag_expose_info info = QUDAG_INIT(qudag_expose_info);
+    if (rq->d->stopping) { /* its record is to be withdrawn before the node ends */
+        share_stop(rq->d, s);
+        request_end(rq, TOOL_FAILED, "STOPPING", "the daemon is stopping", "");
+        return;
+    }
     if (!service_of(rq->d->node, s->addr, &info)) {
         share_stop(rq->d, s);
         request_end(rq, TOOL_FAILED, "REMOVED", "the service of this share was removed",
@@ -151,22 +155,10 @@ static bool withdrawing(const struct daemon *d)
     return false;
 }
 
-void share_finish(struct daemon *d)
+void share_ending(struct daemon *d)
 {
-    uint64_t until = mono_ns() + END_S * UINT64_C(1000000000);
-    if (!is_ready(d)) {
-        return;
-    }
-    sweep(d);
-    while (withdrawing(d) && mono_ns() < until) {
-        (void)uv_run(&d->loop, UV_RUN_ONCE); /* the tick of the daemon wakes it */
-        if (!withdrawing(d)) {
-            sweep(d); /* there may have been more */
-        }
-    }
-    if (withdrawing(d)) {
-        log_say(&d->log, QUDAG_LOG_WARN, "share.forget",
-                "the record of a share was not withdrawn within %d s: it expires", END_S);
+    if (is_ready(d) && !withdrawing(d)) {
+        sweep(d); /* and again, as there may be more than one sweep takes */
     }
 }
 

@@ -26,7 +26,7 @@ void share_tick(struct daemon *d, uint64_t now_ns);
 /* qudag_callbacks: it may have been a withdrawal. */
 void share_op_done(struct daemon *d, qudag_op op);
 
-/* The daemon ends, and shares with it: the same at once.  Runs the loop, for 3 s at most. */
-void share_finish(struct daemon *d);
+/* While the daemon ends: withdraws the records of shares that have ended; what is not done in time expires. */
+void share_ending(struct daemon *d);
 
 #endif

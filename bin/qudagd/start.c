@@ -1,6 +1,8 @@
 /* start.c - from the configuration to a node, and its end. */
 #include "start.h"
 
+#include "share.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -106,12 +108,51 @@ void notify_systemd(const char *text)
     }
 }
 
-void daemon_stop(struct daemon *d)
+void daemon_stop(struct daemon *d, bool now)
 {
     if (!d->stopping) {
-        d->stopping = true;
+        d->stop_ns = mono_ns();
         notify_systemd("STOPPING=1");
-        log_say(&d->log, QUDAG_LOG_INFO, "daemon.stop", "stopping");
-        uv_stop(&d->loop);
+        log_say(&d->log, QUDAG_LOG_INFO, "daemon.stop", "stopping%s", now ? " now" : "");
+    }
+    d->stopping = true;
+    d->stop_now = d->stop_now || now;
+}
+
+/* The node takes nothing new from now on. */
+static void close_door(struct daemon *d)
+{
+    uint64_t within = d->stop_now ? 0 : (uint64_t)d->conf.v[CONF_SHUTDOWN].num * QUDAG_S;
+    char text[64];
+    (void)snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%llu",
+                   (unsigned long long)(within / 1000 + 15000000)); /* and what follows */
+    notify_systemd(text);
+    d->asked = true;
+    d->asked_now = d->stop_now;
+    if (qudag_node_shutdown(d->node, within) != QUDAG_OK) {
+        d->ended = true;
+    }
+}
+
+void daemon_ending(struct daemon *d)
+{
+    if (!d->stopping || d->ended) {
+        return;
+    }
+    if (!d->stop_now) {
+        share_ending(d); /* before the door closes */
+    }
+    if (!d->asked || (d->stop_now && !d->asked_now)) {
+        close_door(d);
+    }
+}
+
+void daemon_ended(struct daemon *d, const qudag_shutdown *s)
+{
+    d->ended = true;
+    if (s->requests + s->streams > 0) {
+        log_say(&d->log, QUDAG_LOG_WARN, "daemon.stop",
+                "cut off: %u requests, %u streams that did not end in time", (unsigned)s->requests,
+                (unsigned)s->streams);
     }
 }

@@ -152,6 +152,15 @@ typedef enum qudag_phase {
     QUDAG_PHASE_FAILED,   /* err says why; retried with backoff */
 } qudag_phase;
 
+/* How far an orderly end is. */
+typedef struct qudag_shutdown {
+    uint32_t size;     /* set by the caller, see types.h */
+    bool begun, ended; /* ended: the peers were told, what is to be stored is stored */
+    uint8_t pad[2];
+    uint32_t requests, streams; /* of the program, that run; ended: that were cut off */
+    qudag_ns left;              /* until what runs is cut off */
+} qudag_shutdown;
+
 /* All optional: NULL is never called.  They run on the node's thread, in its step or run. */
 typedef struct qudag_callbacks {
     uint32_t size; /* sizeof the structure: {.size = sizeof(qudag_callbacks), ...} */
@@ -182,6 +191,8 @@ typedef struct qudag_callbacks {
     void (*stream_old)(qudag_node *n, qudag_stream s, qudag_ns left, void *user);
     /* A link or a dial took a step: each once and in order, see qudag_link_state.  |e| is borrowed. */
     void (*link_changed)(qudag_node *n, const qudag_link_event *e, void *user);
+    /* qudag_node_shutdown() is complete; |s| says what was cut off.  qudag_node_free() may follow, not in here. */
+    void (*shut_down)(qudag_node *n, const qudag_shutdown *s, void *user);
 } qudag_callbacks;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */
@@ -244,6 +255,16 @@ QUDAG_API qudag_err qudag_node_post(qudag_node *n, void (*fn)(qudag_node *, void
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_reload(qudag_node *n, const qudag_settings *s,
                                                      char *why, size_t why_len);
+/*
+ * Ends the node in good order: from now on it takes no request, stream or link (QUDAG_ESTATE; peers hear of a limit),
+ * what runs gets |within|, then what is left is cut off with QUDAG_ECANCELED, the peers are told that this node shuts
+ * down, and shut_down is called, in a later step; with 0 in the next.  A further call can only bring the end nearer.
+ * Streams and requests count, whoever began them; circuits carried for others do not.  Keys are wiped by
+ * qudag_node_free(), which is to follow; without this call it ends everything at once.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_shutdown(qudag_node *n, qudag_ns within);
+/* How far that is; false: size not set. */
+QUDAG_API bool qudag_node_shutdown_state(const qudag_node *n, qudag_shutdown *out);
 /* Ends run and step.  From any thread, and from a signal handler. */
 QUDAG_API void qudag_node_stop(qudag_node *n);
 

@@ -32,6 +32,7 @@ _qudag() {
         import) mapfile -t COMPREPLY < <(compgen -f -W '--export-passphrase-fd' -- "$cur")
             return ;;
         esac ;;
+    down) words='--now' ;;
     peers) words='--relays --tries' ;;
     peer) case $sub in
         '') words='keep release retry protect unprotect tag untag' ;;

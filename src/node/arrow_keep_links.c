@@ -144,6 +144,11 @@ static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
     keep_ops.event(&((struct node *)node)->keep, ev, now, out);
 }
 
+static bool is_working(const struct node *n)
+{
+    return n->boot.started && !n->closing && n->ending.state == NODE_RUNS;
+}
+
 static void tick(void *node, tstamp now, struct acts *out)
 {
     struct node *n = node;
@@ -151,7 +156,7 @@ static void tick(void *node, tstamp now, struct acts *out)
     if (n->keeping.releases) {
         release_all(n, out);
     }
-    if (n->boot.started && !n->closing) {
+    if (is_working(n)) {
         keep_ops.tick(&n->keep, now, out);
     }
 }
@@ -163,7 +168,7 @@ static tstamp deadline(const void *node)
     if (n->keeping.releases) {
         return 0;
     }
-    return n->boot.started && !n->closing ? keep_ops.deadline(&n->keep) : TSTAMP_NEVER;
+    return is_working(n) ? keep_ops.deadline(&n->keep) : TSTAMP_NEVER;
 }
 
 static const char *open_proto(struct node *n, const struct act *open)

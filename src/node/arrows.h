@@ -185,6 +185,11 @@ QUDAG_MUST_USE qudag_err node_padding_links_init(struct node *n); /* padding - l
 void node_padding_link(struct node *n, const struct node_circuit *c);
 extern const struct transport node_circuit_transport; /* owner: struct node * */
 
+QUDAG_MUST_USE qudag_err node_ending_init(struct node *n); /* the orderly end */
+/* Whether it is due now: node_shutdown() and node_end_done() follow. */
+bool node_end_due(struct node *n);
+/* All has ended: whoever asked for it hears so. */
+void node_end_done(struct node *n);
 QUDAG_MUST_USE qudag_err node_keep_init(struct node *n); /* keep - links, DHT */
 /* The link with |guard| is held as long as it stands, and that with the one before no longer; NULL: none is. */
 void node_keep_guard(struct node *n, const struct peer_id *guard);

@@ -38,6 +38,7 @@ static void look(const struct node *n, struct node_clean_view *v)
 {
     *v = (struct node_clean_view){.wanted = n->cfg.clean_circuits,
                                   .possible = n->boot.phase == NODE_READY && !n->closing &&
+                                              n->ending.state == NODE_RUNS &&
                                               relays_of(n, NODE_CLEAN_SHORT) >= 2,
                                   .circuits_max = n->cfg.circuits_max,
                                   .not_before = n->clean.not_before};

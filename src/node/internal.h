@@ -11,6 +11,7 @@
  *          saved.c       everything that outlives the process
  *          rotation.c    when the relay's onion keys are replaced
  *          streams.c     streams of the program
+ *          ending.c      the orderly end
  *          paths.c       which relays they lead over
  *          isolation.c   which streams may share a circuit, and for how long
  *          budget.c      how often the far end may make us build circuits
@@ -43,6 +44,7 @@
 #include "node/circuits.h"
 #include "node/clock.h"
 #include "node/cores.h"
+#include "node/ending.h"
 #include "node/node.h"
 #include "node/own_addrs.h"
 #include "node/paths.h"
@@ -121,6 +123,14 @@ struct node {
     struct node_padded_links padded_links;
     struct node_survey survey;
     struct node_guards guards;
+    struct node_ending {
+        enum node_end_state state;
+        bool due; /* found in a tick, carried out after it */
+        tstamp at;
+        void (*done)(void *ctx, const struct node_running *cut);
+        void *ctx;
+        struct node_running cut;
+    } ending;
     struct keep keep;
     struct node_keeping keeping;
     struct node_links {

@@ -201,9 +201,9 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_keep_init(n)) != QUDAG_OK ||
-        (err = node_guards_init(n)) != QUDAG_OK || (err = node_survey_init(n)) != QUDAG_OK ||
-        (err = node_boot_init(n)) != QUDAG_OK || (err = node_saved_init(n, now)) != QUDAG_OK ||
-        (err = node_rotation_init(n)) != QUDAG_OK) {
+        (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
+        (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
     }
     return make_renewal(n);
@@ -381,7 +381,7 @@ void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
 
 static void tick_cores(struct node *n, tstamp now)
 {
-    for (unsigned i = 0; i < n->n_cores; i++) {
+    for (unsigned i = 0; i < n->n_cores && n->ending.state != NODE_ENDED; i++) {
         const struct node_core *c = &n->core[i];
         if (c->ops->tick != NULL && c->ops->deadline(c->instance) <= now) {
             struct acts *out = node_begin(n);
@@ -403,6 +403,10 @@ void node_tick(struct node *n, tstamp now)
         node_drain(n, now);
     }
     tick_cores(n, now);
+    if (node_end_due(n)) {
+        node_shutdown(n, now);
+        node_end_done(n);
+    }
 }
 
 uint64_t node_hooks_called(const struct node *n)
@@ -418,7 +422,7 @@ tstamp node_deadline(const struct node *n)
         return 0;
     }
     at = tstamp_min(at, swarm_deadline(n->swarm));
-    for (unsigned i = 0; i < n->n_cores; i++) {
+    for (unsigned i = 0; i < n->n_cores && n->ending.state != NODE_ENDED; i++) {
         const struct node_core *c = &n->core[i];
         at = c->ops->deadline != NULL ? tstamp_min(at, c->ops->deadline(c->instance)) : at;
     }
@@ -435,6 +439,9 @@ bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 
 void node_shutdown(struct node *n, tstamp now)
 {
+    if (n->closing) {
+        return; /* what is written down is of before the links went */
+    }
     if (n->cfg.persist) {
         node_saved_anchors(n, now);
     }

@@ -50,9 +50,15 @@ struct node_op *node_op_new(struct node *n, const struct node_request *r)
     return op;
 }
 
+bool node_rule_end_takes(enum node_op_kind kind)
+{
+    return kind == NODE_OP_UNPUBLISH || kind == NODE_OP_DARK_UNPUBLISH ||
+           kind == NODE_OP_DARK_FORGET;
+}
+
 qudag_err node_request(struct node *n, const struct node_request *r, struct ref *out)
 {
-    if (n->closing) {
+    if (n->closing || (n->ending.state != NODE_RUNS && !node_rule_end_takes(r->kind))) {
         return QUDAG_ESTATE;
     }
     if (r->key.len > KAD_KEY_MAX || r->value.len > KAD_VALUE_MAX) {
@@ -193,6 +199,21 @@ bool node_op_set_owner(struct node *n, struct ref ref, void *owner)
         op->req.owner = owner;
     }
     return op != NULL;
+}
+
+uint32_t node_ops_running(const struct node *n)
+{
+    const struct list *const in[] = {&n->fresh, &n->running};
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        LIST_EACH(it, in[i])
+        {
+            const struct node_op *op = LIST_ENTRY(it, struct node_op, node);
+            count += program_waits(n, op) && !op->notified ? 1 : 0;
+        }
+    }
+    return count;
 }
 
 void node_ops_cancel(struct node *n)

@@ -63,4 +63,7 @@ bool node_op_begin_next(struct node *n, tstamp now);
 /* Ends all with QUDAG_ECANCELED. */
 void node_ops_cancel(struct node *n);
 
+/* How many requests the program waits for. */
+uint32_t node_ops_running(const struct node *n);
+
 #endif

@@ -358,7 +358,7 @@ qudag_err node_stream_prepare(struct node *n, const char *proto, struct node_str
     if (name == NULL) {
         return QUDAG_EINVAL;
     }
-    if (n->closing) {
+    if (n->closing || n->ending.state != NODE_RUNS) {
         return QUDAG_ESTATE;
     }
     *out = new_stream(n);

@@ -486,6 +486,8 @@ static void fail_by_peer(struct quic_conn *c)
         } else if (cc->error_code == 0x1003) {
             err = QUDAG_EPROTO;
             text = "the peer reports a protocol violation by us";
+        } else if (c->state != QUIC_CONN_HANDSHAKE && cc->error_code == 0x1006) {
+            text = "the peer is shutting down";
         } else if (c->state == QUIC_CONN_HANDSHAKE || cc->error_code == 0x1007) {
             err = QUDAG_EREFUSED;
             text = "the peer refused the link";

@@ -675,7 +675,7 @@ void quic_shutdown(struct quic *q, tstamp now)
         const struct quic_conn *c = slots_at(&q->conns, i);
 
         if (c != NULL) {
-            quic_link_ops.close(q, c->ref, QUDAG_OK);
+            quic_link_ops.close(q, c->ref, QUDAG_ECLOSED);
         }
     }
 }

@@ -655,6 +655,8 @@ static uint64_t close_code(qudag_err err)
         return 0x1003;
     case QUDAG_EEXISTS:
         return 0x1004;
+    case QUDAG_ECLOSED: /* this node ends */
+        return 0x1006;
     case QUDAG_EREFUSED:
     case QUDAG_EPOLICY:
     case QUDAG_EAUTH:

@@ -179,6 +179,7 @@ struct swarm {
     struct swarm_tags tags;
     struct swarm_nets nets;   /* breakers of networks */
     struct limiter newcomers; /* strangers and such for whom another link is closed */
+    bool door_closed;         /* swarm_close_door() */
     uint64_t refused;         /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
@@ -199,7 +200,6 @@ const struct swarm_transport *swarm_transport_for(const struct swarm *s,
 struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id);
 /* Found or made; NULL: no memory, or every place is taken by a peer in use. */
 struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id);
-/* Notes an address some transport dials; others are left out. */
 /* How an address of a peer was learnt. */
 enum swarm_addr_from {
     SWARM_ADDR_HINT,  /* anybody said so: a DHT answer */

@@ -385,6 +385,9 @@ static bool room_for(struct swarm *s, const struct swarm_link *l, const struct l
     struct swarm_ask want = ask_of(l, info);
     struct res_refusal why;
 
+    if (want.inbound && s->door_closed) {
+        return false;
+    }
     if (!want.inbound || peer_id_eq(&info->peer, &s->cfg.self) ||
         swarm_place(s, &want, &why, now) != RES_CLASSES) {
         return true;

@@ -260,7 +260,7 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
 
 void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now)
 {
-    struct swarm_stream *st = stream_make(s, l, now);
+    struct swarm_stream *st = s->door_closed ? NULL : stream_make(s, l, now);
 
     if (st == NULL) {
         l->tp->t->ops->reset(l->tp->owner, l->ref, ev->sid, QUDAG_ELIMIT);

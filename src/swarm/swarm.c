@@ -502,6 +502,11 @@ qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm
     return QUDAG_OK;
 }
 
+void swarm_close_door(struct swarm *s)
+{
+    s->door_closed = true;
+}
+
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out)
 {
     *out = s->stats;

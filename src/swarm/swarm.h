@@ -225,6 +225,8 @@ uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now);
 /* Pads the links with |peer| that stand now (transport.h), those that can be. */
 void swarm_pad(struct swarm *s, const struct peer_id *peer, const struct transport_padding *how,
                tstamp now);
+/* The node ends: links and streams that peers begin are refused from now on, as by a limit of ours. */
+void swarm_close_door(struct swarm *s);
 /* Closes every link with |peer|; without any nothing happens. */
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 

@@ -171,6 +171,22 @@ def main():
           f'a file that grows: {said}')
     print('ok: a file that grows is delivered as it was', flush=True)
 
+    file.write_bytes(big[11:])
+    sender = sending(client, address, str(file))
+    until_share(sender, 0.3)
+    down = client.ask('down')
+    said = json.loads(sender.stdout.read().splitlines()[-1])
+    if sender.wait() != 0:  # a very slow machine: what was cut off is told, and sent again
+        check(down['cut_streams'] > 0, f'the transfer was cut off, and down did not wait or does not say so: {down} {said}')
+        client.start()
+        sender = sending(client, address, str(file))
+        said = json.loads(sender.stdout.read().splitlines()[-1])
+    else:
+        check(down['cut_streams'] == 0, f'delivered, and cut off: {down}')
+        client.start()
+    check(stored(service, said['delivered']) == hashlib.sha256(big[11:]).digest(), f'a daemon that ends while it sends: {said}')
+    print(f'ok: a daemon that is to end waits for what it sends, {down["waited_ns"] / 1e9:.1f} s', flush=True)
+
     messages = [sending(client, address, '-m', f'message {ix}') for ix in range(30)]
     began = time.monotonic()
     check(client.ask('status')['pid'] == client.pid, 'no answer while 30 send')
