@@ -135,6 +135,7 @@ static void failed(struct keep *k, struct keep_peer *p, const struct ev *ev, tst
     p->err = ev->err;
     if (p->linked) { /* it does not want the stream, the link is there */
         p->failures = 0;
+        p->cookie = 0;
         p->state = KEEP_LINKED;
         p->due = tstamp_after(now, KEEP_AGAIN);
         return;

@@ -227,6 +227,7 @@ static void a_peer_that_refuses_the_stream_is_kept_as_long_as_the_link_stands(vo
     clear();
     send(EV_STREAM_FAIL, 1, c, QUDAG_EUNSUPPORTED);
     assert_int_equal(get(1)->state, KEEP_LINKED);
+    assert_int_equal(get(1)->cookie, 0);
     assert_int_equal(out.n, 0);
     assert_true(keep_ops.deadline(&k) == now + KEEP_AGAIN);
     c = open_next();
