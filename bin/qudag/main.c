@@ -214,7 +214,8 @@ const struct sub subs[] = {
      "Versions, what doctor finds, status, configuration, counters and the end of the log, in "
      "FILE\n"
      "(qudag-report.txt, which must not exist yet; -: to standard output).  Addresses, names of\n"
-     "peers, keys, paths and names of files are taken out.\n",
+     "peers, keys and paths are taken out, and names of files and hosts where a field holds them;\n"
+     "read it before you give it to others.\n",
      "qudag report", run_report},
     {"log", "list|level", "show or change how much is logged, while the daemon runs",
      "  list               the level of all areas, and those with one of their own\n"

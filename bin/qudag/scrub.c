@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ID_LEN 20  /* letters and digits in a row */
-#define HEX_LEN 12 /* the same, of base 16 */
+#define ID_LEN 20   /* letters and digits in a row */
+#define HEX_LEN 12  /* the same, of base 16 */
+#define SHORT_LEN 4 /* the same, before and behind what was left out */
+#define TAIL_LEN 8  /* the same, where only the end stands (short_peer()) */
 
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdefABCDEF"
@@ -43,7 +45,7 @@ static size_t ip4(const char *text)
     return at;
 }
 
-/* The same of an IPv6 address, where a time of day is none. */
+/* The same of an IPv6 address, with the interface that it is of ("fe80::1%eth0"); a time of day is none. */
 static size_t ip6(const char *text)
 {
     size_t len = strspn(text, HEX ":."), colons = 0;
@@ -53,7 +55,20 @@ static size_t ip6(const char *text)
         colons += text[ix] == ':';
         pair = pair || (text[ix] == ':' && ix + 1 < len && text[ix + 1] == ':');
     }
-    return pair || colons > 2 ? len : 0;
+    if (!pair && colons <= 2) {
+        return 0;
+    }
+    return text[len] == '%' ? len + 1 + strspn(text + len + 1, ALNUM ".-_") : len;
+}
+
+/* The same of a name of somebody of which the middle or the beginning is left out: "12D3KooW..Kd8x", "..cen8DpkA". */
+static size_t shortened(const char *text)
+{
+    size_t len = strspn(text, ALNUM);
+    size_t dots = strspn(text + len, "."), tail = strspn(text + len + dots, ALNUM);
+    bool some = len >= SHORT_LEN ? tail >= SHORT_LEN : len == 0 && tail >= TAIL_LEN;
+
+    return some && (dots == 2 || dots == 3) ? len + dots + tail : 0;
 }
 
 /* The same of a run that may be a name of somebody. */
@@ -137,7 +152,7 @@ static size_t secret(const char *all, const char *text, bool inside, const char 
     } else if (!inside && *text == '/' && text[1] > ' ') {
         len = path(text);
         *word = "<path>";
-    } else if (!inside && (len = id(text)) > 0) {
+    } else if (!inside && ((len = shortened(text)) > 0 || (len = id(text)) > 0)) {
         *word = "<id>";
     } else {
         return 0;

@@ -20,6 +20,9 @@ static void who_and_where_goes(void **state)
     is("remote=[2001:db8::1]:4433", "remote=[<address>]:4433");
     is("fe80:1:2:3:4:5:6:7", "<address>");
     is("::1", "<address>");
+    is("from=[fe80::1%wlp3s0.5]:4433 x", "from=[<address>]:4433 x");
+    is("peer 12D3KooW..Kd8x, peer=12D3KooW...Kd8x", "peer <id>, peer=<id>");
+    is("from ..cen8DpkA to", "from <id> to");
     is("::12D3KooWBWf62onRc2nDrbsY62G8Qz3Mc", "<address><id>");
     is("peer=12D3KooWBWf62onRc2nDrbsY62G8Qz3Mcen8DpkAWd47D1QbD7Jm n=3", "peer=<id> n=3");
     is("/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3KooWBWf62onRc2nDrbsY62G8Qz", "<path>");
@@ -42,6 +45,7 @@ static void what_tells_nobody_stays(void **state)
         "daemon.ready text=\"qudagd 0.1.0 pid 17, new identity\"",
         "link.down why=their-limit error=QUDAG_ELIMIT",
         "qudag 1.2.3 and/or 5 % of 10.5 MiB",
+        "loading... done, and so on ... 100 %",
         "",
         "/",
     };
