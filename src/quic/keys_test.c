@@ -224,6 +224,51 @@ static bool copy(struct tk *t, struct tk_pkt *p)
     return true;
 }
 
+static unsigned misled; /* packets of the server to where nobody is */
+
+/* The same from another port of the client's address, where nobody answers; the copy arrives first. */
+static bool overtake(struct tk *t, struct tk_pkt *p)
+{
+    struct netaddr neighbour = t->ep[0].addr;
+    bool (*pass)(struct tk *, struct tk_pkt *) = t->pass;
+
+    neighbour.port = 6666;
+    misled += netaddr_eq(&p->to, &neighbour) ? 1 : 0;
+    if (netaddr_eq(&p->from, &t->ep[0].addr)) {
+        t->pass = NULL;
+        tk_inject(t, &neighbour, &p->to, p->data, p->len);
+        t->pass = pass;
+    }
+    return true;
+}
+
+/* Path validation fails then (RFC 9000 9.3.2): the link returns to where the peer was, as soon as that is heard. */
+static void test_a_port_that_does_not_answer_is_left(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+    struct link_info info;
+    struct netaddr remote;
+
+    (void)state;
+    make(&o, &o);
+    link_up();
+    for (int i = 0; i < 5; i++) {
+        tk.pass = overtake;
+        misled = 0;
+        (void)data_passes();
+        assert_true(misled > 0);
+        tk.pass = NULL;
+        (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+        assert_true(data_passes());
+    }
+    assert_int_equal(tk.ep[0].downs + tk.ep[1].downs, 0);
+    assert_int_equal(moved(), 0);
+    assert_int_equal(quic_info(tk.ep[1].q, tk.ep[1].link, &info), QUDAG_OK);
+    assert_true(multiaddr_to_netaddr(&info.remote, &remote));
+    assert_int_equal(remote.port, tk.ep[0].addr.port);
+    down();
+}
+
 static void test_whoever_repeats_packets_from_elsewhere_ends_no_link(void **state)
 {
     const struct tk_opt o = {.pq = PQ_REQUIRE};
@@ -335,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_a_link_stays_with_its_host),
         cmocka_unit_test(test_both_ends_forbid_migration),
         cmocka_unit_test(test_another_port_is_followed_another_host_is_not),
+        cmocka_unit_test(test_a_port_that_does_not_answer_is_left),
         cmocka_unit_test(test_whoever_repeats_packets_from_elsewhere_ends_no_link),
         cmocka_unit_test(test_a_token_is_used_once),
         cmocka_unit_test(test_a_repeated_initial_spends_no_token_twice),
