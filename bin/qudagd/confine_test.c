@@ -1,4 +1,6 @@
 /* confine_test.c - what a confined process still can, and what it no longer can, each tried in a child of its own. */
+#include <cmocka.h>
+
 #include "confine.h"
 #include "testkit_child.h"
 

@@ -1,4 +1,6 @@
 /* privileges_test.c - from root to a user and no way back; as anyone else, what is refused. */
+#include <cmocka.h>
+
 #include "privileges.h"
 #include "testkit_child.h"
 

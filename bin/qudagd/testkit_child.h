@@ -1,5 +1,6 @@
 /*
  * testkit_child.h - expectations tried in a child, for what a process cannot take back.  For tests only.
+ * Include cmocka.h before.
  *
  * A body returns 0, CHILD_SKIP where the machine lacks what it needs, or the line of the EXPECT() that did not hold.
  */
@@ -9,7 +10,6 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #define CHILD_SKIP (-2)
 
