@@ -47,7 +47,7 @@ FOLDERS = {
             'slots_ utf8_ wipe wr_',
     'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
               'sha512 transcript_ x25519_',
-    'wire': 'identify_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_',
+    'wire': 'identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_',
     'core': 'acts_',
     'core/dark': 'dark_',
     'core/gateway': 'gateway_',
@@ -62,6 +62,7 @@ FOLDERS = {
     'core/keep': 'keep_',
     'core/load': 'load_',
     'core/ping': 'ping_',
+    'core/succession': 'succession_ successions_',
     'core/relays': 'relays_',
     'core/rend': 'introduce_ rend_ rendezvous_',
     'core/yamux': 'yamux_',

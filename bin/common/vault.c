@@ -40,7 +40,7 @@ bool vault_is_item(const char *name)
 {
     static const char *const names[] = {"onion-key", "onion-key-2", "guards",
                                         "relay-seq", "record-seq",  "owner"};
-    static const char *const prefixes[] = {"dark-", "hid-", "pub-", "auth-", "app-"};
+    static const char *const prefixes[] = {"dark-", "hid-", "pub-", "auth-", "succession-", "app-"};
     for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {
         if (strcmp(name, names[ix]) == 0) {
             return true;

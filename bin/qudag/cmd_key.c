@@ -1,6 +1,8 @@
 /* cmd_key.c - key show, passphrase, rotate; export and import are in cmd_key_move.c. */
 #include "key.h"
 
+#include "common/rotate.h"
+
 #include <qudag/qudag.h>
 
 #include <stdlib.h>
@@ -271,22 +273,60 @@ static int key_change(struct tool *t, int argc, char **argv)
 
 /* ------------------------------------------------------------------ rotate */
 
+/* Another ML-DSA key; the daemon does not run. */
+static int rotate_ml_dsa(struct tool *t, const char *fd)
+{
+    struct vault v = {0};
+    struct passphrase p = {0};
+    struct rotate_state st = {0};
+    int lock = key_lock(t);
+    if (lock < 0) {
+        return TOOL_REFUSED;
+    }
+    int code = vault_encrypted(t->dir) ? key_passphrase(t, fd, &p) : TOOL_OK;
+    code = code == TOOL_OK ? key_open(t, &v, &p) : code;
+    passphrase_wipe(&p);
+    if (code == TOOL_OK) {
+        if (!rotate_identity(&v, &st, NULL)) {
+            code = tool_error(t, TOOL_FAILED, "KEYS", v.why,
+                              "the old key or the new one is in place, never none");
+        }
+        vault_close(&v);
+    }
+    (void)close(lock);
+    if (code == TOOL_OK && t->json) {
+        (void)printf("{\"rotated\":\"identity\",\"sequence\":%llu}\n",
+                     (unsigned long long)st.sequence);
+    } else if (code == TOOL_OK) {
+        (void)printf("rotated    the ML-DSA key (change %llu); the peer id is the same, and peers "
+                     "follow when they meet this node.  Copies of the folder and exports from "
+                     "before are of no use any more: qudag key export\n",
+                     (unsigned long long)st.sequence);
+    }
+    return code;
+}
+
 static int key_rotate(struct tool *t, int argc, char **argv)
 {
-    static const struct opt opts[] = {{"--force", NULL}};
+    static const struct opt opts[] = {{"--force", NULL}, {"--passphrase-fd", "N"}};
     struct args a = {
-        .t = t, .what = "key rotate", .argc = argc, .argv = argv, .opts = opts, .n = 1};
-    const char *what = NULL;
+        .t = t, .what = "key rotate", .argc = argc, .argv = argv, .opts = opts, .n = 2};
+    const char *what = NULL, *fd = NULL;
     bool force = false;
     for (int got; (got = args_next(&a)) != ARGS_END;) {
         if (got == ARGS_BAD) {
             return TOOL_USAGE;
         }
         force = force || got == 0;
+        fd = got == 1 ? a.value : fd;
         what = got == ARGS_WORD ? a.value : what;
     }
-    if (what == NULL || strcmp(what, "onion") != 0) {
-        return tool_usage(t, "key rotate: which?  onion, the key of the relay");
+    if (what != NULL && strcmp(what, "identity") == 0 && !force) {
+        return rotate_ml_dsa(t, fd);
+    }
+    if (what == NULL || strcmp(what, "onion") != 0 || fd != NULL) {
+        return tool_usage(t, "key rotate: which?  onion, the key of the relay, or identity, the "
+                             "ML-DSA key of the node (while no daemon runs)");
     }
     rec_bool(ask_begin(t, "key.rotate"), "force", force);
     return ask_done(t, "rotated", "the onion key; its successor is in the relay descriptor");

@@ -242,13 +242,17 @@ const struct sub subs[] = {
      "  rotate onion       replace the onion key of the relay before its week is over; --force: "
      "and\n"
      "                     the one before it at once, when somebody may have seen them\n"
+     "  rotate identity    another ML-DSA key under the same peer id; peers follow.  Also "
+     "--passphrase-fd N\n"
      "  export FILE        all that makes this node, in one encrypted file; --plain: in the "
      "clear.\n"
      "                     --passphrase-fd N, --export-passphrase-fd N\n"
      "  import FILE        into an empty folder, encrypted with the passphrase of the export\n"
-     "A passphrase is never an argument, nor in the environment.  passphrase, export and import "
-     "need\n"
-     "the daemon stopped.\n",
+     "A passphrase is never an argument, nor in the environment.  passphrase, rotate "
+     "identity, export\n"
+     "and import need the daemon stopped.  An export holds keys, dark addresses with their "
+     "clients, services,\n"
+     "petnames, guards and configuration; inbox/ and store/ are copied beside it.\n",
      "qudag key passphrase", run_key},
     {"config", "check|show [FILE]", "check or print the configuration",
      "show prints what the running daemon uses; if none runs, or with FILE, what it would use.\n",

@@ -1,6 +1,8 @@
 /* state.c - the folder of one node. */
 #include "state.h"
 
+#include "common/rotate.h"
+
 #include "rules.h"
 
 #include <blake3.h>
@@ -318,6 +320,10 @@ enum daemon_exit state_identity(struct state *s, const char *store, qudag_identi
     enum daemon_exit code = take_secret(s, path, &st, false);
     if (code != DAEMON_OK) {
         return code;
+    }
+    if (!rotate_finish(&s->vault, NULL)) {
+        (void)snprintf(s->why, sizeof(s->why), "%s", s->vault.why);
+        return DAEMON_STATE;
     }
     uint8_t *bytes = NULL;
     size_t len = 0;

@@ -26,7 +26,7 @@ _qudag() {
         '') words='show passphrase rotate export import' ;;
         show) words='--passphrase-fd' ;;
         passphrase) words='--remove --passphrase-fd --new-passphrase-fd' ;;
-        rotate) words='onion --force' ;;
+        rotate) words='onion identity --force --passphrase-fd' ;;
         export) mapfile -t COMPREPLY < <(compgen -f -W '--plain --passphrase-fd --export-passphrase-fd' -- "$cur")
             return ;;
         import) mapfile -t COMPREPLY < <(compgen -f -W '--export-passphrase-fd' -- "$cur")

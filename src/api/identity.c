@@ -2,6 +2,7 @@
 #include "api/internal.h"
 
 #include "crypto/init.h"
+#include "wire/succession.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,45 @@ void qudag_identity_pq_hash(const qudag_identity *id, uint8_t *out)
     if (id != NULL && out != NULL) {
         memcpy(out, id->id.pq_hash, QUDAG_PQ_HASH_LEN);
     }
+}
+
+qudag_err qudag_identity_rotate(const qudag_identity *id, uint64_t sequence, qudag_identity **out,
+                                uint8_t *statement)
+{
+    struct rng rng = io_rng();
+
+    _Static_assert(QUDAG_SUCCESSION_LEN == SUCCESSION_LEN, "one form");
+    _Static_assert(QUDAG_SUCCESSION_KEPT == SUCCESSION_KEPT, "one number");
+    if (id == NULL || statement == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = new_identity(out);
+    if (err == QUDAG_OK) {
+        err = identity_successor(&(*out)->id, &id->id, &rng);
+    }
+    if (err == QUDAG_OK) {
+        err = succession_make(statement, &id->id, &(*out)->id, sequence, io_wall(), &rng);
+    }
+    if (err != QUDAG_OK && out != NULL) {
+        qudag_identity_free(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+qudag_err qudag_succession_read(qudag_succession *out, qudag_slice bytes)
+{
+    struct succession s;
+    qudag_err err =
+        out != NULL && bytes.base != NULL ? succession_read(&s, slice_in(bytes)) : QUDAG_EINVAL;
+
+    if (err == QUDAG_OK) {
+        *out = (qudag_succession){.sequence = s.seq, .made_s = s.made, .until_s = s.until};
+        memcpy(out->from, s.from, sizeof(out->from));
+        memcpy(out->to, s.to, sizeof(out->to));
+        api_peer_out(&out->peer, &s.peer);
+    }
+    return err;
 }
 
 void qudag_identity_free(qudag_identity *id)

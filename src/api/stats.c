@@ -146,6 +146,11 @@ struct all_stats {
     XX("pins_refused", swarm.pins_refused, COUNTER, "", "security_events",                         \
        "event=\"key_changed\"",                                                                    \
        "Links refused because the peer's ML-DSA key was not the pinned one")                       \
+    XX("pins_followed", swarm.pins_followed, COUNTER, "", "security_events",                       \
+       "event=\"key_followed\"", "Pinned keys that moved to their successors")                     \
+    XX("pins_conflicts", swarm.pins_conflicts, COUNTER, "", "security_events",                     \
+       "event=\"key_conflict\"",                                                                   \
+       "Second successors of one key: somebody else has it; the pin did not move")                 \
     XX("dgrams_in", quic.dgrams_in, COUNTER, "", "dgrams", "direction=\"in\"",                     \
        "UDP datagrams received")                                                                   \
     XX("dgrams_out", quic.dgrams_out, COUNTER, "", "dgrams", "direction=\"out\"",                  \

@@ -173,7 +173,9 @@ struct core_ops {
     bool limited_ok;    /* its streams may run over a link with LINK_LIMITED */
     uint16_t unit;      /* bytes of each of its messages (cells): a packet ends with one; 0: any */
     bool along_links;   /* it opens streams on links that we dialled only */
-    bool chooses;       /* this node chose whom it dials (false: others may have named them) */
+    bool
+        doubts; /* its streams, and no others, run over links whose peer has another key than it is known by */
+    bool chooses; /* this node chose whom it dials (false: others may have named them) */
     void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);
     void (*tick)(void *core, tstamp now, struct acts *out);
     tstamp (*deadline)(const void *core); /* earliest tick wanted, or TSTAMP_NEVER */

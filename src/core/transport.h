@@ -15,7 +15,9 @@ struct transport_target {
     const struct multiaddr *addr; /* with or without a /p2p at its end, which |peer| stands for */
     const struct peer_id *peer;   /* NULL: whoever answers */
     const uint8_t *pq_hash; /* 32 bytes the peer's ML-DSA key must hash to; NULL: any or none */
-    uint8_t need;           /* LINK_PQ_KEX, LINK_PQ_AUTH: no link without, whatever the policy */
+    bool
+        lax; /* with another ML-DSA key than |pq_hash| the link comes up all the same; LINK_UP's receiver judges */
+    uint8_t need; /* LINK_PQ_KEX, LINK_PQ_AUTH: no link without, whatever the policy */
 };
 
 /*

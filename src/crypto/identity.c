@@ -50,6 +50,14 @@ qudag_err identity_generate(struct identity *id, const struct rng *rng)
     return identity_expand(id);
 }
 
+qudag_err identity_successor(struct identity *out, const struct identity *id, const struct rng *rng)
+{
+    memset(out, 0, sizeof *out);
+    out->ed_sk = id->ed_sk;
+    rng_fill(rng, out->pq_seed.seed, sizeof out->pq_seed.seed);
+    return identity_expand(out);
+}
+
 static void file_hash(uint8_t out[BLAKE3_LEN], struct slice body, const struct identity *id)
 {
     struct blake3_ctx c;

@@ -26,6 +26,12 @@ struct identity {
 QUDAG_MUST_USE qudag_err identity_generate(struct identity *id, const struct rng *rng);
 
 /*
+ * The keys of |id| with another ML-DSA key, drawn from |rng|: one peer id, another pq_hash.  Errors as above.
+ */
+QUDAG_MUST_USE qudag_err identity_successor(struct identity *out, const struct identity *id,
+                                            const struct rng *rng);
+
+/*
  * "QUDAGID1" | Ed25519 seed (32) | ML-DSA-65 seed (32) | flags (4, zero) | BLAKE3 over all before
  * and both public keys (32).  QUDAG_EMALFORMED for another length, magic or flags, QUDAG_ECHECKSUM
  * for a damaged file; |id| is zeroed on any error.

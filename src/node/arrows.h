@@ -145,9 +145,10 @@ QUDAG_MUST_USE qudag_err node_boot_init(struct node *n);
 /* |news|: bits of enum node_news. */
 void node_boot_news(struct node *n, unsigned news, tstamp now);
 
-QUDAG_MUST_USE qudag_err node_ping_init(struct node *n);     /* program - ping */
-QUDAG_MUST_USE qudag_err node_links_init(struct node *n);    /* swarm - program, relays */
-QUDAG_MUST_USE qudag_err node_identify_init(struct node *n); /* identify - swarm, DHT, program */
+QUDAG_MUST_USE qudag_err node_ping_init(struct node *n);       /* program - ping */
+QUDAG_MUST_USE qudag_err node_succession_init(struct node *n); /* succession - swarm */
+QUDAG_MUST_USE qudag_err node_links_init(struct node *n);      /* swarm - program, relays */
+QUDAG_MUST_USE qudag_err node_identify_init(struct node *n);   /* identify - swarm, DHT, program */
 QUDAG_MUST_USE qudag_err node_dht_init(struct node *n, tstamp now); /* program - DHT, relays */
 QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);           /* relays - DHT */
 QUDAG_MUST_USE qudag_err node_guards_init(struct node *n);          /* relays - circuits, swarm */

@@ -39,11 +39,13 @@
 #include "core/relays/diversity.h"
 #include "core/rend/introduce.h"
 #include "core/rend/rendezvous.h"
+#include "core/succession/succession.h"
 #include "node/arrows.h"
 #include "node/budget.h"
 #include "node/circuits.h"
 #include "node/clock.h"
 #include "node/cores.h"
+#include "node/doubts.h"
 #include "node/ending.h"
 #include "node/node.h"
 #include "node/own_addrs.h"
@@ -68,6 +70,8 @@ struct node {
     struct swarm *swarm;
     unsigned quic_tp, circuit_tp; /* their indices as transports of the swarm */
     struct ping ping;
+    struct successions successions;
+    struct node_doubts doubts;
     struct identify identify;
     struct kad *kad;
     struct onion *onion;
@@ -90,7 +94,7 @@ struct node {
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
         unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
-            padded_links, introduce, rendezvous, calls, services, keep;
+            padded_links, introduce, rendezvous, calls, services, keep, successions;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */

@@ -188,7 +188,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
     qudag_err err;
 
     if ((err = node_ping_init(n)) != QUDAG_OK || (err = node_identify_init(n)) != QUDAG_OK ||
-        (err = node_dht_init(n, now)) != QUDAG_OK ||
+        (err = node_succession_init(n)) != QUDAG_OK || (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
         (err = node_meetings_init(n)) != QUDAG_OK ||
@@ -333,6 +333,7 @@ void node_drain(struct node *n, tstamp now)
         bool begun = node_op_begin_next(n, now);
         act(n, now);
         node_streams_flush(n);
+        node_succession_doubts(n);
         act(n, now);
         node_cores_drop_victim(n, now);
         act(n, now);

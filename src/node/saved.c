@@ -5,6 +5,7 @@
  *                  onion-key        of the relay: when it was made (u64, s), X25519 secret, ML-KEM seed
  *                  onion-key-2      the same; the newer is the current one, the other that before it
  *                  owner            whose state it is: SHA-256 of a label and the Ed25519 key
+ *                  succession-N     a statement that one of our ML-DSA keys has a successor (wire/succession.h)
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address, with its clients
@@ -27,6 +28,7 @@
 #define SERVICE_PREFIX "hid-"
 #define PUBLISHED_PREFIX "pub-"
 #define AUTH_PREFIX "auth-"
+#define SUCCESSION_PREFIX "succession-"
 #define AUTH_MAX (DARK_TEXT_MAX + DARK_CLIENT_TEXT_MAX)
 #define NAME_MAX_LEN (sizeof(DARK_PREFIX) + 32)
 #define ONION_KEY_FILE_LEN (8 + X25519_LEN + MLKEM768_SEED_LEN)
@@ -250,6 +252,27 @@ static qudag_err owner_restore(struct node *n, struct slice bytes)
     return n->foreign ? QUDAG_EAUTH : QUDAG_OK;
 }
 
+/*
+ * A statement about a key of ours; whether the keys that it leads to are ours is for whoever starts the node to see,
+ * before it does: the identity may be a copy from before.
+ */
+static qudag_err succession_restore(struct node *n, struct slice bytes)
+{
+    struct succession s;
+    struct peer_id self;
+    qudag_err err = succession_read(&s, bytes);
+
+    peer_id_from_ed25519(&self, n->cfg.identity->ed_pk);
+    if (err == QUDAG_OK && !peer_id_eq(&self, &s.peer)) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK && memcmp(s.to, n->cfg.identity->pq_hash, sizeof(s.to)) == 0 &&
+        node_wall(n, n->now) - s.made < NODE_ONION_KEY_OVERLAP) {
+        onion_former(n->onion, s.from);
+    }
+    return err == QUDAG_OK ? successions_own(&n->successions, &s, bytes) : err;
+}
+
 bool node_foreign(const struct node *n)
 {
     return n->foreign;
@@ -403,11 +426,17 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         bool prefix;
         qudag_err (*restore)(struct node *n, struct slice bytes);
     } items[] = {
-        {"guards", false, guards_restore},           {"onion-key", false, onion_key_1_restore},
-        {"onion-key-2", false, onion_key_2_restore}, {"relay-seq", false, desc_seq_restore},
-        {"record-seq", false, record_seq_restore},   {DARK_PREFIX, true, dark_restore},
-        {SERVICE_PREFIX, true, service_restore},     {PUBLISHED_PREFIX, true, published_restore},
-        {AUTH_PREFIX, true, authorization_restore},  {"owner", false, owner_restore},
+        {"guards", false, guards_restore},
+        {"onion-key", false, onion_key_1_restore},
+        {"onion-key-2", false, onion_key_2_restore},
+        {"relay-seq", false, desc_seq_restore},
+        {"record-seq", false, record_seq_restore},
+        {DARK_PREFIX, true, dark_restore},
+        {SERVICE_PREFIX, true, service_restore},
+        {PUBLISHED_PREFIX, true, published_restore},
+        {SUCCESSION_PREFIX, true, succession_restore},
+        {AUTH_PREFIX, true, authorization_restore},
+        {"owner", false, owner_restore},
     };
     (void)now;
 

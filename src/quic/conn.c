@@ -135,8 +135,10 @@ static qudag_err finish_new(struct quic_conn **out, struct quic_conn *c,
 
 qudag_err quic_conn_new_client(struct quic_conn **out, struct quic *q, const struct quic_dial *d)
 {
-    struct sec_expect expect = {
-        .has_peer = d->peer != NULL, .has_pq_hash = d->pq_hash != NULL, .need = d->need};
+    struct sec_expect expect = {.has_peer = d->peer != NULL,
+                                .has_pq_hash = d->pq_hash != NULL,
+                                .lax = d->lax,
+                                .need = d->need};
     uint8_t scid_bytes[CID_LEN], dcid_bytes[18], token[TOKEN_MAX];
     struct slice token_slice = {token, 0};
     struct quic_sockaddr local, remote;

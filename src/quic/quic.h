@@ -146,6 +146,7 @@ struct quic_dial {
     struct netaddr local;       /* family 0: any */
     const struct peer_id *peer; /* NULL: whoever answers */
     const uint8_t *pq_hash;     /* 32 bytes the ML-DSA key must hash to, or NULL */
+    bool lax;                   /* it may be another one (transport.h) */
     uint8_t need;               /* LINK_PQ_KEX, LINK_PQ_AUTH: also under prefer no link without */
 };
 

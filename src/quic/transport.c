@@ -11,7 +11,7 @@ static bool handles(const void *owner, const struct multiaddr *addr)
 
 static qudag_err dial(void *owner, const struct transport_target *t, tstamp now, struct ref *out)
 {
-    struct quic_dial d = {.peer = t->peer, .pq_hash = t->pq_hash, .need = t->need};
+    struct quic_dial d = {.peer = t->peer, .pq_hash = t->pq_hash, .lax = t->lax, .need = t->need};
 
     if (!multiaddr_to_netaddr(t->addr, &d.remote)) {
         return QUDAG_EUNSUPPORTED;

@@ -14,6 +14,7 @@
 /* What this side insists on, beside the policy of the sec. */
 struct sec_expect {
     bool has_peer, has_pq_hash;
+    bool lax; /* another ML-DSA key is no reason to refuse: whoever asked for the link judges it */
     uint8_t need; /* LINK_PQ_KEX, LINK_PQ_AUTH: refuse a handshake without, even under PQ_PREFER */
     struct peer_id peer;
     uint8_t pq_hash[32];

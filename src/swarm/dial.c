@@ -5,9 +5,12 @@
  *                                        ├ the other IP version 250 ms later
  *                                        └ one fails ▶ the next  └ all failed ▶ backoff doubles
  */
+#include "swarm/doubts.h"
 #include "swarm/trim.h"
 
 #include "base/assert.h"
+
+#include <string.h>
 
 /*
  * Others can make us dial (an EXTEND names a peer, its record an address) and have no use for the link: silent
@@ -133,6 +136,10 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     l->peer = p;
     l->remote = would.remote;
     note_dial(s, l, d->addr, core);
+    l->wants = d->lax && d->pq_hash != NULL;
+    if (l->wants) {
+        memcpy(l->want, d->pq_hash, sizeof(l->want));
+    }
     swarm_link_enter(s, l, SWARM_LINK_CONNECTING);
     l->dialled = p != NULL;
     l->dial_by = (uint8_t)(core + 1);
@@ -152,6 +159,7 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, 
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
 
     d.pq_hash = proof->has_pin ? proof->pin : NULL;
+    d.lax = true;
     d.need = swarm_rule_need(proof) | (need & SWARM_PROVEN_PROPS);
     return dial_start(s, &d, p, core, &l, now);
 }
@@ -168,6 +176,7 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
     struct transport_target d = {.addr = &info.remote,
                                  .peer = &l->peer->id,
                                  .pq_hash = proof->has_pin ? proof->pin : NULL,
+                                 .lax = true,
                                  .need = swarm_rule_need(proof)};
     struct swarm_link *dialled;
     return dial_start(s, &d, l->peer, core, &dialled, now);
@@ -366,13 +375,16 @@ static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struc
     }
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &id);
     bool holds = d->pq_hash == NULL || !swarm_pins_is_told(&s->pins, &id); /* else this text does */
-    if (d->pq_hash != NULL && holds && !swarm_rule_pin(proof, d->pq_hash)) {
+    bool newer = d->pq_hash != NULL && holds && !swarm_rule_pin(proof, d->pq_hash) &&
+                 !swarm_rule_former(proof, d->pq_hash);
+    if (newer && !swarm_doubts_asked(s)) {
         return QUDAG_EAUTH; /* it has proven another key, or a record told another */
     }
     swarm_peer_addr_add(s, p, d->addr, SWARM_ADDR_NAMED);
     *out = p;
     d->peer = &p->id;
-    d->pq_hash = proof->has_pin && holds ? proof->pin : d->pq_hash;
+    d->pq_hash = proof->has_pin && holds && !newer ? proof->pin : d->pq_hash;
+    d->lax = true;
     uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
     d->need = need | swarm_rule_need(proof);
     *link = link_like(s, p, d->addr, need);
@@ -427,8 +439,11 @@ qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
     d.peer = &p->id;
     d.need |= swarm_rule_need(proof);
+    if (swarm_rule_former(proof, to->pq_hash)) { /* whoever asks has not heard of its successor */
+        d.pq_hash = proof->pin;
+    }
     qudag_err err =
-        swarm_rule_pin(proof, to->pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
+        swarm_rule_pin(proof, d.pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
     if (err != QUDAG_OK) {
         mem_free(s->mem, r);
         return err;

@@ -9,6 +9,7 @@
  *   renew.c    links before their certificates end                 value.c   what a link is worth, pure
  *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
  *   meter.c    what is measured                                    states.c  what programs are told of links
+ *   doubts.c   links whose peer has another key than it is known by
  *   trim.c     which links are too many                            places.c  what links count as; which gives way
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
@@ -80,8 +81,12 @@ struct swarm_link {
     const char *down_text;       /* more about its end: static, or NULL */
     bool dialled;                /* counted in peer->n_dials */
     bool stood, chosen, matters; /* of a dial: struct swarm_net_dial */
-    bool named;                  /* dialled with the hash that the program gave with the address */
-    uint8_t dial_by;             /* core + 1 while it is a dial; else 0 */
+    bool wants;                  /* ... with |want|, and the transport let another key pass */
+    uint8_t want[SWARM_PIN_LEN];
+    bool doubt,
+        doubt_told;  /* its peer proved another key (doubts.c); swarm_doubt_next() told of it */
+    bool named;      /* dialled with the hash that the program gave with the address */
+    uint8_t dial_by; /* core + 1 while it is a dial; else 0 */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */

@@ -7,6 +7,7 @@
  *
  * What of it programs are told: states.h.
  */
+#include "swarm/doubts.h"
 #include "swarm/meter_int.h"
 #include "swarm/trim.h"
 
@@ -194,6 +195,9 @@ static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
     before.has_pin =
         before.has_pin && !other; /* the transport demanded the one it was dialled with */
     qudag_err err = swarm_rule_admit(&before, s->cfg.need, &now);
+    if (l->wants && (now.pq_hash == NULL || memcmp(l->want, now.pq_hash, SWARM_PIN_LEN) != 0)) {
+        err = QUDAG_EAUTH;
+    }
     if (err != QUDAG_OK) {
         s->stats.pins_refused++;
         return err;
@@ -350,8 +354,8 @@ static void make_way(struct swarm *s, const struct swarm_link *l, const struct l
 }
 
 /* A place for |l|; what it is refused by goes to whoever asked for the dial. */
-static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
-                            tstamp now)
+qudag_err swarm_link_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                           tstamp now)
 {
     struct swarm_ask want = ask_of(l, info);
     struct res_place at = {want.inbound, info->net, peer_id_slice(&info->peer)};
@@ -409,7 +413,7 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (err != QUDAG_OK) {
         return err;
     }
-    return make_place(s, p, now) ? take_place(s, l, info, now) : QUDAG_ELIMIT;
+    return make_place(s, p, now) ? swarm_link_place(s, l, info, now) : QUDAG_ELIMIT;
 }
 
 /* |l| stands: it is one more of its peer's. */
@@ -446,6 +450,23 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     list_push_back(&s->notify, &p->notify);
 }
 
+/* |l| was admitted, or refused with |err|. */
+static void stands(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                   qudag_err err, tstamp now)
+{
+    if (err != QUDAG_OK) {
+        swarm_meter_link_refused(s, l, info, err);
+        swarm_link_close(s, l, err, now);
+        return;
+    }
+    enter(s, l, info, now);
+    link_report(s, l, QUDAG_OK);
+    swarm_opens_flush(s, l->peer, QUDAG_EPOLICY, now);
+    if (list_empty(&l->peer->opens)) {
+        swarm_dials_cancel(s, l, now);
+    }
+}
+
 static void link_up(struct swarm *s, const struct swarm_transport *tp, struct ref ref, tstamp now)
 {
     struct link_info info;
@@ -459,17 +480,24 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
         return;
     }
     qudag_err err = admit(s, l, &info, now);
-    if (err != QUDAG_OK) {
-        swarm_meter_link_refused(s, l, &info, err);
-        swarm_link_close(s, l, err, now);
+    if (err == QUDAG_EAUTH && swarm_doubt_begin(s, l, &info, now)) {
         return;
     }
-    enter(s, l, &info, now);
-    link_report(s, l, QUDAG_OK);
-    swarm_opens_flush(s, l->peer, QUDAG_EPOLICY, now);
-    if (list_empty(&l->peer->opens)) {
-        swarm_dials_cancel(s, l, now);
+    stands(s, l, &info, err, now);
+}
+
+void swarm_link_believed(struct swarm *s, struct swarm_link *l, tstamp now)
+{
+    struct link_info info;
+    qudag_err err = swarm_link_info(l, &info);
+
+    if (err == QUDAG_OK) {
+        err = check_proof(s, l, &info);
     }
+    if (err == QUDAG_OK && !make_place(s, l->peer, now)) {
+        err = QUDAG_ELIMIT;
+    }
+    stands(s, l, &info, err, now);
 }
 
 void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev *ev, tstamp now)
@@ -490,7 +518,7 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
         break;
     case LINK_STREAM:
         l = swarm_link_get(s, tp, ev->link);
-        if (l != NULL && l->up) {
+        if (l != NULL && (l->up || l->doubt)) {
             swarm_stream_in(s, l, ev, now);
         } else {
             tp->t->ops->reset(tp->owner, ev->link, ev->sid, QUDAG_ELIMIT);

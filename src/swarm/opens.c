@@ -6,6 +6,7 @@
  *            └ none ▶ wait ─ dial (dial.c) ─ LINK_UP ▶ swarm_opens_flush ▶ streams
  *                                           └ all failed ▶ EV_STREAM_FAIL
  */
+#include "swarm/doubts.h"
 #include "swarm/meter_int.h"
 
 #include "base/rd.h"
@@ -224,6 +225,10 @@ void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const
 {
     struct ev fail = {.type = EV_STREAM_FAIL, .cookie = a->cookie, .peer = &a->peer};
 
+    if (s->core[core].ops->doubts) {
+        swarm_doubt_open(s, core, a, proto, now);
+        return;
+    }
     fail.err = a->peer.len == 0 || peer_id_eq(&a->peer, &s->cfg.self) || proto == NULL
                    ? QUDAG_EINVAL
                    : QUDAG_ENOMEM;

@@ -1,8 +1,8 @@
 /*
  * pins.c - see pins.h.
  *
- * On disk an entry is   version 1 | source | known | proven | has pin | network (8) | pin (32) | length | peer id
- * under the last 32 bytes of the peer id, which are a key or the hash of one.
+ * On disk an entry is   version 2 | source | known | proven | has pin | network (8) | pin (32) | number of its
+ * succession (8) | former (32) | length | peer id   under the last 32 bytes of the peer id: a key, or the hash of one.
  */
 #include "swarm/pins.h"
 
@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-#define VERSION 1
-#define BYTES_MAX (5 + 8 + SWARM_PIN_LEN + 1 + PEER_ID_MAX)
+#define VERSION 2
+#define BYTES_MAX (5 + 8 + SWARM_PIN_LEN + 8 + SWARM_PIN_LEN + 1 + PEER_ID_MAX)
 _Static_assert(BYTES_MAX <= SWARM_PIN_CHANGE_MAX, "room for the largest entry");
 
 /* The first list of each source, and how many it has. */
@@ -269,6 +269,9 @@ qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
 {
     struct swarm_pin_entry *e = find(p, id);
 
+    if (e != NULL && swarm_rule_former(&e->proof, pin)) {
+        return QUDAG_EEXISTS; /* a record from before the key had a successor */
+    }
     if (e != NULL && !swarm_rule_pin(&e->proof, pin)) {
         return QUDAG_EAUTH;
     }
@@ -300,6 +303,23 @@ qudag_err swarm_pins_tell(struct swarm_pins *p, const struct peer_id *id,
     set_known(e, pin);
     e->told = true;
     return same ? QUDAG_EEXISTS : QUDAG_OK;
+}
+
+enum swarm_follow swarm_pins_follow(struct swarm_pins *p, const struct peer_id *id,
+                                    const struct swarm_successor *next)
+{
+    struct swarm_pin_entry *e = find(p, id);
+    enum swarm_follow verdict = e == NULL ? SWARM_FOLLOW_LATE : swarm_rule_follow(&e->proof, next);
+
+    if (verdict == SWARM_FOLLOW) {
+        memcpy(e->proof.former, next->from, SWARM_PIN_LEN);
+        memcpy(e->proof.pin, next->to, SWARM_PIN_LEN);
+        e->proof.has_former = true;
+        e->proof.seq = next->seq;
+        e->told = false; /* the old key has signed it */
+        changed(p, e);
+    }
+    return verdict;
 }
 
 void swarm_pins_untell(struct swarm_pins *p, const struct peer_id *id)
@@ -406,6 +426,8 @@ static void encode(const struct swarm_pin_entry *e, struct swarm_pin_change *out
     wr_u8(&w, e->proof.has_pin && !e->told ? 1 : 0);
     wr_u64(&w, e->net);
     wr_bytes(&w, e->told ? nothing : e->proof.pin, SWARM_PIN_LEN);
+    wr_u64(&w, e->proof.seq);
+    wr_bytes(&w, e->proof.former, SWARM_PIN_LEN); /* zero where it followed none */
     wr_u8(&w, e->id.len);
     wr_slice(&w, peer_id_slice(&e->id));
     out->len = wr_done(&w).len;
@@ -458,6 +480,9 @@ qudag_err swarm_pins_restore(struct swarm_pins *p, const uint8_t name[SWARM_PIN_
     uint8_t has_pin = rd_u8(&r);
     read.net = rd_u64(&r);
     struct slice pin = rd_bytes(&r, SWARM_PIN_LEN);
+    read.proof.seq = rd_u64(&r);
+    rd_copy(&r, read.proof.former, SWARM_PIN_LEN);
+    read.proof.has_former = read.proof.seq != 0;
     struct slice id = rd_bytes(&r, rd_u8(&r));
     if (!rd_done(&r) || !version || source >= SWARM_PIN_SOURCES || known > 1 || has_pin > 1 ||
         (read.proof.proven & ~SWARM_PROVEN_PROPS) != 0 || (known == 1 && has_pin == 0) ||

@@ -98,6 +98,13 @@ void swarm_pins_untell(struct swarm_pins *p, const struct peer_id *id);
 /* Whether the pin of |id| is only told. */
 bool swarm_pins_is_told(const struct swarm_pins *p, const struct peer_id *id);
 
+/*
+ * The peer |id| has said, by a statement that is valid, that its key has a successor; what swarm_rule_follow() says.
+ * SWARM_FOLLOW: the pin is the new key from now on.
+ */
+enum swarm_follow swarm_pins_follow(struct swarm_pins *p, const struct peer_id *id,
+                                    const struct swarm_successor *next);
+
 /* The next change that may be written; false: there is none, or not before swarm_pins_deadline(). */
 bool swarm_pins_change(struct swarm_pins *p, tstamp now, struct swarm_pin_change *out);
 /* When more of what waits may be written; TSTAMP_NEVER: nothing waits for that. */

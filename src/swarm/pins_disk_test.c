@@ -65,7 +65,7 @@ static void what_was_written_is_read_and_nothing_else(void **state)
     static const struct {
         size_t at;
         uint8_t is;
-    } wrong[] = {{0, 2}, {1, SWARM_PIN_SOURCES}, {2, 2}, {3, 0xff}, {4, 2}, {45, 0}, {45, 255}};
+    } wrong[] = {{0, 1}, {1, SWARM_PIN_SOURCES}, {2, 2}, {3, 0xff}, {4, 2}, {85, 0}, {85, 255}};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct swarm_pin_change bad = c;
         bad.bytes[wrong[i].at] = wrong[i].is;

@@ -38,6 +38,22 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
     return !proof->has_pin || memcmp(proof->pin, pin, SWARM_PIN_LEN) == 0;
 }
 
+bool swarm_rule_former(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN])
+{
+    return proof->has_former && memcmp(proof->former, pin, SWARM_PIN_LEN) == 0;
+}
+
+enum swarm_follow swarm_rule_follow(const struct swarm_proof *proof,
+                                    const struct swarm_successor *next)
+{
+    if (proof->has_pin && memcmp(proof->pin, next->from, SWARM_PIN_LEN) == 0) {
+        return next->seq > proof->seq ? SWARM_FOLLOW : SWARM_FOLLOW_LATE;
+    }
+    return swarm_rule_former(proof, next->from) && memcmp(proof->pin, next->to, SWARM_PIN_LEN) != 0
+               ? SWARM_FOLLOW_CONFLICT
+               : SWARM_FOLLOW_LATE;
+}
+
 enum swarm_pin_source swarm_rule_pin_source(bool inbound, bool chooses)
 {
     return !inbound && chooses ? SWARM_PIN_DIALLED : SWARM_PIN_MET;

@@ -19,6 +19,9 @@ struct swarm_proof {
     uint8_t proven; /* of SWARM_PROVEN_PROPS: what links with the peer had before */
     bool has_pin;
     uint8_t pin[SWARM_PIN_LEN]; /* the hash its ML-DSA key must have */
+    bool has_former; /* the pin followed a statement of succession (spec/succession.md) */
+    uint8_t former[SWARM_PIN_LEN]; /* ... from this one */
+    uint64_t seq;                  /* ... with this number; 0: none */
 };
 
 /* What a link that stands between now and an earlier one, or a record, says of itself. */
@@ -44,6 +47,28 @@ QUDAG_MUST_USE qudag_err swarm_rule_admit(const struct swarm_proof *before, uint
 
 /* Takes what an admitted link showed into |proof|; true when that set the pin (trust on first use). */
 bool swarm_rule_learn(struct swarm_proof *proof, const struct swarm_claim *now);
+
+/* What a valid statement says that the key |from| has the successor |to|. */
+struct swarm_successor {
+    uint8_t from[SWARM_PIN_LEN], to[SWARM_PIN_LEN];
+    uint64_t seq;
+};
+
+enum swarm_follow {
+    SWARM_FOLLOW,          /* the pin moves */
+    SWARM_FOLLOW_LATE,     /* it does not: the pin is not |from|, or not with a lower number */
+    SWARM_FOLLOW_CONFLICT, /* it does not: the pin came from |from|, too, and went to another key */
+};
+
+/*
+ * Whether a pin follows: only forward, from the key that it is, with a higher number.  Of two successors of one key the
+ * first that was seen stays, whoever made the second: a stolen key moves nobody who has left it.
+ */
+enum swarm_follow swarm_rule_follow(const struct swarm_proof *proof,
+                                    const struct swarm_successor *next);
+
+/* Whether |pin| is the key that the peer had before: what names it is older than its successor. */
+bool swarm_rule_former(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN]);
 
 /*
  * Whether a pin named by somebody else (a record, the command line) may stand beside what is known: not

@@ -24,6 +24,51 @@ static struct swarm_proof proof(uint8_t proven, const uint8_t *pin)
     return p;
 }
 
+static struct swarm_successor successor(const uint8_t *from, const uint8_t *to, uint64_t seq)
+{
+    struct swarm_successor n = {.seq = seq};
+
+    memcpy(n.from, from, sizeof n.from);
+    memcpy(n.to, to, sizeof n.to);
+    return n;
+}
+
+static void a_pin_follows_forward_only(void **state)
+{
+    struct swarm_proof p = proof(0, key_1), none = proof(0, NULL);
+    struct swarm_successor n = successor(key_1, key_2, 1);
+    (void)state;
+
+    assert_int_equal(swarm_rule_follow(&p, &n), SWARM_FOLLOW);
+    assert_int_equal(swarm_rule_follow(&none, &n), SWARM_FOLLOW_LATE);
+    p.seq = 1; /* a number that was used, or a lower one */
+    assert_int_equal(swarm_rule_follow(&p, &n), SWARM_FOLLOW_LATE);
+    n.seq = 2;
+    assert_int_equal(swarm_rule_follow(&p, &n), SWARM_FOLLOW);
+    n = successor(key_1b, key_2, 3); /* of another key */
+    assert_int_equal(swarm_rule_follow(&p, &n), SWARM_FOLLOW_LATE);
+    n = successor(key_2, key_1, 3); /* back */
+    assert_int_equal(swarm_rule_follow(&p, &n), SWARM_FOLLOW_LATE);
+}
+
+static void a_second_successor_is_a_conflict(void **state)
+{
+    struct swarm_proof p = proof(0, key_2);
+    struct swarm_successor rival = successor(key_1, key_1b, 9), same = successor(key_1, key_2, 9);
+    (void)state;
+
+    assert_int_equal(swarm_rule_follow(&p, &rival),
+                     SWARM_FOLLOW_LATE); /* nothing of key 1 is known */
+    memcpy(p.former, key_1, sizeof p.former);
+    p.has_former = true;
+    p.seq = 1;
+    assert_int_equal(swarm_rule_follow(&p, &rival), SWARM_FOLLOW_CONFLICT);
+    assert_int_equal(swarm_rule_follow(&p, &same), SWARM_FOLLOW_LATE);
+    assert_true(swarm_rule_former(&p, key_1));
+    assert_false(swarm_rule_former(&p, key_1b));
+    assert_false(swarm_rule_former(&p, key_2));
+}
+
 static void each_property_proven_before_must_be_proven_again(void **state)
 {
     static const uint8_t props[] = {0, K, A, K | A};
@@ -406,6 +451,8 @@ int main(void)
         cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
         cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),
         cmocka_unit_test(links_of_one_certificate_are_not_all_renewed_at_once),
+        cmocka_unit_test(a_pin_follows_forward_only),
+        cmocka_unit_test(a_second_successor_is_a_conflict),
         cmocka_unit_test(a_link_is_renewed_before_and_ends_with_its_certificates),
         cmocka_unit_test(a_link_whose_address_is_gone_cannot_go_on),
         cmocka_unit_test(of_links_at_an_address_that_was_left_only_those_we_dialled_end),

@@ -227,7 +227,9 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     const struct core_ops *ops = s->core[core].ops;
     uint64_t refused;
 
-    if (!swarm_rule_carries(l->props, 0, ops->limited_ok, false)) {
+    bool carried = swarm_rule_carries(l->props, 0, ops->limited_ok, false);
+    bool asks = !l->doubt || ops->doubts;
+    if (!carried || !asks) {
         s->stats.streams_refused++;
         swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
         return false;

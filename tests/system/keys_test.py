@@ -194,8 +194,25 @@ def another_identity(n):
     n.down()
     n.start()
     check(len(json.loads(key(n, 'show'))['keys']['onion_keys']) == 1, 'it came back')
+    text = key(n, 'rotate', 'identity', code=6)
+    check('stop it first' in text, f'while it runs: {text}')
     n.down()
     print('ok: a foreign identity is refused, onion keys are rotated', flush=True)
+
+
+def another_ml_dsa_key(n):
+    before, old = json.loads(key(n, 'show'))['keys'], (n.dir / 'identity').read_bytes()
+    check(json.loads(key(n, 'rotate', 'identity'))['sequence'] == 1, 'it was not the first change')
+    after, new = json.loads(key(n, 'show'))['keys'], (n.dir / 'identity').read_bytes()
+    check(after['peer'] == before['peer'] and after['pq'] != before['pq'], f'{before} became {after}')
+    (n.dir / 'identity').write_bytes(old)
+    text = up(n, code=1)
+    check('copy from before its last change' in text, f'the older identity: {text}')
+    (n.dir / 'identity').write_bytes(new)
+    n.start()
+    check(n.ask('key', 'show')['keys']['pq'] == after['pq'], 'it runs with another key')
+    n.down()
+    print('ok: the ML-DSA key is another one, and a copy from before is refused', flush=True)
 
 
 def credential_of_systemd():
@@ -220,4 +237,5 @@ known = encrypted_and_opened(node)
 changed_on_a_terminal(node)
 moved(node, *known)
 another_identity(node)
+another_ml_dsa_key(node)
 credential_of_systemd()

@@ -118,6 +118,8 @@ struct onion_keyring {
 
 struct onion {
     struct onion_config cfg;
+    bool has_former; /* onion_former() */
+    uint8_t former_pq_hash[32];
     struct slots circuits;
     struct map legs;    /* stream ref -> leg */
     struct map onwards; /* peer id -> the circuits that go on to it */

@@ -31,6 +31,12 @@ static const struct onion_keyring *key_of(const struct onion *o, struct slice cr
     return onion_hs_create_peek(create, key_id) == QUDAG_OK ? find_key(o, key_id) : NULL;
 }
 
+void onion_former(struct onion *o, const uint8_t pq_hash[32])
+{
+    memcpy(o->former_pq_hash, pq_hash, sizeof(o->former_pq_hash));
+    o->has_former = true;
+}
+
 static struct slice create_of(const struct onion_circuit *c)
 {
     return (struct slice){c->from_prev.p, c->from_prev.total};
@@ -40,16 +46,23 @@ static qudag_err handshake(struct onion_circuit *c, struct wr *created, struct o
 {
     struct onion *o = c->o;
     uint8_t plain[ONION_HS_EXT_MAX];
-    struct wr ext = wr_init(plain, sizeof plain);
+    struct wr ext = wr_init(plain, sizeof plain), unused = *created;
 
     const struct onion_keyring *k = key_of(o, create_of(c));
     if (k == NULL) {
         return QUDAG_EAUTH; /* it was there when the CREATE came */
     }
-    const struct onion_hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk,
-                                      &o->cfg.rng};
+    struct onion_hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk, &o->cfg.rng};
     c->tag = k->key.tag;
-    return onion_hs_server_answer(&s, create_of(c), created, keys, &ext);
+    qudag_err err = onion_hs_server_answer(&s, create_of(c), created, keys, &ext);
+    if (err == QUDAG_EAUTH &&
+        o->has_former) { /* by a descriptor from before: SPEC: succession 3.4 */
+        *created = unused;
+        ext = wr_init(plain, sizeof plain);
+        s.pq_hash = o->former_pq_hash;
+        err = onion_hs_server_answer(&s, create_of(c), created, keys, &ext);
+    }
+    return err;
 }
 
 static qudag_err answer(struct onion_circuit *c, struct acts *out)

@@ -34,6 +34,13 @@ struct onion_config {
     uint64_t build_ns;    /* a build is given up after; default ONION_BUILD_TIMEOUT */
 };
 
+struct onion;
+/*
+ * Our ML-DSA identity key had the hash |pq_hash| until lately: handshakes of those who know us by it are answered, too.
+ * What they are sealed for, the onion key, is the same.
+ */
+void onion_former(struct onion *o, const uint8_t pq_hash[32]);
+
 enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
     ONION_UP_HOP,       /* obj, n: hops so far */

@@ -1,0 +1,187 @@
+/* doubts_test.c - links whose peer proved another key than it is known by: what runs on them, and how they end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "swarm/testkit.h"
+
+#define PQ (LINK_PQ_KEX | LINK_PQ_AUTH)
+
+static const struct core_ops doubting = {.inbound_max = 2, .doubts = true};
+static unsigned asks;
+
+static int begin(void **state)
+{
+    return setup(state) == 0 && swarm_core_add(w.s, &doubting, &asks) == QUDAG_OK &&
+                   swarm_proto_add(w.s, "/s/1", asks, true) == QUDAG_OK
+               ? 0
+               : -1;
+}
+
+static void pin(uint8_t peer, uint8_t key)
+{
+    struct peer_id p = peer_no(peer);
+    uint8_t hash[32] = {key};
+
+    swarm_pin(w.s, &p, hash);
+}
+
+static enum swarm_follow follow(uint8_t peer, uint8_t from, uint8_t to, uint64_t seq)
+{
+    struct peer_id p = peer_no(peer);
+    struct swarm_successor n = {.from = {from}, .to = {to}, .seq = seq};
+
+    return swarm_follow(w.s, &p, &n);
+}
+
+static void end(uint8_t peer)
+{
+    struct peer_id p = peer_no(peer);
+
+    swarm_doubt_end(w.s, &p, w.now);
+    settle();
+}
+
+/* A stream of the peer's for |proto| on |link|. */
+static void stream(uint32_t link, int64_t sid, const char *proto)
+{
+    char bytes[64];
+    int n = snprintf(bytes, sizeof bytes, "\x13/multistream/1.0.0\n%c%s\n", (int)strlen(proto) + 1,
+                     proto);
+
+    event(LINK_STREAM, link, sid, NULL, 0);
+    event(LINK_DATA, link, sid, bytes, (size_t)n);
+    settle();
+}
+
+static void nothing_but_the_question_runs_on_it(void **state)
+{
+    (void)state;
+    struct swarm_doubt d;
+    struct peer_id p = peer_no(1);
+    uint8_t props;
+    pin(1, 7);
+    uint32_t ix = inbound_with_key(1, PQ, 8);
+    assert_false(w.link[ix].closed);
+    assert_int_equal(w.n_seen, 0); /* no core heard of it */
+    assert_false(swarm_connected(w.s, &p, &props));
+    assert_true(swarm_doubt_next(w.s, &d));
+    assert_true(peer_id_eq(&d.peer, &p));
+    assert_int_equal(d.pin[0], 7);
+    assert_int_equal(d.now[0], 8);
+    assert_false(swarm_doubt_next(w.s, &d)); /* once */
+    stream(ix, 1, "/a/1");
+    assert_int_equal(w.link[ix].resets, 1);
+    assert_int_equal(w.n_seen, 0);
+    stream(ix, 2, "/s/1");
+    assert_int_equal(w.link[ix].resets, 1);
+    assert_int_equal(last(EV_STREAM_OPEN)->core, asks);
+    struct act a = {.type = ACT_OPEN, .cookie = 3, .peer = p};
+    swarm_act(w.s, asks, &a, NULL, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 3);
+    open_to(1, 4, 0); /* nobody else's */
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 4);
+}
+
+static void who_follows_it_to_its_key_lets_it_stand(void **state)
+{
+    (void)state;
+    pin(1, 7);
+    uint32_t ix = inbound_with_key(1, PQ, 9);
+    assert_int_equal(follow(1, 7, 8, 1), SWARM_FOLLOW);
+    assert_int_equal(follow(1, 7, 9, 2), SWARM_FOLLOW_CONFLICT);
+    assert_int_equal(follow(1, 8, 9, 2), SWARM_FOLLOW);
+    end(1);
+    assert_false(w.link[ix].closed);
+    assert_int_equal(count(EV_PEER_UP), 3); /* each core */
+    uint32_t former = inbound_with_key(1, PQ, 8);
+    assert_true(w.link[former].closed); /* without being asked */
+    assert_int_equal(w.link[former].close_err, QUDAG_EAUTH);
+    pin(1, 8); /* a record from before */
+    assert_int_equal(swarm_pins_proof(&w.s->pins, &w.link[ix].peer)->pin[0], 9);
+    pin(1, 9);
+    struct swarm_stats st;
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.pins_followed, 2);
+    assert_int_equal(st.pins_conflicts, 1);
+}
+
+static void half_of_the_way_is_not_enough(void **state)
+{
+    (void)state;
+    pin(1, 7);
+    uint32_t ix = inbound_with_key(1, PQ, 9);
+    assert_int_equal(follow(1, 7, 8, 1), SWARM_FOLLOW);
+    end(1);
+    assert_true(w.link[ix].closed);
+    assert_int_equal(w.link[ix].close_err, QUDAG_EAUTH);
+    assert_int_equal(w.n_seen, 0);
+    assert_int_equal(w.s->n_links, 0);
+}
+
+static void what_waits_for_a_dial_waits_for_its_doubt(void **state)
+{
+    (void)state;
+    pin(1, 7);
+    know(1, 1);
+    open_to(1, 5, 0);
+    assert_int_equal(w.n_links, 1);
+    w.link[0].has_hash = true;
+    w.link[0].hash[0] = 8;
+    up(0, PQ);
+    assert_int_equal(w.n_seen, 0);
+    assert_int_equal(follow(1, 7, 8, 1), SWARM_FOLLOW);
+    end(1);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 5);
+}
+
+static void a_dial_that_nobody_believes_fails(void **state)
+{
+    (void)state;
+    pin(1, 7);
+    know(1, 1);
+    open_to(1, 5, 0);
+    w.link[0].has_hash = true;
+    w.link[0].hash[0] = 8;
+    up(0, PQ);
+    end(1);
+    assert_true(w.link[0].closed);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EAUTH);
+}
+
+static void they_are_bounded_and_one_network_has_two(void **state)
+{
+    (void)state;
+    uint32_t ix[3];
+    for (uint8_t i = 1; i <= 3; i++) {
+        pin(i, 7);
+        ix[i - 1] = inbound_with_key(i, PQ, 8); /* all from one address */
+    }
+    assert_false(w.link[ix[0]].closed);
+    assert_false(w.link[ix[1]].closed);
+    assert_true(w.link[ix[2]].closed);
+    uint32_t second = inbound_with_key(1, PQ, 8); /* one of a peer */
+    assert_true(w.link[second].closed);
+    event(LINK_DOWN, ix[0], 0, NULL, 0);
+    settle();
+    end(1); /* there is none any more */
+    uint32_t again = inbound_with_key(3, PQ, 8);
+    assert_false(w.link[again].closed);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, teardown)
+    const struct CMUnitTest tests[] = {
+        T(nothing_but_the_question_runs_on_it), T(who_follows_it_to_its_key_lets_it_stand),
+        T(half_of_the_way_is_not_enough),       T(what_waits_for_a_dial_waits_for_its_doubt),
+        T(a_dial_that_nobody_believes_fails),   T(they_are_bounded_and_one_network_has_two),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
