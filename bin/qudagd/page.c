@@ -87,8 +87,8 @@ bool page_shows_stat(const char *metric, const char *labels)
 
 bool page_shows_histogram(const char *metric)
 {
-    static const char *const shown[] = {"link_setup", "link_rtt",      "link_duration",
-                                        "ping_rtt",   "dht_operation", "loop_lag"};
+    static const char *const shown[] = {"link_setup",    "link_rtt", "link_duration", "ping_rtt",
+                                        "dht_operation", "loop_lag", "loop_work"};
     return AMONG(metric, shown);
 }
 

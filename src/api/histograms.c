@@ -126,6 +126,19 @@ static const struct histogram *loop_lag(const qudag_node *n, const size_t ix[3])
     return io_lag(n->io);
 }
 
+static const char *stage(const struct node *n, size_t ix)
+{
+    static const char *const names[IO_WORKS] = {
+        [IO_WORK_RECEIVE] = "receive", [IO_WORK_TURN] = "turn"};
+    (void)n;
+    return names[ix];
+}
+
+static const struct histogram *loop_work(const qudag_node *n, const size_t ix[3])
+{
+    return io_worked(n->io, (enum io_work)ix[0]);
+}
+
 #define OF_OUTCOME                                                                                 \
     {                                                                                              \
         "outcome", outcome, OUTCOMES                                                               \
@@ -174,6 +187,12 @@ static const struct family families[] = {
      {OF_OUTCOME},
      hidden},
     {"loop_lag", "How late the event loop came to its timer", HISTOGRAM_LAG, 0, {{0}}, loop_lag},
+    {"loop_work",
+     "How long the event loop worked at once, cryptography included",
+     HISTOGRAM_LAG,
+     0,
+     {{"stage", stage, IO_WORKS}},
+     loop_work},
 };
 
 API_NO_TAIL(qudag_histogram, labels);

@@ -103,4 +103,13 @@ void io_stats_get(const struct io *io, struct io_stats *out);
 /* How late the loop came to its timer, HISTOGRAM_LAG; borrowed for the life of |io|. */
 const struct histogram *io_lag(const struct io *io);
 
+/* What the loop does without a pause, cryptography and the node's work for it included. */
+enum io_work {
+    IO_WORK_RECEIVE, /* a batch of datagrams */
+    IO_WORK_TURN,    /* what is due: timers, what follows from what came, sending, the disk */
+    IO_WORKS,
+};
+/* How long it took, HISTOGRAM_LAG; borrowed as above. */
+const struct histogram *io_worked(const struct io *io, enum io_work what);
+
 #endif

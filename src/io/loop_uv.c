@@ -73,6 +73,7 @@ struct io {
     struct quic_tx pending; /* refused by the socket, to be sent first */
     struct io_stats stats;
     struct histogram lag; /* how late |timer| was served */
+    struct histogram work[IO_WORKS];
 };
 
 static struct sock *sock_for(struct io *io, const struct quic_tx *tx)
@@ -204,6 +205,14 @@ static void read_clock(struct io *io, tstamp now)
     }
 }
 
+/* The loop worked from |begin| until now. */
+static void worked(struct io *io, enum io_work what, tstamp begin)
+{
+    tstamp end = io_now();
+
+    histogram_add(&io->work[what], HISTOGRAM_LAG, end > begin ? end - begin : 0);
+}
+
 static void turn(struct io *io)
 {
     tstamp now = io_now();
@@ -223,6 +232,7 @@ static void turn(struct io *io)
     persist(io, now); /* what came of having sent */
     tstamp next = tstamp_min(node_deadline(io->node), tstamp_min(io->store_retry, io->addrs_at));
     arm(io, all ? next : now, now);
+    worked(io, IO_WORK_TURN, now);
 }
 
 static void on_step_timer(uv_timer_t *t)
@@ -264,6 +274,9 @@ static void read_all(struct io *io, struct sock *s)
                 node_recv(io->node, &d, now);
                 at += msg[i].segment;
             } while (at < msg[i].len);
+        }
+        if (n > 0) {
+            worked(io, IO_WORK_RECEIVE, now);
         }
         if (n < UDP_BATCH) {
             return;
@@ -724,6 +737,11 @@ size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
 const struct histogram *io_lag(const struct io *io)
 {
     return &io->lag;
+}
+
+const struct histogram *io_worked(const struct io *io, enum io_work what)
+{
+    return &io->work[what];
 }
 
 void io_stats_get(const struct io *io, struct io_stats *out)

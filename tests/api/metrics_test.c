@@ -27,6 +27,8 @@ static qudag_histogram measured(const struct peer *p, const char *metric, const 
 /* Every value that a label may have; one that is missing here must be thought about before it is added. */
 static const char *const allowed[] = {"quic",
                                       "in",
+                                      "receive",
+                                      "turn",
                                       "out",
                                       "ok",
                                       "timeout",
@@ -186,6 +188,11 @@ static void a_loop_that_stands_still_is_late(void **state)
     net_grow(5, &(struct net_options){.name_space = NULL});
     struct peer *p = &net[1];
     assert_true(measured(p, "loop_lag", "").total > 0);
+    qudag_histogram receive = measured(p, "loop_work", "stage=\"receive\"");
+    qudag_histogram turn = measured(p, "loop_work", "stage=\"turn\"");
+    assert_true(receive.total > 0 && receive.total <= net_stat(p, "dgrams_in"));
+    assert_in_range(turn.total, net_stat(p, "loop_turns") - 1, net_stat(p, "loop_turns"));
+    assert_true(receive.sum + turn.sum > 200000); /* a handshake is in it */
     uint64_t before = late(p);
     assert_int_equal(qudag_ping(p->node, &net[0].self, &p->last), QUDAG_OK);
     assert_int_equal(qudag_node_step(p->node, 0), QUDAG_OK); /* sent: it will be sent again soon */

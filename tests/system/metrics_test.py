@@ -46,6 +46,7 @@ ALLOWED = {
     'protocol': {'ping', 'identify', 'dht', 'cells', 'gateway', 'padding', 'meeting', 'program'},
     'resource': {'links', 'streams_in', 'streams_out', 'queued_bytes', 'memory', 'handshakes', 'circuits', 'records',
                  'record_bytes', 'providers'},
+    'stage': {'receive', 'turn'},
     'protection': {'classical', 'post_quantum', 'circuit', 'hidden'},
     'event': {'authentication_failed', 'policy_refused', 'early_data_refused', 'ticket_refused',
               'key_changed', 'bad_token', 'invalid_record',
@@ -323,10 +324,40 @@ def the_same_numbers(prometheus, nodes):
     print(f'ok: {compared} values of {len(nodes)} nodes are in Prometheus as in qudag stats; {above} above 0', flush=True)
 
 
+# Of Grafana's documented model of a dashboard (grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model):
+# what a field must be; and what panels and targets of a Prometheus need.
+BOARD = {'uid': str, 'title': str, 'tags': list, 'timezone': str, 'editable': bool, 'refresh': str, 'schemaVersion': int, 'version': int,
+         'time': dict, 'templating': dict, 'annotations': dict, 'panels': list}
+PANEL = {'id': int, 'type': str, 'title': str, 'gridPos': dict}
+FILLED = {**PANEL, 'datasource': dict, 'fieldConfig': dict, 'options': dict, 'targets': list}
+TARGET = {'refId': str, 'expr': str, 'legendFormat': str, 'datasource': dict}
+UNITS = {'short', 'none', 'bytes', 'decbytes', 's', 'percentunit', 'pps', 'ops', 'Bps', 'binBps', 'cps', 'reqps', 'mps', 'bps'}
+
+
+def is_a(what, value, model):
+    for field, kind in model.items():
+        check(type(value.get(field)) is kind, f'dashboard: {what}: {field} is {value.get(field)!r}, not a {kind.__name__}')
+
+
+def panel_queries(p):
+    """of one panel, which is checked"""
+    is_a(p['title'], p, PANEL if p['type'] == 'row' else FILLED)
+    if p['type'] == 'row':
+        return []
+    check(p['fieldConfig']['defaults']['unit'] in UNITS and type(p['fieldConfig']['overrides']) is list, f'{p["title"]}: its unit')
+    for t in [p, *p['targets']]:
+        check(t['datasource'] == {'type': 'prometheus', 'uid': '${datasource}'}, f'{p["title"]}: a data source of its own')
+    for t in p['targets']:
+        is_a(p['title'], t, TARGET)
+    check(p['targets'] and len({t['refId'] for t in p['targets']}) == len(p['targets']), f'{p["title"]}: refId')
+    return [t['expr'] for t in p['targets']]
+
+
 def queries():
     """of the dashboard, with its variables filled in"""
     board = json.loads(DASHBOARD.read_text())
-    check(board['schemaVersion'] >= 39 and board['uid'] and board['title'], 'its head')
+    is_a('itself', board, BOARD)
+    check(board['schemaVersion'] >= 39 and len(board['uid']) <= 40 and set(board['time']) == {'from', 'to'}, 'its head')
     ids, out, taken = set(), [], set()
     for p in board['panels']:
         check(p['id'] not in ids and p['type'] in ('row', 'stat', 'timeseries'), f'{p["id"]}: {p["type"]}')
@@ -335,11 +366,10 @@ def queries():
         cells = {(x, y) for x in range(pos['x'], pos['x'] + pos['w']) for y in range(pos['y'], pos['y'] + pos['h'])}
         check(pos['x'] + pos['w'] <= 24 and not cells & taken, f'{p["title"]} lies on another panel')
         taken |= cells
-        if p['type'] != 'row':
-            check(p['title'] and p['targets'] and p['fieldConfig']['defaults']['unit'], f'{p["id"]}: incomplete')
-            out += [t['expr'] for t in p['targets']]
-            check(all(t['datasource']['uid'] == '${datasource}' for t in p['targets']), f'{p["id"]}: a data source of its own')
-    check({v['name'] for v in board['templating']['list']} == {'datasource', 'instance'}, 'its variables')
+        out += panel_queries(p)
+    variables = {v['name']: v['type'] for v in board['templating']['list']}
+    check(variables == {'datasource': 'datasource', 'instance': 'query'}, f'its variables: {variables}')
+    check(set(re.findall(r'\$\{?(\w+)', ' '.join(out))) <= {'instance', '__rate_interval'}, 'a variable that is none')
     return [q.replace('$instance', '.*').replace('$__rate_interval', '5m') for q in out]
 
 

@@ -149,7 +149,8 @@ def journal():
 
 def report_and_top():
     """a report of a lab node, whose log has everything, names nobody; top shows the links"""
-    a = Node('a', 'log.network=yes', 'node.agent=nobodys-agent', 'onion.family=nobodys-family').start()
+    a = Node('a', 'log.network=yes', 'metrics.listen=127.0.0.1:0', 'metrics.web=yes', 'log.levels=kad=debug',
+             'node.agent=nobodys-agent', 'onion.family=nobodys-family').start()
     b = Node('b', f'node.bootstrap={a.bootstrap}').start('log.level=debug', wait=False)
     end = time.monotonic() + 20 * SLOW
     while a.ask('status')['links'] != 1:
