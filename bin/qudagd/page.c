@@ -60,26 +60,39 @@ bool page_is_refusal(const char *metric)
 }
 
 /*
- * Nothing by protocol or protection (streams of services have their own), nothing of introductions: it would say that
- * this node has a hidden service, or visits one.
+ * Nothing by protocol or protection (streams of services have their own), nothing of introductions, nor how much this
+ * node publishes: it would say that this node has a service, or visits one.
  */
 bool page_shows_stat(const char *metric, const char *labels)
 {
     static const char *const shown[] = {
-        "links",         "links_opened",
-        "links_closed",  "peers_known",
-        "streams",       "dials",
-        "dgrams",        "bytes",
-        "handshakes",    "half_open",
-        "kad_table",     "kad_records",
-        "kad_providers", "kad_requests",
-        "kad_rpcs",      "kad_published",
-        "store_room",    "store_bytes",
-        "relays",        "descriptor_stored",
-        "circuits",      "creates_answered",
-        "cells_relayed", "loop_turns",
-        "memory_bytes",  "memory_peak_bytes",
-        "resource_used", "resource_limit",
+        "links",
+        "links_opened",
+        "links_closed",
+        "peers_known",
+        "streams",
+        "dials",
+        "dgrams",
+        "bytes",
+        "handshakes",
+        "half_open",
+        "kad_table",
+        "kad_records",
+        "kad_providers",
+        "kad_requests",
+        "kad_rpcs",
+        "store_room",
+        "store_bytes",
+        "relays",
+        "descriptor_stored",
+        "circuits",
+        "creates_answered",
+        "cells_relayed",
+        "loop_turns",
+        "memory_bytes",
+        "memory_peak_bytes",
+        "resource_used",
+        "resource_limit",
     };
     return (AMONG(metric, shown) || page_is_refusal(metric)) &&
            strstr(labels, "introduction") == NULL;

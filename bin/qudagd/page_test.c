@@ -123,6 +123,7 @@ static void only_what_is_listed_is_shown(void **state)
     }
     assert_true(page_shows_status("health"));
     assert_false(page_shows_stat("stream_bytes", "protocol=\"dht\""));
+    assert_false(page_shows_stat("kad_published", ""));
     assert_false(page_shows_stat("security_events", "event=\"replayed_introduction\""));
     assert_true(page_shows_stat("security_events", "event=\"key_changed\""));
     assert_false(page_shows_histogram("hidden_connect"));
