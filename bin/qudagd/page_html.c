@@ -68,13 +68,15 @@ void page_number(char out[32], uint64_t value, bool bytes)
     }
 }
 
-/* "0.4 ms", "12 s", "3 min", "5 h", "4 d" */
+/* "0.4 ms", "1.5 s", "12 s", "3 min", "5 h", "4 d" */
 static void duration(char out[32], uint64_t ns)
 {
     uint64_t us = ns / 1000, s = ns / QUDAG_S;
 
-    if (s < 10) {
+    if (s < 1) {
         (void)snprintf(out, 32, "%" PRIu64 ".%" PRIu64 " ms", us / 1000, us % 1000 / 100);
+    } else if (s < 10) {
+        (void)snprintf(out, 32, "%" PRIu64 ".%" PRIu64 " s", s, us % 1000000 / 100000);
     } else if (s < 120) {
         (void)snprintf(out, 32, "%" PRIu64 " s", s);
     } else if (s < 7200) {

@@ -67,7 +67,8 @@ static int setup(void **state)
                                    .pq = true,
                                    .bytes_in = 1234567};
     p.n_links = 1;
-    p.circuit[0] = (struct page_circuit){.state = "open", .hops = 3, .hops_wanted = 3};
+    p.circuit[0] = (struct page_circuit){
+        .state = "open", .hops = 3, .hops_wanted = 3, .age = 9000000000, .build = 86400000};
     p.n_circuits = 1;
     p.all_links = true;
     return 0;
@@ -108,6 +109,8 @@ static void what_names_somebody_is_left_out(void **state)
     assert_non_null(strstr(text, "data-name=\"limit_node_links\" data-value=\"256\""));
     assert_non_null(strstr(text, "data-value=\"1234567\">1.2 MB</td>"));
     assert_non_null(strstr(text, "data-value=\"125000000000\">2 min</td>"));
+    assert_non_null(strstr(text, "data-value=\"9000000000\">9.0 s</td>"));
+    assert_non_null(strstr(text, "data-value=\"86400000\">86.4 ms</td>"));
     assert_non_null(strstr(text, "Not all are shown."));
 }
 
