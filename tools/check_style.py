@@ -43,7 +43,7 @@ MIRROR = re.compile('|'.join(['deb' + r'\.debian\.org', 'snapshot' + r'\.debian\
 # What the shared functions of a folder begin with: the folder's name, or the objects it offers where it is a library of
 # small ones.  A prefix may be a whole name (sha256).  A folder without a row belongs to the one above it.
 FOLDERS = {
-    'base': 'assert_ base32_ base58_ ct_ dyn_ err_ fair_ fifo_ heap_ hex_ histogram_ limiter_ list_ log_ map_ mem_ netaddr_ outcome_ rd_ ref_ rng_ siphash24 '
+    'base': 'assert_ base32_ base58_ buf_ ct_ dyn_ err_ fair_ fifo_ heap_ hex_ histogram_ limiter_ list_ log_ map_ mem_ netaddr_ outcome_ rd_ ref_ rng_ siphash24 '
             'slots_ utf8_ wipe wr_',
     'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
               'sha512 transcript_ x25519_',

@@ -58,7 +58,18 @@ typedef enum qudag_err {
 #define XX(name, value, cat, text) QUDAG_E##name = (value),
     QUDAG_ERR_MAP(XX)
 #undef XX
+    /* Codes of programs: QUDAG_EAPP(0) to QUDAG_EAPP(63), with which one ends a stream and the other hears it. */
+    QUDAG_EAPP_FIRST = -1000,
+    QUDAG_EAPP_LAST = -1063,
 } qudag_err;
+
+#define QUDAG_EAPP_MAX 63
+/* The error that carries |code|, 0 to QUDAG_EAPP_MAX, of the program: see qudag_stream_reset(). */
+#define QUDAG_EAPP(code) ((qudag_err)(QUDAG_EAPP_FIRST - (code)))
+/* The code in |err|; -1: it is an error of this library. */
+#define QUDAG_EAPP_CODE(err)                                                                       \
+    ((err) <= QUDAG_EAPP_FIRST && (err) >= QUDAG_EAPP_LAST ? (int)QUDAG_EAPP_FIRST - (int)(err)    \
+                                                           : -1)
 
 typedef enum qudag_err_cat {
     QUDAG_CAT_OK,

@@ -28,6 +28,9 @@ extern "C" {
 #define QUDAG_STREAMS_MAX 8192        /* streams of the program that may exist at once */
 #define QUDAG_STREAM_QUEUE_MAX 524288 /* bytes one open stream may have queued */
 #define QUDAG_STREAM_EARLY_MAX 65536  /* ... and while it is being opened */
+#define QUDAG_STREAM_OWNED_MAX 262144 /* bytes of one buffer that is handed over to a stream */
+#define QUDAG_STREAM_OWNED_EARLY                                                                   \
+    16 /* such buffers of a stream that is being opened, of that size in all */
 
 /* Minimum, maximum, default, unit ("s": the field is in nanoseconds, the numbers in seconds), meaning. */
 #define QUDAG_LIMIT_memory_max                                                                     \

@@ -77,6 +77,15 @@ static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
     }
 }
 
+static void cb_released(void *ctx, const struct node_owned *b)
+{
+    struct qudag_node *n = ctx;
+
+    n->in_callback++;
+    b->release(b->ctx, b->data.base, b->data.len);
+    n->in_callback--;
+}
+
 static void cb_stream_old(void *ctx, struct ref s, uint64_t left_ns)
 {
     struct qudag_node *n = ctx;
@@ -377,6 +386,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .stream_opened = cb_stream_opened,
                                             .stream_writable = cb_stream_writable,
                                             .stream_closed = cb_stream_closed,
+                                            .released = cb_released,
                                             .stream_old = cb_stream_old,
                                             .peer_changed = cb_peer_changed,
                                             .link_changed = cb_link_changed,

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LENT_AT_ONCE 64 /* pieces that one call names */
+
 _Static_assert(QUDAG_STREAM_QUEUE_MAX == NODE_STREAM_QUEUE_MAX &&
+                   QUDAG_STREAM_OWNED_MAX == NODE_STREAM_OWNED_MAX &&
+                   QUDAG_STREAM_OWNED_EARLY == NODE_STREAM_OWNED_EARLY &&
                    QUDAG_STREAM_EARLY_MAX == NODE_STREAM_EARLY_MAX &&
                    QUDAG_STREAMS_MAX == NODE_STREAMS_MAX &&
                    QUDAG_REQUESTS_MAX == NODE_OPS_MAX / 2 &&
@@ -109,6 +113,37 @@ qudag_err qudag_stream_write(qudag_node *n, qudag_stream s, qudag_slice data, si
     return node_stream_write(n->node, ref_in(s.id), slice_in(data), taken);
 }
 
+qudag_err qudag_stream_write_owned(qudag_node *n, qudag_stream s, qudag_slice data,
+                                   qudag_release release, void *ctx)
+{
+    struct node_owned b = {slice_in(data), release, ctx};
+
+    if (n == NULL || release == NULL || data.base == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return node_stream_write_owned(n->node, ref_in(s.id), &b);
+}
+
+qudag_err qudag_stream_lend(qudag_node *n, qudag_stream s)
+{
+    return n == NULL ? QUDAG_EINVAL : node_stream_lend(n->node, ref_in(s.id));
+}
+
+qudag_err qudag_stream_lent(qudag_node *n, qudag_stream s, qudag_slice *piece, size_t *count)
+{
+    struct slice in[LENT_AT_ONCE];
+
+    if (n == NULL || count == NULL || (piece == NULL && *count > 0)) {
+        return QUDAG_EINVAL;
+    }
+    *count = *count < LENT_AT_ONCE ? *count : LENT_AT_ONCE;
+    qudag_err err = node_stream_lent(n->node, ref_in(s.id), in, count);
+    for (size_t i = 0; i < *count; i++) {
+        piece[i] = slice_out(in[i]);
+    }
+    return err;
+}
+
 void qudag_stream_consume(qudag_node *n, qudag_stream s, size_t len)
 {
     if (n != NULL) {
@@ -143,7 +178,7 @@ void *qudag_stream_user(const qudag_node *n, qudag_stream s)
     return n != NULL ? node_stream_user(n->node, ref_in(s.id)) : NULL;
 }
 
-API_NO_TAIL(qudag_stream_state, pad);
+API_NO_TAIL(qudag_stream_state, lent);
 
 qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_state *out)
 {
@@ -158,6 +193,8 @@ qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_st
     }
     qudag_stream_state full = {.size = sizeof(full),
                                .queued = info.queued,
+                               .handed = info.handed,
+                               .lent = (uint32_t)info.lent,
                                .user = info.user,
                                .circuit = {ref_out(info.circuit)},
                                .open = info.open,

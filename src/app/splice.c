@@ -31,9 +31,11 @@ struct splice {
     uv_timer_t timer; /* of the dial, then of lingering */
     int events;       /* that are polled for */
     int dial_err;
-    qudag_stream strm; /* id 0: none (any more) */
-    struct dyn in;     /* for the local side */
-    struct dyn out;    /* read from it, refused by the stream's queue so far */
+    qudag_stream strm;          /* id 0: none (any more) */
+    struct dyn in;              /* for the local side */
+    struct dyn out;             /* read from it, refused by the stream's queue so far */
+    struct splice_buf *refused; /* the same, to be handed over as it is; |out| is empty then */
+    size_t refused_len;
     struct splice_moved moved;
     unsigned handles; /* open */
     bool has_poll, dialling, started, ended;
@@ -41,6 +43,55 @@ struct splice {
     bool strm_fin, shut_sent; /* the stream said its last; the local side was told */
     bool deaf;                /* the local side takes no more */
 };
+
+/* What is read into, and then handed over where it is worth it; the stream may need it longer than its splice lives. */
+struct splice_buf {
+    struct splice_pool *pool;
+    struct splice_buf *next; /* in pool.spare */
+    uint8_t bytes[SPLICE_READ_MAX];
+};
+
+static struct splice_buf *buf_take(struct splice_pool *p)
+{
+    struct splice_buf *b = p->spare;
+
+    if (b == NULL) {
+        bool room = p->bufs_n < p->mem.max / SPLICE_BUFS_SHARE / sizeof(*b);
+        b = room ? mem_alloc(&p->mem, sizeof(*b)) : NULL;
+        if (b == NULL) {
+            return NULL;
+        }
+        b->pool = p;
+        p->bufs_n++;
+    } else {
+        p->spare = b->next;
+        p->spare_n--;
+    }
+    p->refs++;
+    return b;
+}
+
+static void buf_give(struct splice_buf *b)
+{
+    struct splice_pool *p = b->pool;
+
+    if (p->spare_n < SPLICE_SPARE_MAX) {
+        b->next = p->spare;
+        p->spare = b;
+        p->spare_n++;
+    } else {
+        mem_free(&p->mem, b);
+        p->bufs_n--;
+    }
+    splice_pool_drop(p);
+}
+
+static void on_released(void *ctx, const uint8_t *base, size_t len)
+{
+    (void)base;
+    (void)len;
+    buf_give(ctx);
+}
 
 struct splice_pool *splice_pool_new(size_t max)
 {
@@ -56,6 +107,11 @@ struct splice_pool *splice_pool_new(size_t max)
 void splice_pool_drop(struct splice_pool *p)
 {
     if (p != NULL && --p->refs == 0) {
+        while (p->spare != NULL) {
+            struct splice_buf *b = p->spare;
+            p->spare = b->next;
+            mem_free(&p->mem, b);
+        }
         ASSERT(p->mem.used == 0);
         free(p);
     }
@@ -80,7 +136,7 @@ static qudag_err wait_in(struct splice *sp, struct dyn *d, const uint8_t *data, 
 
 size_t splice_waiting(const struct splice *sp)
 {
-    return sp->in.cap + sp->out.cap;
+    return sp->in.cap + sp->out.cap + (sp->refused != NULL ? sizeof(*sp->refused) : 0);
 }
 
 static void on_handle_closed(uv_handle_t *h)
@@ -116,6 +172,10 @@ static void end(struct splice *sp, enum splice_end how, qudag_err why, bool tell
     }
     dyn_fini(&sp->in);
     dyn_fini(&sp->out);
+    if (sp->refused != NULL) {
+        buf_give(sp->refused);
+        sp->refused = NULL;
+    }
     if (tell) {
         sp->ops->ended(sp->ctx, how);
     }
@@ -159,9 +219,14 @@ qudag_err splice_new(struct splice **out, struct splice_pool *pool, qudag_node *
 
 /* ------------------------------------------------------------------ what is polled for */
 
+static bool waits(const struct splice *sp)
+{
+    return sp->out.len > 0 || sp->refused != NULL;
+}
+
 static bool wants_bytes(const struct splice *sp)
 {
-    return sp->started && !sp->local_fin && sp->out.len == 0;
+    return sp->started && !sp->local_fin && !waits(sp);
 }
 
 static void on_poll(uv_poll_t *h, int status, int events);
@@ -350,7 +415,7 @@ static void on_linger(uv_timer_t *t)
 
 static void send_fin(struct splice *sp)
 {
-    if (sp->local_fin && sp->out.len == 0 && !sp->fin_sent && sp->strm.id != 0) {
+    if (sp->local_fin && !waits(sp) && !sp->fin_sent && sp->strm.id != 0) {
         sp->fin_sent = true;
         qudag_stream_fin(sp->node, sp->strm);
         end_if_both(sp);
@@ -388,19 +453,52 @@ static void forward(struct splice *sp, const uint8_t *data, size_t len)
     }
 }
 
+/* The same without a copy: |b| is the stream's now, or waits as |refused|. */
+static void hand_over(struct splice *sp, struct splice_buf *b, size_t len)
+{
+    qudag_err err =
+        qudag_stream_write_owned(sp->node, sp->strm, (qudag_slice){b->bytes, len}, on_released, b);
+
+    sp->refused = NULL;
+    if (err == QUDAG_OK) {
+        sp->moved.to_stream += len;
+    } else if (err == QUDAG_EAGAIN) {
+        sp->refused = b;
+        sp->refused_len = len;
+    } else {
+        buf_give(b);
+        no_room(sp);
+    }
+}
+
+/* One read; false: there is no more for now. */
+static bool read_once(struct splice *sp)
+{
+    struct splice_buf *b = buf_take(sp->pool); /* NULL: it is copied */
+    uint8_t *bytes = b != NULL ? b->bytes : sp->pool->read;
+    long n = sock_recv(sp->fd, bytes, SPLICE_READ_MAX);
+
+    if (b != NULL && n >= SPLICE_HANDED_MIN) {
+        hand_over(sp, b, (size_t)n);
+        return true;
+    }
+    if (n > 0) {
+        forward(sp, bytes, (size_t)n);
+    }
+    if (b != NULL) {
+        buf_give(b);
+    }
+    if (n <= 0 && n != -EAGAIN) {
+        on_local_end(sp, n);
+    }
+    return n != -EAGAIN;
+}
+
 static void read_some(struct splice *sp)
 {
-    uint8_t *buf = sp->pool->read;
-
     for (size_t i = 0; i < READS_PER_TURN && !sp->ended && wants_bytes(sp); i++) {
-        long n = sock_recv(sp->fd, buf, SPLICE_READ_MAX);
-        if (n == -EAGAIN) {
+        if (!read_once(sp)) {
             return;
-        }
-        if (n <= 0) {
-            on_local_end(sp, n);
-        } else {
-            forward(sp, buf, (size_t)n);
         }
     }
 }
@@ -450,6 +548,12 @@ void splice_writable(struct splice *sp)
         }
         sp->moved.to_stream += taken;
         dyn_drop(&sp->out, taken);
+    }
+    if (sp->refused != NULL) {
+        hand_over(sp, sp->refused, sp->refused_len);
+        if (sp->ended) {
+            return;
+        }
     }
     send_fin(sp);
     arm(sp);

@@ -16,8 +16,13 @@
 #include "base/mem.h"
 
 struct splice;
+struct splice_buf;
 
-#define SPLICE_READ_MAX 65536      /* bytes read from the local side at once */
+#define SPLICE_READ_MAX 65536 /* bytes read from the local side at once */
+#define SPLICE_HANDED_MIN                                                                          \
+    32768                   /* of that, what is handed over to the stream instead of being copied */
+#define SPLICE_SPARE_MAX 8  /* buffers that wait to be read into again */
+#define SPLICE_BUFS_SHARE 4 /* of the memory of a pool all of them are a quarter at most */
 #define SPLICE_WAITING_MAX 1048576 /* not yet taken by it; more than the window of any stream */
 #define SPLICE_LINGER_MS                                                                           \
     5000 /* for the peer's end, after a local side that takes no more has ended */
@@ -47,7 +52,9 @@ struct splice_pool {
      */
     bool (*yield)(void *owner, void *of, size_t need);
     void *owner;
-    uint8_t read[SPLICE_READ_MAX]; /* one for all: what is read is passed on at once */
+    struct splice_buf *spare;      /* of those that are read into and handed over */
+    unsigned spare_n, bufs_n;      /* bufs_n: all there are */
+    uint8_t read[SPLICE_READ_MAX]; /* for what is copied instead */
 };
 /* A pool of at most |max| bytes, with one reference; NULL: no memory. */
 struct splice_pool *splice_pool_new(size_t max);

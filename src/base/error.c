@@ -3,7 +3,13 @@
 
 const char *qudag_strerror(qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return "a code of the other program, which ended the stream with it";
+    }
     switch (err) {
+    case QUDAG_EAPP_FIRST:
+    case QUDAG_EAPP_LAST:
+        break;
     case QUDAG_OK:
         return "success";
 #define XX(name, value, cat, text)                                                                 \
@@ -17,7 +23,13 @@ const char *qudag_strerror(qudag_err err)
 
 const char *qudag_err_name(qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return "QUDAG_EAPP";
+    }
     switch (err) {
+    case QUDAG_EAPP_FIRST:
+    case QUDAG_EAPP_LAST:
+        break;
     case QUDAG_OK:
         return "QUDAG_OK";
 #define XX(name, value, cat, text)                                                                 \
@@ -31,7 +43,13 @@ const char *qudag_err_name(qudag_err err)
 
 qudag_err_cat qudag_err_category(qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return QUDAG_CAT_CLOSED;
+    }
     switch (err) {
+    case QUDAG_EAPP_FIRST:
+    case QUDAG_EAPP_LAST:
+        break;
     case QUDAG_OK:
         return QUDAG_CAT_OK;
 #define XX(name, value, cat, text)                                                                 \

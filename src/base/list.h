@@ -47,6 +47,18 @@ static inline void list_push_front(struct list *head, struct list *n)
     head->next = n;
 }
 
+/* All of |from|, in their order, behind those of |to|. */
+static inline void list_move(struct list *to, struct list *from)
+{
+    while (!list_empty(from)) {
+        struct list *n = from->next;
+
+        n->next->prev = from;
+        from->next = n->next;
+        list_push_back(to, n);
+    }
+}
+
 /* Harmless on a node that is in no list but was initialised. */
 static inline void list_del(struct list *n)
 {

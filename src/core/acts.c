@@ -66,6 +66,36 @@ void acts_write(struct acts *out, struct ref strm, const void *p, size_t len)
     }
 }
 
+bool acts_write_kept(struct acts *out, struct ref strm, struct slice data, struct buf *keep)
+{
+    if (out->n == out->cap) {
+        out->overflow = true;
+        return false;
+    }
+    struct act *a = acts_push(out, ACT_WRITE);
+    a->strm = strm;
+    a->data = data;
+    a->keep = keep;
+    if (!keep->listed) {
+        keep->listed = true;
+        keep->next = out->held;
+        out->held = buf_ref(keep);
+    }
+    return true;
+}
+
+void acts_let_go(struct acts *out)
+{
+    while (out->held != NULL) {
+        struct buf *b = out->held;
+
+        out->held = b->next;
+        b->next = NULL;
+        b->listed = false;
+        buf_drop(b);
+    }
+}
+
 struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need)
 {
     struct act *a = acts_push(out, ACT_OPEN);

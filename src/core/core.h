@@ -8,6 +8,7 @@
 #ifndef QUDAG_SRC_CORE_CORE_H
 #define QUDAG_SRC_CORE_CORE_H
 
+#include "base/buf.h"
 #include "base/logrec.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -49,6 +50,8 @@ struct ev {
     uint64_t cookie;
     size_t n;
     struct slice data;
+    struct buf
+        *keep; /* DATA: while it is held, |data| stays; NULL: to be copied by who needs it longer */
     const char *proto; /* STREAM_OPEN: the protocol id that was negotiated */
     /*
      * STREAM_OPEN inbound: netaddr_group() of where the link comes from; of a circuit the netaddr_wide_group() of
@@ -65,7 +68,7 @@ enum act_type {
                     data holds address hints: uvarint length and multiaddr bytes, repeated;
                     with no_dial only over a link that stands, else it fails with QUDAG_ECLOSED;
                     with obj set, open it on that very link (a circuit) instead of to a peer */
-    ACT_WRITE, /* strm, data: copied into the action list */
+    ACT_WRITE, /* strm, data: copied into the action list, or with |keep| left where it is */
     ACT_CONSUME, /* strm, n: reopen the receive window (manual_credit only) */
     ACT_FIN,     /* strm: half-close */
     ACT_RESET,   /* strm, err: abandon; no event follows */
@@ -82,6 +85,8 @@ struct act {
     uint64_t cookie;
     uint64_t n;
     struct slice data;
+    struct buf *
+        keep; /* ACT_WRITE: the link may hold it instead of copying |data|; the list holds it, too */
     /*
      * ACT_UP: what the report is about, valid until the host has carried out the whole list and emptied it.  The
      * host may call the core again before that (an open that fails at once), with the same list.
@@ -96,6 +101,8 @@ struct acts {
     size_t n, cap;
     uint8_t *bytes;
     size_t bytes_n, bytes_cap;
+    struct buf *
+        held; /* what ACT_WRITEs of the list refer to: acts_let_go() when they have been carried out */
     bool overflow;   /* the host drops the peer that caused it */
     struct act sink; /* where pushes land once the list is full */
 };
@@ -112,6 +119,14 @@ struct act *acts_push(struct acts *out, enum act_type type);
 
 /* ACT_WRITE with a copy of |len| bytes; nothing on overflow. */
 void acts_write(struct acts *out, struct ref strm, const void *p, size_t len);
+
+/*
+ * ACT_WRITE of |data| where it is; the list holds |keep| until acts_let_go(), and no other list does at the same time.
+ * False on overflow: then nothing is held.
+ */
+bool acts_write_kept(struct acts *out, struct ref strm, struct slice data, struct buf *keep);
+/* The host has carried out the list: what it holds, it holds no more. */
+void acts_let_go(struct acts *out);
 
 /* |len| bytes to be filled by the caller at once; NULL on overflow. */
 uint8_t *acts_write_reserve(struct acts *out, struct ref strm, size_t len);

@@ -30,6 +30,7 @@ struct link_ev {
     uint64_t user;
     uint64_t n;
     struct slice data;
+    struct buf *keep; /* LINK_DATA: while it is held, |data| stays; or NULL */
     const char *text; /* LINK_DOWN: why, for people; static or NULL */
     const struct peer_id
         *found; /* LINK_DOWN, EAUTH: who answered instead of the peer dialled; or NULL */
@@ -80,6 +81,12 @@ struct link_ops {
      * number is all that packets show of them.  NULL where a link has no packets of its own.
      */
     void (*set_unit)(void *owner, struct ref link, int64_t sid, uint16_t unit);
+    /*
+     * As |write|, but |data| may be left where it is: it stays as long as |keep| is held, which the link does until it
+     * needs it no more.  It may be copied all the same.  NULL: |write| is called instead.
+     */
+    qudag_err (*write_kept)(void *owner, struct ref link, int64_t sid, struct slice data,
+                            struct buf *keep);
 };
 
 #endif

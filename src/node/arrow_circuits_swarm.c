@@ -26,14 +26,21 @@ static void circuit_set_user(void *owner, struct ref link, int64_t sid, uint64_t
     onion_stream_set_user(n->onion, link, sid, user);
 }
 
-static qudag_err circuit_write(void *owner, struct ref link, int64_t sid, struct slice data)
+static qudag_err circuit_write_kept(void *owner, struct ref link, int64_t sid, struct slice data,
+                                    struct buf *keep)
 {
     struct node *n = owner;
+    struct onion_stream_data w = {link, sid, data, keep};
     struct acts *out = node_begin(n);
-    qudag_err err = onion_stream_write(n->onion, link, sid, data, n->now, out);
+    qudag_err err = onion_stream_write_kept(n->onion, &w, n->now, out);
 
     node_end(n, n->ix.onion);
     return err;
+}
+
+static qudag_err circuit_write(void *owner, struct ref link, int64_t sid, struct slice data)
+{
+    return circuit_write_kept(owner, link, sid, data, NULL);
 }
 
 static void circuit_consume(void *owner, struct ref link, int64_t sid, size_t len)
@@ -81,6 +88,7 @@ static const struct link_ops circuit_link_ops = {
     .fin = circuit_fin,
     .reset = circuit_reset,
     .close = circuit_close,
+    .write_kept = circuit_write_kept,
 };
 
 /* Whoever built the circuit has proven keys of all its hops; the other end knows nobody. */

@@ -134,5 +134,6 @@ void node_cores_act(struct node *n, tstamp now)
     }
     n->acts.n = 0;
     n->acts.bytes_n = 0;
+    acts_let_go(&n->acts);
     n->tagged = 0;
 }

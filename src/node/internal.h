@@ -111,7 +111,8 @@ struct node {
     struct ref ended;    /* the stream whose end hooks.stream_closed reports just now */
     void *ended_user, *ended_owner;
     struct list fresh, running, circuits, resolving, todo;
-    struct list notes; /* node_peer_note, newest first */
+    struct list released; /* node_buf: nobody holds them, and the program does not know yet */
+    struct list notes;    /* node_peer_note, newest first */
     size_t n_notes;
     struct node_clock clock;
     struct node_boot_state boot;

@@ -237,6 +237,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     list_init(&n->serving);
     list_init(&n->serving_keys);
     list_init(&n->todo);
+    list_init(&n->released);
     list_init(&n->notes);
     slots_init(&n->optab, n->mem, NODE_OPS_MAX);
     slots_init(&n->strmtab, n->mem, NODE_STREAMS_MAX);
@@ -261,6 +262,7 @@ void node_free(struct node *n)
     n->draining = n->closing = true;
     node_ops_cancel(n);
     node_streams_free(n);
+    node_buffers_free(n); /* while every function that the program may call still works */
     node_circuits_free(n);
     node_notes_free(n);
     node_budget_fini(&n->budget);
@@ -335,10 +337,13 @@ void node_drain(struct node *n, tstamp now)
         node_streams_flush(n);
         node_succession_doubts(n);
         act(n, now);
+        node_buffers_flush(n);
+        act(n, now);
         node_cores_drop_victim(n, now);
         act(n, now);
         hand_on_news(n, now);
-        if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo) && n->news == 0) {
+        if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo) && n->news == 0 &&
+            list_empty(&n->released)) {
             break;
         }
     }
@@ -356,6 +361,9 @@ static void take_link_events(struct node *n, tstamp now)
     while (quic_next_event(n->quic, &ev)) {
         swarm_link_event(n->swarm, n->quic_tp, &ev, now);
         node_drain(n, now);
+    }
+    if (!list_empty(&n->released)) {
+        node_drain(n, now); /* acknowledgements are no events */
     }
 }
 
@@ -419,7 +427,8 @@ tstamp node_deadline(const struct node *n)
 {
     tstamp at = quic_deadline(n->quic);
 
-    if (n->acts.n > 0 || n->news != 0 || !list_empty(&n->fresh) || !list_empty(&n->todo)) {
+    if (n->acts.n > 0 || n->news != 0 || !list_empty(&n->fresh) || !list_empty(&n->todo) ||
+        !list_empty(&n->released)) {
         return 0;
     }
     at = tstamp_min(at, swarm_deadline(n->swarm));

@@ -33,6 +33,8 @@
 #define NODE_STREAMS_MAX 8192
 #define NODE_STREAM_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
 #define NODE_STREAM_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
+#define NODE_STREAM_OWNED_MAX (256 * 1024) /* bytes of one buffer that is handed over */
+#define NODE_STREAM_OWNED_EARLY 16         /* such buffers, while it is being opened */
 
 enum node_phase {
     NODE_START,
@@ -44,6 +46,13 @@ enum node_phase {
     NODE_FAILED,
 };
 
+/* Bytes that the program hands over, and whom it wants called when they are free again. */
+struct node_owned {
+    struct slice data;
+    void (*release)(void *ctx, const uint8_t *base, size_t len);
+    void *ctx;
+};
+
 /* Calls into the embedding program, from the drain. */
 struct node_hooks {
     void *ctx;
@@ -53,6 +62,8 @@ struct node_hooks {
     void (*stream_opened)(void *ctx, struct ref s);
     void (*stream_writable)(void *ctx, struct ref s);
     void (*stream_closed)(void *ctx, struct ref s, qudag_err why);
+    /* Nobody needs |b| any more, which node_stream_write_owned() took; exactly once. */
+    void (*released)(void *ctx, const struct node_owned *b);
     /* The circuit of |s|, which we opened, is closed in |left_ns| for its age. */
     void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
     void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
@@ -205,6 +216,17 @@ QUDAG_MUST_USE qudag_err node_stream_progress(struct node *n, struct ref s);
  */
 QUDAG_MUST_USE qudag_err node_stream_write(struct node *n, struct ref s, struct slice data,
                                            size_t *taken);
+/*
+ * Hands |b| over, all of it or nothing: hooks.released follows, unless this fails.  EAGAIN: it does not fit now,
+ * hooks.stream_writable follows.  EINVAL (empty), ETOOBIG (NODE_STREAM_OWNED_MAX), ESTALE, ESTATE (after fin), ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err node_stream_write_owned(struct node *n, struct ref s,
+                                                 const struct node_owned *b);
+/* What arrives on |s| from now on is kept until node_stream_consume().  ESTALE. */
+QUDAG_MUST_USE qudag_err node_stream_lend(struct node *n, struct ref s);
+/* The first up to *count pieces of what is kept; *count: how many those are.  ESTALE, ESTATE (nothing is lent). */
+QUDAG_MUST_USE qudag_err node_stream_lent(struct node *n, struct ref s, struct slice *piece,
+                                          size_t *count);
 /* |len| bytes of what hooks.stream_data brought were dealt with: the peer may send as many more. */
 void node_stream_consume(struct node *n, struct ref s, size_t len);
 /* Nothing more is written. */
@@ -220,6 +242,8 @@ struct node_stream_info {
     struct ref circuit;  /* the circuit it runs over, if any */
     const char *proto;
     uint32_t queued; /* bytes of ours that have not been sent */
+    uint32_t handed; /* ... that were handed over and not released */
+    size_t lent;     /* received and lent, not consumed */
     void *user;
 };
 /* ESTALE; |out| is zeroed then. */

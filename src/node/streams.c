@@ -27,6 +27,8 @@ static struct node_stream *new_stream(struct node *n)
     }
     list_init(&a->wait);
     list_init(&a->todo);
+    list_init(&a->early_owned);
+    list_init(&a->lent);
     dyn_init(&a->early, n->mem, NODE_STREAM_EARLY_MAX);
     if (slots_add(&n->strmtab, a, &a->ref) != QUDAG_OK) {
         mem_free(n->mem, a);
@@ -40,21 +42,32 @@ static struct slice strm_key(const struct ref *strm)
     return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
 }
 
+/* |a| is in no table any more. */
+static void forget(struct node *n, struct node_stream *a)
+{
+    dyn_fini(&a->early);
+    node_stream_drop_owned(a);
+    node_lent_free(n, &a->lent);
+    mem_free(n->mem, a);
+}
+
 void node_stream_free(struct node *n, struct node_stream *a)
 {
     list_del(&a->wait);
     list_del(&a->todo);
     map_del(&n->strm_map, strm_key(&a->strm));
     slots_del(&n->strmtab, a->ref);
-    dyn_fini(&a->early);
-    mem_free(n->mem, a);
+    forget(n, a);
 }
 
 /* The stream is over; the program is notified once, and may ask for its user pointer a last time. */
 void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why)
 {
     struct ref ref = a->ref;
+    struct list lent; /* until the program knows */
 
+    list_init(&lent);
+    list_move(&lent, &a->lent);
     n->ended = ref;
     n->ended_user = a->user;
     n->ended_owner = a->owner;
@@ -63,6 +76,7 @@ void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why)
         n->hooks_called++;
         n->hooks.stream_closed(n->hooks.ctx, ref, why);
     }
+    node_lent_free(n, &lent);
     n->ended = (struct ref){0, 0};
 }
 
@@ -101,8 +115,7 @@ void node_streams_free(struct node *n)
     while (!list_empty(&n->todo)) { /* what is left was reset by the program */
         struct node_stream *a = LIST_ENTRY(n->todo.next, struct node_stream, todo);
         list_del(&a->todo);
-        dyn_fini(&a->early);
-        mem_free(n->mem, a);
+        forget(n, a);
     }
 }
 
@@ -132,7 +145,7 @@ void node_streams_cancel_opens(struct node *n, struct ref circuit)
 
 static void on_end(struct node *n, struct node_stream *a)
 {
-    if (a->fin_in && a->fin_done) {
+    if (a->fin_in && a->fin_done && a->lent_len == 0) {
         node_stream_closed(n, a, QUDAG_OK);
     }
 }
@@ -145,8 +158,7 @@ static void flush_dropped(struct node *n, struct node_stream *a)
         acts_reset(out, a->strm, a->why);
     }
     node_end(n, n->ix.streams);
-    dyn_fini(&a->early);
-    mem_free(n->mem, a);
+    forget(n, a);
 }
 
 static void flush_one(struct node *n, struct node_stream *a)
@@ -161,6 +173,11 @@ static void flush_one(struct node *n, struct node_stream *a)
         acts_write(out, a->strm, a->early.p, a->early.len);
         a->queued += (uint32_t)a->early.len;
         dyn_drop(&a->early, a->early.len);
+    }
+    if (a->opened && !list_empty(&a->early_owned)) {
+        node_end(n, n->ix.streams);
+        node_stream_flush_owned(n, a);
+        out = node_begin(n);
     }
     bool writable =
         a->want_writable && a->opened && !a->fin_out && a->queued <= NODE_STREAM_QUEUE_MAX / 2;
@@ -180,7 +197,7 @@ static void flush_one(struct node *n, struct node_stream *a)
             n->hooks_called++;
             n->hooks.stream_writable(n->hooks.ctx, a->ref);
         }
-    } else if (fin) {
+    } else {
         on_end(n, a);
     }
 }
@@ -272,8 +289,7 @@ static void stream_event(void *core, const struct ev *ev, tstamp now, struct act
     struct node *n = core;
     struct node_stream *a;
 
-    (void)now;
-    (void)out; /* is node.acts, to which hooks may add */
+    (void)now; /* |out| is node.acts, to which hooks may add */
     switch (ev->type) {
     case EV_STREAM_OPEN:
         on_open(n, ev);
@@ -295,6 +311,12 @@ static void stream_event(void *core, const struct ev *ev, tstamp now, struct act
         return;
     }
     if (ev->type == EV_DATA) {
+        if (a->lends && !node_lent_add(n, a, ev->data, ev->keep)) {
+            acts_reset(out, ev->strm, QUDAG_ENOMEM);
+            node_end(n, n->ix.streams);
+            node_stream_closed(n, a, QUDAG_ENOMEM);
+            return;
+        }
         if (n->hooks.stream_data != NULL) {
             n->hooks_called++;
             n->hooks.stream_data(n->hooks.ctx, a->ref, ev->data, false);
@@ -386,8 +408,8 @@ qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const 
 /* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */
 static size_t room_for(const struct node *n, const struct node_stream *a, bool early)
 {
-    if (early) {
-        return NODE_STREAM_EARLY_MAX - a->early.len;
+    if (early) { /* not in front of what was handed over */
+        return list_empty(&a->early_owned) ? NODE_STREAM_EARLY_MAX - a->early.len : 0;
     }
     if (!node_acts_room(&n->acts)) {
         return 0;
@@ -404,6 +426,35 @@ static size_t room_for(const struct node *n, const struct node_stream *a, bool e
     return room < left ? room : left;
 }
 
+static void copy_gone(struct buf *b)
+{
+    mem_free_wiped(mem_owner(b), b);
+}
+
+/* The one copy is that which the link keeps; of little, or without memory for it, that in the action list is copied on. */
+static void write_copy(struct node *n, const struct node_stream *a, struct slice data)
+{
+    struct buf *b =
+        data.len < NODE_STREAM_COPY_MIN ? NULL : mem_alloc(n->mem, sizeof(*b) + data.len);
+
+    if (b == NULL) {
+        acts_write(node_begin(n), a->strm, data.base, data.len);
+    } else {
+        uint8_t *copy = (uint8_t *)b + sizeof(*b);
+        buf_init(b, copy_gone);
+        memcpy(copy, data.base, data.len);
+        (void)acts_write_kept(node_begin(n), a->strm, (struct slice){copy, data.len}, b);
+        buf_drop(b);
+    }
+    node_end(n, n->ix.streams);
+}
+
+void node_stream_want_writable(struct node *n, struct node_stream *a)
+{
+    a->want_writable = true;
+    todo(n, a);
+}
+
 qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, size_t *taken)
 {
     struct node_stream *a = get(n, s);
@@ -415,7 +466,7 @@ qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, siz
     if (a->fin_out) {
         return QUDAG_ESTATE;
     }
-    bool early = !a->opened || a->early.len > 0;
+    bool early = !a->opened || a->early.len > 0 || !list_empty(&a->early_owned);
     size_t room = room_for(n, a, early), wanted = data.len;
     data.len = wanted < room ? wanted : room;
     if (early && data.len > 0) {
@@ -424,14 +475,12 @@ qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, siz
             return err;
         }
     } else if (data.len > 0) {
-        acts_write(node_begin(n), a->strm, data.base, data.len);
-        node_end(n, n->ix.streams);
+        write_copy(n, a, data);
         a->queued += (uint32_t)data.len;
     }
     *taken = data.len;
     if (data.len < wanted) {
-        a->want_writable = true;
-        todo(n, a);
+        node_stream_want_writable(n, a);
         return data.len == 0 ? QUDAG_EAGAIN : QUDAG_OK;
     }
     return QUDAG_OK;
@@ -441,6 +490,9 @@ void node_stream_consume(struct node *n, struct ref s, size_t len)
 {
     struct node_stream *a = get(n, s);
 
+    if (a != NULL && a->lends) {
+        len = node_lent_consume(n, a, len);
+    }
     if (a != NULL && len > 0) {
         a->credit += len < SIZE_MAX - a->credit ? len : SIZE_MAX - a->credit;
         todo(n, a);
@@ -523,7 +575,9 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
     out->open = a->opened;
     out->user = a->user;
     out->proto = a->proto;
-    out->queued = a->queued + (uint32_t)a->early.len;
+    out->queued = a->queued + (uint32_t)a->early.len + a->early_owned_len;
+    out->handed = a->handed;
+    out->lent = a->lent_len;
     out->circuit = a->on;
     out->peer = a->to;
     if (a->via != NULL) {

@@ -6,6 +6,11 @@
 #include "base/list.h"
 #include "node/node.h"
 
+#define NODE_STREAM_COPY_MIN 2048 /* bytes from which on a copy has memory of its own */
+#define NODE_LENT_MIN 512         /* received bytes that are not copied to be lent */
+#define NODE_LENT_HELD_MAX                                                                         \
+    (512u * 1024u) /* bytes of blocks that stay because one stream lends parts of them */
+
 struct node_stream {
     struct list wait; /* in circuit.waiting, or node.resolving */
     struct list todo; /* in node.todo, while the drain has something to do for it */
@@ -17,11 +22,17 @@ struct node_stream {
     const struct node_circuit *via;  /* ... or that is still being built; NULL: none */
     struct peer_id to;
     uint32_t queued;
-    struct dyn early; /* written before the stream was open */
-    void *user;       /* the program's */
-    void *owner;      /* the host's: to whom its events go */
-    qudag_err why;    /* dropped: the reason that the peer gets */
-    size_t credit;    /* bytes consumed, not returned as credit yet */
+    struct dyn early;        /* written before the stream was open */
+    struct list early_owned; /* ... and handed over, behind |early| */
+    uint32_t early_owned_len, early_owned_n;
+    uint32_t handed;  /* bytes handed over and not released */
+    bool lends;       /* what arrives is kept until it is consumed */
+    struct list lent; /* that, as pieces */
+    size_t lent_len, lent_held;
+    void *user;    /* the program's */
+    void *owner;   /* the host's: to whom its events go */
+    qudag_err why; /* dropped: the reason that the peer gets */
+    size_t credit; /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
     uint8_t targets;      /* of its dark address, that led nowhere */
     uint64_t target_seq;  /* the last of them, if it was hidden: dark_target.seq */
@@ -45,6 +56,33 @@ void node_streams_cancel_opens(struct node *n, struct ref circuit);
 void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why);
 /* Closes all in |from|, and none that the program opens meanwhile. */
 void node_streams_close_list(struct node *n, struct list *from, qudag_err why);
+/* |a| took less than the program had: hooks.stream_writable follows. */
+void node_stream_want_writable(struct node *n, struct node_stream *a);
+
+/* Whether |more| bytes fit beside |used|, where at most |max| may be. */
+bool node_rule_fits(size_t used, size_t more, size_t max);
+/* Writes what was handed over before |a| was open. */
+void node_stream_flush_owned(struct node *n, struct node_stream *a);
+/* Gives that back instead. */
+void node_stream_drop_owned(struct node_stream *a);
+/* Tells the program of all that nobody holds any more. */
+void node_buffers_flush(struct node *n);
+/* The node ends: the same for all that anybody holds.  Nothing may be sent afterwards. */
+void node_buffers_free(struct node *n);
+
+/*
+ * Whether |len| received bytes are lent where they are, in a block of |size| bytes, to a stream because of which |held|
+ * bytes of blocks stay already; else they are copied.  Not small ones, which need more memory to be told apart than to
+ * be copied, and no more than NODE_LENT_HELD_MAX: what a peer sends to other streams is in the same blocks.
+ */
+bool node_rule_lend(size_t held, size_t size, size_t len);
+/* |data| arrived on |a|, which lends; |keep| as in struct ev.  False: no memory. */
+bool node_lent_add(struct node *n, struct node_stream *a, struct slice data, struct buf *keep);
+/* The first |len| bytes of what is lent, or all, are done with; how many those were. */
+size_t node_lent_consume(struct node *n, struct node_stream *a, size_t len);
+/* Takes back all of |lent|. */
+void node_lent_free(struct node *n, struct list *lent);
+
 /* Does what the program asked for, as far as there is room for actions. */
 void node_streams_flush(struct node *n);
 /* Closes all with QUDAG_ECANCELED. */

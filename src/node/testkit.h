@@ -63,6 +63,7 @@ struct nt_node {
     qudag_err closed_why;
     size_t got;
     bool anonymous, echo;
+    bool keeps;                 /* the test itself consumes */
     unsigned saves, dark_saves; /* but for guards; dark_saves: of these keys of dark addresses */
     unsigned dark_files;        /* of those saved, not removed; if each was saved once */
     qudag_err save_err;
@@ -170,7 +171,9 @@ static inline void nt_stream_data(void *ctx, struct ref s, struct slice data, bo
 
     t->got += data.len;
     t->fins += fin ? 1 : 0;
-    node_stream_consume(t->node, s, data.len);
+    if (!t->keeps) {
+        node_stream_consume(t->node, s, data.len);
+    }
     if (t->echo) {
         qudag_err err = node_stream_write(t->node, s, data, &taken);
         ASSERT(err == QUDAG_OK || err == QUDAG_ESTATE); /* the test may have ended it */
@@ -206,6 +209,12 @@ static inline void nt_stream_closed(void *ctx, struct ref s, qudag_err why)
     t->closed_ref = s;
     t->closed_why = why;
     nt_call(t, "stream_closed", s);
+}
+
+static inline void nt_released(void *ctx, const struct node_owned *b)
+{
+    (void)ctx;
+    b->release(b->ctx, b->data.base, b->data.len);
 }
 
 static inline void nt_stream_old(void *ctx, struct ref s, uint64_t left_ns)
@@ -280,6 +289,7 @@ static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
                            .stream_writable = nt_stream_writable,
                            .stream_closed = nt_stream_closed,
                            .stream_old = nt_stream_old,
+                           .released = nt_released,
                            .op_done = nt_op_done,
                            .phase = nt_phase,
                            .save = nt_save};

@@ -28,13 +28,15 @@
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 #include <sys/socket.h>
 
-#define CID_LEN 8              /* bytes of the ids we issue */
-#define CIDS_PER_CONN 24       /* ids of ours alive at once: at most 8, and retiring ones */
-#define CHUNK_BIG 16384        /* bytes of a send chunk on a busy stream */
-#define CHUNK_SMALL 512        /* and on a quiet one */
-#define CHUNK_YOUNG 8192       /* bytes a stream may have written to get no big one */
-#define CHUNKS_SPARE 64        /* big chunks kept for reuse */
-#define OUTBOX_MAX 1024        /* stateless answers waiting: more than are asked for in a turn */
+#define CID_LEN 8        /* bytes of the ids we issue */
+#define CIDS_PER_CONN 24 /* ids of ours alive at once: at most 8, and retiring ones */
+#define CHUNK_BIG 16384  /* bytes of a send chunk on a busy stream */
+#define CHUNK_SMALL 512  /* and on a quiet one */
+#define CHUNK_YOUNG 8192 /* bytes a stream may have written to get no big one */
+#define CHUNKS_SPARE 64  /* big chunks kept for reuse */
+#define CHUNK_KEPT_MIN                                                                             \
+    2048                /* bytes below which a copy is cheaper than a chunk that refers to them */
+#define OUTBOX_MAX 1024 /* stateless answers waiting: more than are asked for in a turn */
 #define OUTBOX_DATA_MAX 256    /* bytes of one */
 #define LINGER_MAX 256         /* closed connections remembered */
 #define TOKEN_MAX 256          /* bytes of an address token we keep */
@@ -57,8 +59,10 @@ struct quic_sockaddr {
 /* Bytes queued on a stream, kept until acknowledged; they never move. */
 struct quic_chunk {
     struct quic_chunk *next;
-    uint64_t off; /* stream offset of data[0] */
+    uint64_t off; /* stream offset of base[0] */
     uint32_t len, cap;
+    const uint8_t *base; /* |data|, or what |kept| keeps */
+    struct buf *kept;    /* NULL: the bytes are in |data| */
     uint8_t data[];
 };
 
@@ -154,6 +158,7 @@ struct quic_conn {
 };
 
 struct quic_ev_block {
+    struct buf lent; /* ours is one holder; who keeps received bytes is another */
     struct quic_ev_block *next;
     size_t len, cap;
     uint8_t data[];

@@ -137,6 +137,15 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     return QUDAG_OK;
 }
 
+void quic_let_go(struct quic *q)
+{
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        if (slots_at(&q->conns, i) != NULL) {
+            quic_stream_let_go_all(slots_at(&q->conns, i));
+        }
+    }
+}
+
 void quic_free(struct quic *q)
 {
     if (q == NULL) {

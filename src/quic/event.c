@@ -12,6 +12,13 @@
 #define EV_KEEP 4096 /* entries kept when the queue is empty */
 #define EV_VOID (-1) /* stream id of an event taken back */
 
+static void block_gone(struct buf *b)
+{
+    struct quic_ev_block *block = LIST_ENTRY(b, struct quic_ev_block, lent);
+
+    mem_free(mem_owner(block), block);
+}
+
 static uint8_t *ev_room(struct quic *q, size_t len)
 {
     struct quic_evq *e = &q->evq;
@@ -24,6 +31,8 @@ static uint8_t *ev_room(struct quic *q, size_t len)
         if (b == NULL) {
             return NULL;
         }
+        buf_init(&b->lent, block_gone);
+        b->lent.size = cap;
         b->cap = cap;
         if (e->last == NULL) {
             e->blocks = b;
@@ -59,9 +68,19 @@ bool quic_ev_push(struct quic *q, const struct link_ev *ev)
         }
         memcpy(dst, ev->data.base, ev->data.len);
         copy.data.base = dst;
+        copy.keep = &e->last->lent;
     }
     e->v[e->n++] = copy;
     return true;
+}
+
+/* The first one; who has been lent a part of it keeps it. */
+static void drop_block(struct quic_evq *e)
+{
+    struct quic_ev_block *b = e->blocks;
+
+    e->blocks = b->next;
+    buf_drop(&b->lent);
 }
 
 void quic_ev_recycle(struct quic *q)
@@ -81,11 +100,8 @@ void quic_ev_recycle(struct quic *q)
         e->v = NULL;
         e->cap = 0;
     }
-    while (e->blocks != NULL && e->blocks->next != NULL) {
-        struct quic_ev_block *b = e->blocks;
-
-        e->blocks = b->next;
-        mem_free(q->mem, b);
+    while (e->blocks != NULL && (e->blocks->next != NULL || e->blocks->lent.refs > 1)) {
+        drop_block(e);
     }
     if (e->blocks != NULL) {
         e->blocks->len = 0;
@@ -98,10 +114,7 @@ void quic_ev_fini(struct quic *q)
     struct quic_evq *e = &q->evq;
 
     while (e->blocks != NULL) {
-        struct quic_ev_block *b = e->blocks;
-
-        e->blocks = b->next;
-        mem_free(q->mem, b);
+        drop_block(e);
     }
     mem_free(q->mem, e->v);
     *e = (struct quic_evq){0};

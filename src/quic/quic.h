@@ -169,6 +169,12 @@ void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uin
 /* Closes every link with application error 0; the CONNECTION_CLOSE packets come out of quic_send. */
 void quic_shutdown(struct quic *q, tstamp now);
 
+/*
+ * Forgets what is queued or unacknowledged on all streams, so that nobody's bytes are held any more.  Nothing may be
+ * sent afterwards: quic_free() is to follow.
+ */
+void quic_let_go(struct quic *q);
+
 /* Copies the counters, which count from quic_new() on; conns and half_open are those of now. */
 void quic_stats_get(const struct quic *q, struct quic_stats *out);
 

@@ -265,6 +265,9 @@ void quic_stream_free(struct quic_stream *s);
 /* The same for every stream of |c|. */
 void quic_stream_free_all(struct quic_conn *c);
 
+/* Forgets what the streams of |c| have queued or sent; nothing more is sent over it. */
+void quic_stream_let_go_all(struct quic_conn *c);
+
 /* The peer has all bytes before the offset |upto|: frees the chunks that hold nothing else. */
 void quic_stream_acked(struct quic_stream *s, uint64_t upto);
 

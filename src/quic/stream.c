@@ -99,7 +99,10 @@ qudag_err quic_stream_add(struct quic_conn *c, int64_t id, struct quic_stream **
 
 static void chunk_free(struct quic *q, struct quic_chunk *k)
 {
-    if (k->cap == CHUNK_BIG && q->spare_n < CHUNKS_SPARE) {
+    if (k->kept != NULL) {
+        buf_drop(k->kept);
+        mem_free(q->mem, k);
+    } else if (k->cap == CHUNK_BIG && q->spare_n < CHUNKS_SPARE) {
         k->next = q->spare;
         q->spare = k;
         q->spare_n++;
@@ -124,8 +127,21 @@ static struct quic_chunk *chunk_new(struct quic *q, size_t want, bool young)
         k->next = NULL;
         k->len = 0;
         k->cap = cap;
+        k->base = k->data;
+        k->kept = NULL;
     }
     return k;
+}
+
+static void free_queue(struct quic_stream *s)
+{
+    while (s->head != NULL) {
+        struct quic_chunk *k = s->head;
+
+        s->head = k->next;
+        chunk_free(s->conn->q, k);
+    }
+    s->tail = NULL;
 }
 
 void quic_stream_free(struct quic_stream *s)
@@ -142,13 +158,20 @@ void quic_stream_free(struct quic_stream *s)
     list_del(&s->sent);
     quic_account_give(s, RES_BYTES, UINT64_MAX);
     quic_account_give(s, RES_RECEIVED, UINT64_MAX);
-    while (s->head != NULL) {
-        struct quic_chunk *k = s->head;
-
-        s->head = k->next;
-        chunk_free(c->q, k);
-    }
+    free_queue(s);
     mem_free(c->q->mem, s);
+}
+
+void quic_stream_let_go_all(struct quic_conn *c)
+{
+    for (uint32_t i = 0; i < c->buckets_n; i++) {
+        for (struct quic_stream *s = c->buckets[i]; s != NULL; s = s->next_in_bucket) {
+            free_queue(s);
+            s->cur = NULL;
+            s->dead = true;
+            list_del(&s->node);
+        }
+    }
 }
 
 void quic_stream_free_all(struct quic_conn *c)
@@ -253,7 +276,7 @@ static size_t fill_vecs(const struct quic_stream *s, ngtcp2_vec *vec, uint64_t *
 
         if (k->len > skip) {
             /* ngtcp2 never writes through the pointer. */
-            vec[n].base = (uint8_t *)(uintptr_t)(k->data + skip);
+            vec[n].base = (uint8_t *)(uintptr_t)(k->base + skip);
             vec[n].len = k->len - skip < most - *total ? k->len - skip : (size_t)(most - *total);
             *total += vec[n].len;
             off += vec[n].len;
@@ -384,8 +407,8 @@ ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pk
 
 /*
  * Codes with which a stream is reset: those that libp2p has registered (error-codes of its specifications,
- * as go-libp2p sends and shows them), and beside them our errors by their number, which only QuDAG nodes
- * read.  The first row with an error is the one sent.  All other errors, and all other codes: a plain reset.
+ * as go-libp2p sends and shows them), beside them our errors by their number, which only QuDAG nodes
+ * read, and those of programs from APP_CODES on.  The first row with an error is the one sent.  All other errors, and all other codes: a plain reset.
  */
 static const struct {
     uint16_t code;
@@ -408,8 +431,13 @@ static const qudag_err own_codes[] = {
     QUDAG_EREFUSED,  QUDAG_EPOLICY,  QUDAG_ECIRCUIT,     QUDAG_ECLOCK,
 };
 
+#define APP_CODES 0x2000 /* of programs, above those that libp2p has registered */
+
 uint64_t quic_stream_code(qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return APP_CODES + (uint64_t)QUDAG_EAPP_CODE(err);
+    }
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         if (codes[i].err == err) {
             return codes[i].code;
@@ -425,6 +453,9 @@ uint64_t quic_stream_code(qudag_err err)
 
 qudag_err quic_stream_error(uint64_t code)
 {
+    if (code >= APP_CODES && code <= APP_CODES + QUDAG_EAPP_MAX) {
+        return QUDAG_EAPP((int)(code - APP_CODES));
+    }
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         if (codes[i].code == code) {
             return codes[i].err;
@@ -544,9 +575,35 @@ static qudag_err append(struct quic_stream *s, const uint8_t *p, size_t len)
     return QUDAG_OK;
 }
 
-static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slice data)
+/* The same without a copy; |keep| is held until they are acknowledged. */
+static qudag_err append_kept(struct quic_stream *s, struct slice data, struct buf *keep)
 {
-    struct quic *q = owner;
+    struct quic_chunk *k = mem_alloc(s->conn->q->mem, sizeof *k);
+
+    if (k == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    k->off = s->end_off;
+    k->len = k->cap = (uint32_t)data.len;
+    k->base = data.base;
+    k->kept = buf_ref(keep);
+    if (s->tail == NULL) {
+        s->head = k;
+    } else {
+        s->tail->next = k;
+    }
+    s->tail = k;
+    if (s->cur == NULL) {
+        s->cur = k;
+    }
+    s->end_off += data.len;
+    return QUDAG_OK;
+}
+
+static qudag_err op_write_kept(void *owner, struct ref link, int64_t sid, struct slice data,
+                               struct buf *keep)
+{
+    const struct quic *q = owner;
     struct quic_stream *s = stream_of(owner, link, sid);
     qudag_err err;
 
@@ -570,13 +627,19 @@ static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slic
     if (err != QUDAG_OK) {
         return err;
     }
-    err = append(s, data.base, data.len);
+    err = keep != NULL && data.len >= CHUNK_KEPT_MIN ? append_kept(s, data, keep)
+                                                     : append(s, data.base, data.len);
     if (err == QUDAG_OK) {
         quic_stream_wake(s);
     } else {
         quic_account_give(s, RES_BYTES, data.len);
     }
     return err;
+}
+
+static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slice data)
+{
+    return op_write_kept(owner, link, sid, data, NULL);
 }
 
 static void op_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
@@ -690,4 +753,5 @@ const struct link_ops quic_link_ops = {
     .reset = op_reset,
     .close = op_close,
     .set_unit = op_set_unit,
+    .write_kept = op_write_kept,
 };

@@ -348,7 +348,8 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
     return false;
 }
 
-static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, tstamp now)
+static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, struct buf *keep,
+                    tstamp now)
 {
     struct swarm_link *l = st->link;
     struct ref ref = st->ref;
@@ -360,7 +361,7 @@ static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, t
         return;
     }
     note_moved(st, in.len, now);
-    struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in};
+    struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in, .keep = keep};
     swarm_meter_traffic(s, st, SWARM_IN, in.len);
     bool manual = s->core[st->core].ops->manual_credit;
     swarm_deliver(s, st->core, &ev);
@@ -449,7 +450,7 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
     }
     switch (ev->type) {
     case LINK_DATA:
-        on_data(s, st, ev->data, now);
+        on_data(s, st, ev->data, ev->keep, now);
         break;
     case LINK_FIN:
         on_fin(s, st, now);
@@ -527,6 +528,17 @@ static void act_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
     }
 }
 
+static qudag_err write_out(const struct swarm_stream *st, const struct act *a)
+{
+    const struct swarm_link *l = st->link;
+    const struct link_ops *ops = l->tp->t->ops;
+
+    if (a->keep != NULL && ops->write_kept != NULL) {
+        return ops->write_kept(l->tp->owner, l->ref, st->sid, a->data, a->keep);
+    }
+    return ops->write(l->tp->owner, l->ref, st->sid, a->data);
+}
+
 void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now)
 {
     if (a->type == ACT_OPEN) {
@@ -540,8 +552,7 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
     struct swarm_link *l = st->link;
     switch (a->type) {
     case ACT_WRITE: {
-        qudag_err err =
-            st->fin_out ? QUDAG_OK : l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, a->data);
+        qudag_err err = st->fin_out ? QUDAG_OK : write_out(st, a);
         if (err != QUDAG_OK) { /* over its queue: the stream cannot go on without losing bytes */
             stream_fail(s, st, err, now);
         } else if (!st->fin_out) {

@@ -213,8 +213,8 @@ static inline void f_pad(void *owner, struct ref link, const struct transport_pa
     w.link[link.slot].padded++;
 }
 
-static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
-                                      f_fin,  f_reset,    f_close, f_set_unit};
+static const struct link_ops f_ops = {f_open,  f_set_user, f_write,    f_consume, f_fin,
+                                      f_reset, f_close,    f_set_unit, NULL};
 static const struct transport f_transport = {.name = "first",
                                              .ops = &f_ops,
                                              .handles = f_handles,

@@ -33,6 +33,8 @@
 #define ONION_LEG_HELD_MAX (4u * 1024 * 1024) /* received and waiting for room in the action list */
 #define ONION_LEG_SPARE_MAX 4096u             /* bytes of the buffer passed from leg to leg */
 #define ONION_ENDING 16     /* circuits that gave way in a call, and are freed at its end */
+#define ONION_RUN_CELLS 16  /* most of a burst that lie in memory of their own */
+#define ONION_RUN_MIN 4     /* fewer are made in the action list, and copied from there */
 #define ONION_TURN_CELLS 64 /* made for one circuit before others have their turn */
 #define ONION_TURN_ACTS 128 /* room to leave in the list for what one cell can do */
 #define ONION_TURN_BYTES (16u * 1024)
@@ -136,6 +138,7 @@ struct onion {
     struct onion_stats stats;
     tstamp now;                 /* of the call */
     size_t mine;                /* actions before it belong to others */
+    struct onion_run *run;      /* of the burst that is being made; NULL: none */
     size_t acts_end, bytes_end; /* where this call's share of the list ends */
 };
 

@@ -180,7 +180,11 @@ void onion_leg_detach(struct onion_leg *leg)
 
 void onion_leg_put(struct onion_leg *leg, uint8_t *cell, struct acts *out)
 {
-    onion_cell_put(out, cell, leg->strm, leg->c->o->mine);
+    if (leg->c->o->run != NULL) {
+        onion_run_put(out, cell, leg->strm, leg->c->o->run);
+    } else {
+        onion_cell_put(out, cell, leg->strm, leg->c->o->mine);
+    }
     leg->queued += ONION_CELL_LEN;
 }
 
@@ -255,13 +259,26 @@ struct act *onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs,
 
 /* ---- relay cells of our own ---- */
 
+static void cell_start(uint8_t *cell, struct wr *w)
+{
+    cell[0] = ONION_CELL_RELAY;
+    *w = wr_init(cell + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD);
+}
+
+static void burst_end(struct onion *o)
+{
+    if (o->run != NULL) {
+        buf_drop(&o->run->buf);
+        o->run = NULL;
+    }
+}
+
 uint8_t *onion_circuit_cell_open(struct wr *w, struct acts *out)
 {
     uint8_t *cell = onion_cell_take(out);
 
     if (cell != NULL) {
-        cell[0] = ONION_CELL_RELAY;
-        *w = wr_init(cell + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD);
+        cell_start(cell, w);
     }
     return cell;
 }
@@ -308,6 +325,31 @@ void onion_circuit_send_fragments(struct onion_circuit *c, uint8_t type, struct 
     }
 }
 
+/*
+ * A cell for what the streams of |c| have: of a burst in memory of its own, which the link keeps, or, where it is no
+ * burst or memory is short, in the action list, from which the link copies it.
+ */
+static uint8_t *burst_cell(struct onion_circuit *c, uint32_t most, struct wr *w, struct acts *out)
+{
+    struct onion *o = c->o;
+    uint8_t *cell = onion_run_take(o->run);
+
+    if (cell == NULL) {
+        uint32_t n = onion_mux_whole_cells(c->mux);
+
+        burst_end(o);
+        n = n < most ? n : most;
+        n = n < ONION_RUN_CELLS ? n : ONION_RUN_CELLS;
+        o->run = n < ONION_RUN_MIN ? NULL : onion_run_new(o->cfg.mem, n);
+        if (o->run == NULL) {
+            return onion_circuit_cell_open(w, out);
+        }
+        cell = onion_run_take(o->run);
+    }
+    cell_start(cell, w);
+    return cell;
+}
+
 bool onion_circuit_pump(struct onion_circuit *c, struct acts *out)
 {
     const struct onion_leg *leg = c->carrier != NULL        ? &c->carrier->next
@@ -326,7 +368,7 @@ bool onion_circuit_pump(struct onion_circuit *c, struct acts *out)
             all = false;
             break;
         }
-        uint8_t *cell = onion_circuit_cell_open(&w, out);
+        uint8_t *cell = burst_cell(c, ONION_TURN_CELLS - cells, &w, out);
         if (cell == NULL) {
             break;
         }
@@ -337,6 +379,7 @@ bool onion_circuit_pump(struct onion_circuit *c, struct acts *out)
         }
         cells++;
     }
+    burst_end(c->o);
     if (cells > 0) {
         onion_circuit_touch(c);
         onion_mux_report_sent(c->mux, out);

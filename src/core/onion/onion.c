@@ -628,17 +628,34 @@ void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uin
     }
 }
 
-qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid, struct slice data,
-                             tstamp now, struct acts *out)
+qudag_err onion_stream_write_kept(struct onion *o, const struct onion_stream_data *w, tstamp now,
+                                  struct acts *out)
 {
-    struct onion_circuit *c = with_streams(o, circuit, now, out);
+    struct onion_circuit *c = with_streams(o, w->circuit, now, out);
 
     if (c == NULL) {
         return QUDAG_ESTALE;
     }
-    qudag_err err = onion_mux_write(c->mux, sid, data);
+    qudag_err err = onion_mux_write_kept(c->mux, w->sid, w->data, w->keep);
     finish(c, out);
     return err;
+}
+
+qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid, struct slice data,
+                             tstamp now, struct acts *out)
+{
+    return onion_stream_write_kept(o, &(struct onion_stream_data){circuit, sid, data, NULL}, now,
+                                   out);
+}
+
+void onion_let_go(struct onion *o)
+{
+    for (uint32_t i = 0; i < o->circuits.high; i++) {
+        struct onion_circuit *c = slots_at(&o->circuits, i);
+        if (c != NULL && c->mux != NULL) {
+            onion_mux_let_go(c->mux);
+        }
+    }
 }
 
 void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,

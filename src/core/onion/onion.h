@@ -160,6 +160,13 @@ struct onion_stream_want {
     uint64_t user;     /* comes back in every event of the stream */
     const char *proto; /* protocol id */
 };
+/* What is to be written where. */
+struct onion_stream_data {
+    struct ref circuit;
+    int64_t sid;
+    struct slice data;
+    struct buf *keep;
+};
 /* Opens a stream; BEGIN leaves with the next cell.  ESTALE, ESTATE (not built), ELIMIT (streams), ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want,
                                            tstamp now, struct acts *out, int64_t *sid);
@@ -168,6 +175,11 @@ void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uin
 /* Queues all of |data| (QUDAG_ETOOBIG over 1 MiB queued); LINK_SENT says what left as cells. */
 QUDAG_MUST_USE qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid,
                                             struct slice data, tstamp now, struct acts *out);
+/* The same without a copy of |data|, which stays while |keep| is held; NULL: copied. */
+QUDAG_MUST_USE qudag_err onion_stream_write_kept(struct onion *o, const struct onion_stream_data *w,
+                                                 tstamp now, struct acts *out);
+/* Forgets what waits to become cells of any circuit: the node ends. */
+void onion_let_go(struct onion *o);
 /* |n| bytes that LINK_DATA brought were taken: the peer may send as many again. */
 void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,
                           struct acts *out);

@@ -38,8 +38,13 @@ static const struct {
     {29, QUDAG_ENOGUARD},    {30, QUDAG_ESMALLNET},   {31, QUDAG_ENEEDAUTH},
 };
 
+#define APP_REASONS 192 /* SPEC: onion 5.4; of programs */
+
 uint8_t onion_reason_of(qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return (uint8_t)(APP_REASONS + QUDAG_EAPP_CODE(err));
+    }
     for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
         if (REASONS[i].err == err) {
             return REASONS[i].reason;
@@ -50,6 +55,9 @@ uint8_t onion_reason_of(qudag_err err)
 
 qudag_err onion_reason_err(uint8_t reason)
 {
+    if (reason >= APP_REASONS) {
+        return QUDAG_EAPP(reason - APP_REASONS);
+    }
     for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
         if (REASONS[i].reason == reason) {
             return REASONS[i].err;
@@ -60,7 +68,7 @@ qudag_err onion_reason_err(uint8_t reason)
 
 qudag_err onion_reason_heard(uint8_t reason)
 {
-    qudag_err err = onion_reason_err(reason);
+    qudag_err err = reason < APP_REASONS ? onion_reason_err(reason) : QUDAG_ERESET;
 
     if (err == QUDAG_ENOMEM) {
         return QUDAG_ELIMIT;

@@ -48,6 +48,9 @@ uint8_t onion_rule_truncated(bool extending)
 
 uint8_t onion_rule_reset(bool client, qudag_err err)
 {
+    if (QUDAG_EAPP_CODE(err) >= 0) {
+        return onion_reason_of(err); /* what one program says to the other, on purpose */
+    }
     if (client || err == QUDAG_OK || (err_is_ours(err) && err != QUDAG_ENOMEM)) {
         return onion_reason_of(QUDAG_ERESET);
     }

@@ -26,6 +26,8 @@
 struct block {
     struct block *next;
     size_t off, len, cap;
+    const uint8_t *base; /* |b|, or what |kept| keeps */
+    struct buf *kept;    /* NULL: the bytes are in |b| */
     uint8_t b[];
 };
 
@@ -100,16 +102,29 @@ qudag_err onion_mux_new(struct onion_mux **out, struct mem *mem, struct ref circ
     return QUDAG_OK;
 }
 
+static void block_free(struct onion_mux *m, struct block *b)
+{
+    buf_drop(b->kept);
+    mem_free_wiped(m->mem, b);
+}
+
 static void drop_queue(struct onion_mux *m, struct onion_ostream *s)
 {
     while (s->head != NULL) {
         struct block *b = s->head;
         s->head = b->next;
-        mem_free_wiped(m->mem, b);
+        block_free(m, b);
     }
     s->tail = NULL;
     m->queued -= s->queued;
     s->queued = 0;
+}
+
+void onion_mux_let_go(struct onion_mux *m)
+{
+    for (uint32_t i = 0; i < m->n; i++) {
+        drop_queue(m, m->by[i]);
+    }
 }
 
 void onion_mux_free(struct onion_mux *m)
@@ -255,6 +270,13 @@ bool onion_mux_has_work(const struct onion_mux *m)
     return m->window > 0 && any;
 }
 
+uint32_t onion_mux_whole_cells(const struct onion_mux *m)
+{
+    size_t n = m->queued / (ONION_RELAY_PAYLOAD - ONION_RELAY_STREAM_HEAD);
+
+    return n < m->window ? (uint32_t)n : m->window;
+}
+
 static size_t room(const struct wr *w)
 {
     return w->cap - w->len;
@@ -341,7 +363,7 @@ static void take(struct onion_mux *m, struct onion_ostream *s, struct wr *w, siz
     while (len > 0) {
         struct block *b = s->head;
         size_t n = b->len < len ? b->len : len;
-        wr_bytes(w, b->b + b->off, n);
+        wr_bytes(w, b->base + b->off, n);
         b->off += n;
         b->len -= n;
         len -= n;
@@ -350,7 +372,7 @@ static void take(struct onion_mux *m, struct onion_ostream *s, struct wr *w, siz
             if (s->head == NULL) {
                 s->tail = NULL;
             }
-            mem_free_wiped(m->mem, b);
+            block_free(m, b);
         }
     }
 }
@@ -591,10 +613,37 @@ qudag_err onion_mux_open(struct onion_mux *m, const char *proto, uint64_t user, 
     return QUDAG_OK;
 }
 
+static void link_block(struct onion_ostream *s, struct block *b)
+{
+    if (s->tail == NULL) {
+        s->head = b;
+    } else {
+        s->tail->next = b;
+    }
+    s->tail = b;
+}
+
+static qudag_err append_kept(struct onion_mux *m, struct onion_ostream *s, struct slice data,
+                             struct buf *keep)
+{
+    struct block *b = mem_alloc(m->mem, sizeof *b);
+
+    if (b == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    b->len = b->cap = data.len;
+    b->base = data.base;
+    b->kept = buf_ref(keep);
+    link_block(s, b);
+    s->queued += data.len;
+    m->queued += data.len;
+    return QUDAG_OK;
+}
+
 static qudag_err append(struct onion_mux *m, struct onion_ostream *s, struct slice data)
 {
     struct block *t = s->tail;
-    size_t fits = t == NULL ? 0 : t->cap - t->off - t->len;
+    size_t fits = t == NULL || t->kept != NULL ? 0 : t->cap - t->off - t->len;
 
     fits = fits < data.len ? fits : data.len;
     size_t rest = data.len - fits;
@@ -606,13 +655,9 @@ static qudag_err append(struct onion_mux *m, struct onion_ostream *s, struct sli
         }
         b->cap = cap;
         b->len = rest;
+        b->base = b->b;
         memcpy(b->b, data.base + fits, rest);
-        if (t == NULL) {
-            s->head = b;
-        } else {
-            t->next = b;
-        }
-        s->tail = b;
+        link_block(s, b);
     }
     if (fits > 0) {
         memcpy(t->b + t->off + t->len, data.base, fits);
@@ -623,7 +668,7 @@ static qudag_err append(struct onion_mux *m, struct onion_ostream *s, struct sli
     return QUDAG_OK;
 }
 
-qudag_err onion_mux_write(struct onion_mux *m, int64_t id, struct slice data)
+qudag_err onion_mux_write_kept(struct onion_mux *m, int64_t id, struct slice data, struct buf *keep)
 {
     struct onion_ostream *s = find(m, id);
 
@@ -639,9 +684,15 @@ qudag_err onion_mux_write(struct onion_mux *m, int64_t id, struct slice data)
     if (data.len == 0) {
         return QUDAG_OK;
     }
-    qudag_err err = append(m, s, data);
+    qudag_err err =
+        keep != NULL && data.len >= BLOCK_MIN ? append_kept(m, s, data, keep) : append(m, s, data);
     place(m, s, false);
     return err;
+}
+
+qudag_err onion_mux_write(struct onion_mux *m, int64_t id, struct slice data)
+{
+    return onion_mux_write_kept(m, id, data, NULL);
 }
 
 void onion_mux_set_user(struct onion_mux *m, int64_t id, uint64_t user)

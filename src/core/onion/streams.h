@@ -66,6 +66,8 @@ void onion_mux_free(struct onion_mux *m); /* NULL allowed; wipes what was queued
 
 /* Whether a cell could be filled now. */
 bool onion_mux_has_work(const struct onion_mux *m);
+/* How many whole cells the data that waits would fill, as far as the window of the circuit goes. */
+uint32_t onion_mux_whole_cells(const struct onion_mux *m);
 
 /* Packs messages into |w|; true when the cell counts, and its tag then goes to onion_mux_sent(). */
 bool onion_mux_fill(struct onion_mux *m, struct wr *w);
@@ -93,6 +95,11 @@ QUDAG_MUST_USE qudag_err onion_mux_open(struct onion_mux *m, const char *proto, 
                                         uint16_t *id);
 /* Queues all of |data|.  ETOOBIG over ONION_STREAM_QUEUE_MAX, ESTATE after FIN, ESTALE, ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_mux_write(struct onion_mux *m, int64_t id, struct slice data);
+/* The same without a copy: |keep| is held until they are in cells.  NULL: they are copied. */
+QUDAG_MUST_USE qudag_err onion_mux_write_kept(struct onion_mux *m, int64_t id, struct slice data,
+                                              struct buf *keep);
+/* Forgets what waits to become cells; the circuit ends. */
+void onion_mux_let_go(struct onion_mux *m);
 /* The word that comes back in events of the stream. */
 void onion_mux_set_user(struct onion_mux *m, int64_t id, uint64_t user);
 /* |n| received bytes were read: credit for as many goes back, in steps. */

@@ -229,6 +229,7 @@ static inline void net_drain(struct testnet *n, size_t node)
     }
     n->out.n = 0;
     n->out.bytes_n = 0;
+    acts_let_go(&n->out);
     for (size_t i = 0; i < opens_n; i++) {
         net_answer_open(n, &opens[i]);
     }
