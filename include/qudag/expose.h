@@ -21,9 +21,8 @@ extern "C" {
 #define QUDAG_EXPOSE_CONNECTIONS 1024  /* of one service, unless it says otherwise */
 #define QUDAG_EXPOSE_CONNECTIONS_ALL                                                               \
     4096 /* of all services of a node, in equal shares; fewer where RLIMIT_NOFILE is low */
-#define QUDAG_EXPOSE_CONNECTIONS_CIRCUIT                                                           \
-    60                           /* of one caller's circuit, which has room for 63 streams */
-#define QUDAG_EXPOSE_WHY_MAX 512 /* bytes of a sentence about why, with NUL */
+#define QUDAG_EXPOSE_CONNECTIONS_CIRCUIT 60 /* of one caller's circuit */
+#define QUDAG_EXPOSE_WHY_MAX 512            /* bytes of a sentence about why, with NUL */
 
 /* What a service is. */
 typedef struct qudag_expose_options {

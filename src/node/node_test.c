@@ -307,6 +307,40 @@ static void streams_of_a_silent_flood_are_refused(void **state)
     assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK); /* others are not in its way */
 }
 
+/* As many as over a link, and the other end hears a code of the program, either way. */
+static void a_circuit_has_256_streams_of_a_program(void **state)
+{
+    static struct ref s[300];
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+    unsigned ins = 0;
+    (void)state;
+    nt_join(6);
+    assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
+    for (size_t i = 1; i < 6; i++) {
+        assert_int_equal(node_serve(net.node[i].node, ECHO), QUDAG_OK);
+    }
+    struct nt_ask *a = ask(0, &r, 60 * NS_PER_S);
+    assert_int_equal(a->err, QUDAG_OK);
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(node_stream_open_circuit(net.node[0].node, a->res.circuit, ECHO, &s[i]),
+                         QUDAG_OK);
+    }
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    size_t end = 0;
+    for (size_t i = 1; i < 6; i++) {
+        ins += net.node[i].ins;
+        end = net.node[i].ins > 0 ? i : end;
+    }
+    assert_int_equal(ins, 256);
+    assert_int_equal(net.node[0].closed, 300 - 256);
+    node_stream_reset(net.node[end].node, net.node[end].in, QUDAG_EAPP(7));
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].closed_why, QUDAG_EAPP(7));
+    node_stream_reset(net.node[0].node, s[0], QUDAG_EAPP(9));
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[end].closed_why, QUDAG_EAPP(9));
+}
+
 static void a_protocol_nobody_serves_closes_the_stream(void **state)
 {
     struct ref s;
@@ -714,6 +748,7 @@ int main(void)
         NT_TEST(writable_comes_until_all_is_written),
         NT_TEST(ten_thousand_calls_between_two_turns_lose_nothing),
         NT_TEST(streams_of_a_silent_flood_are_refused),
+        NT_TEST(a_circuit_has_256_streams_of_a_program),
         NT_TEST(a_protocol_nobody_serves_closes_the_stream),
         NT_TEST(a_lost_peer_closes_its_streams),
         NT_TEST(a_circuit_is_built_and_closed),

@@ -350,6 +350,9 @@ static void test_codes_of_reset_streams(void **state)
         {QUDAG_ENOTFOUND, QUDAG_ENOTFOUND, (uint64_t)-QUDAG_ENOTFOUND},
         {QUDAG_ETIMEOUT, QUDAG_ETIMEOUT, (uint64_t)-QUDAG_ETIMEOUT},
         {QUDAG_ECIRCUIT, QUDAG_ECIRCUIT, (uint64_t)-QUDAG_ECIRCUIT},
+        {QUDAG_EAPP(0), QUDAG_EAPP(0), 0x2000},
+        {QUDAG_EAPP(63), QUDAG_EAPP(63), 0x203f},
+        {QUDAG_EAPP(64), QUDAG_ERESET, 0},
         {QUDAG_OK, QUDAG_ERESET, 0},
         {QUDAG_EINTERNAL, QUDAG_ERESET, 0}, /* ours alone: not told */
     };
@@ -363,6 +366,8 @@ static void test_codes_of_reset_streams(void **state)
         {0x1007, QUDAG_ECLOSED},
         {0x1009, QUDAG_ERESET},
         {0x1000, QUDAG_ERESET},
+        {0x1fff, QUDAG_ERESET},
+        {0x2040, QUDAG_ERESET},
         {1, QUDAG_ERESET},
         {UINT64_MAX, QUDAG_ERESET},
         {(uint64_t)-QUDAG_ELIMIT, QUDAG_ELIMIT}, /* as nodes before 0.2 say it */

@@ -36,8 +36,13 @@
 #define ONION_RUN_CELLS 16  /* most of a burst that lie in memory of their own */
 #define ONION_RUN_MIN 4     /* fewer are made in the action list, and copied from there */
 #define ONION_TURN_CELLS 64 /* made for one circuit before others have their turn */
-#define ONION_TURN_ACTS 128 /* room to leave in the list for what one cell can do */
-#define ONION_TURN_BYTES (16u * 1024)
+#define ONION_TURN_ACTS                                                                            \
+    384 /* room to leave in the list for what one cell, or the end of a burst, can do */
+#define ONION_TURN_BYTES (56u * 1024)
+
+_Static_assert(ONION_STREAMS_MAX + 64 <= ONION_TURN_ACTS && ONION_TURN_ACTS < ACTS_ROOM &&
+                   (ONION_STREAMS_MAX + 64) * (sizeof(struct link_ev) + 16) <= ONION_TURN_BYTES,
+               "each stream may have something to report at the end of a burst");
 
 enum onion_phase {
     ONION_PH_DIAL,      /* client: waiting for the stream to hop 1 */

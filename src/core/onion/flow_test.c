@@ -265,10 +265,11 @@ static void a_keystroke_overtakes_a_bulk_transfer(void **state)
     net_del(n);
 }
 
-static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **state)
+static void
+two_hundred_and_seventy_two_streams_share_a_circuit_and_the_next_is_refused(void **state)
 {
     struct testnet *n = net_new(4);
-    struct testnet_flow *f[64];
+    struct testnet_flow *f[ONION_STREAMS_MAX];
     int64_t sid;
 
     (void)state;
@@ -281,18 +282,18 @@ static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **st
     }
     assert_int_equal(onion_stream_open(n->nodes[0].o, &x, n->now, &n->out, &sid), QUDAG_ELIMIT);
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
-        assert_int_equal(net_write(n, f[i], 0, 40000 + i), QUDAG_OK);
+        assert_int_equal(net_write(n, f[i], 0, 8000 + i), QUDAG_OK);
         onion_stream_fin(n->nodes[0].o, c, f[i]->sid, n->now, &n->out);
         net_drain(n, 0);
     }
     net_run(n);
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
-        assert_int_equal(f[i]->received, 40000 + i);
+        assert_int_equal(f[i]->received, 8000 + i);
         assert_int_equal(f[i]->wrong, 0);
         assert_true(f[i]->fin);
     }
     assert_int_equal(onion_stream_open(n->nodes[0].o, &x, n->now, &n->out, &sid), QUDAG_OK);
-    assert_int_equal(sid, 65); /* ids are not used twice */
+    assert_int_equal(sid, ONION_STREAMS_MAX + 1); /* ids are not used twice */
     net_drain(n, 0);
     net_del(n);
 }
@@ -388,7 +389,8 @@ int main(void)
         cmocka_unit_test(a_first_link_that_takes_nothing_holds_back_the_client),
         cmocka_unit_test(without_acknowledgements_the_window_of_the_circuit_closes),
         cmocka_unit_test(a_keystroke_overtakes_a_bulk_transfer),
-        cmocka_unit_test(sixty_four_streams_share_a_circuit_and_the_next_is_refused),
+        cmocka_unit_test(
+            two_hundred_and_seventy_two_streams_share_a_circuit_and_the_next_is_refused),
         cmocka_unit_test(an_end_with_fewer_streams_refuses_the_rest_and_goes_on),
         cmocka_unit_test(a_reset_in_either_direction_ends_the_stream_and_not_the_circuit),
         cmocka_unit_test(the_first_data_shares_a_cell_with_begin),

@@ -15,8 +15,7 @@
 #define CIRCUITS_DEFAULT 4096
 #define CREATE_RATE_DEFAULT 2000u
 #define BURSTS 4 /* a burst of CREATEs is as many as in a quarter of a second */
-#define STREAMS_DEFAULT 64
-#define STREAMS_MAX 64 /* what ONION_TURN_ACTS has room for */
+#define STREAMS_DEFAULT ONION_STREAMS_MAX
 
 /* ---- life ---- */
 
@@ -38,8 +37,8 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     o->cfg.create_rate = or_default(cfg->create_rate, CREATE_RATE_DEFAULT);
     o->cfg.streams_max = or_default(cfg->streams_max, STREAMS_DEFAULT);
     o->cfg.build_ns = cfg->build_ns != 0 ? cfg->build_ns : ONION_BUILD_TIMEOUT;
-    if (o->cfg.streams_max > STREAMS_MAX) {
-        o->cfg.streams_max = STREAMS_MAX;
+    if (o->cfg.streams_max > ONION_STREAMS_MAX) {
+        o->cfg.streams_max = ONION_STREAMS_MAX;
     }
     rng_fill(&o->cfg.rng, seed, sizeof seed);
     rng_fill(&o->cfg.rng, (uint8_t *)o->names, sizeof o->names);

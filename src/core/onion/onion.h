@@ -30,7 +30,7 @@ struct onion_config {
     uint32_t circuits_max; /* all sides; default 4096 */
     uint32_t
         create_rate; /* CREATE handshakes per second, shared by whoever wants some; default 2000 */
-    uint32_t streams_max; /* per circuit; default and most 64 */
+    uint32_t streams_max; /* per circuit; default and most ONION_STREAMS_MAX */
     uint64_t build_ns;    /* a build is given up after; default ONION_BUILD_TIMEOUT */
 };
 

@@ -230,7 +230,20 @@ static void reasons_survive_the_wire(void **state)
     assert_int_equal(onion_reason_of(QUDAG_OK), 12);
     assert_int_equal(onion_reason_err(0), QUDAG_ERESET);
     assert_int_equal(onion_reason_err(32), QUDAG_ERESET);
-    assert_int_equal(onion_reason_err(255), QUDAG_ERESET);
+    assert_int_equal(onion_reason_err(191), QUDAG_ERESET);
+}
+
+/* Of a stream's end only: what relays and neighbours say of a circuit is no word of a program. */
+static void programs_have_reasons_of_their_own(void **state)
+{
+    (void)state;
+    for (int code = 0; code <= QUDAG_EAPP_MAX; code++) {
+        assert_int_equal(onion_reason_of(QUDAG_EAPP(code)), 192 + code);
+        assert_int_equal(onion_reason_err((uint8_t)(192 + code)), QUDAG_EAPP(code));
+        assert_int_equal(onion_reason_heard((uint8_t)(192 + code)), QUDAG_ERESET);
+    }
+    assert_int_equal(onion_reason_of(QUDAG_EAPP(64)), 12);
+    assert_int_equal(onion_reason_of(QUDAG_EAPP(-1)), 12);
 }
 
 /* Another node's cancellation, lack of memory or mistake is not taken for ours, so that it is blamed for them. */
@@ -300,6 +313,7 @@ int main(void)
         cmocka_unit_test(reasons_survive_the_wire),
         cmocka_unit_test(what_another_node_says_of_itself_is_not_ours),
         cmocka_unit_test(every_error_has_a_reason_of_its_own),
+        cmocka_unit_test(programs_have_reasons_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,9 @@ static void the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own(v
         assert_int_equal(onion_rule_reset(true, rows[i].err), 12);
         assert_int_equal(onion_rule_reset(false, rows[i].err), rows[i].from_end);
     }
+    assert_int_equal(onion_rule_reset(true, QUDAG_EAPP(5)),
+                     197); /* what its program says on purpose */
+    assert_int_equal(onion_rule_reset(false, QUDAG_EAPP(63)), 255);
 }
 
 /* Between nodes that may carry cells, and away from whoever dialled the link. */

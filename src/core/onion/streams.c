@@ -92,12 +92,6 @@ qudag_err onion_mux_new(struct onion_mux **out, struct mem *mem, struct ref circ
     m->next_id = 1;
     list_init(&m->control);
     list_init(&m->ready);
-    m->ids = mem_alloc_n(mem, streams_max, sizeof *m->ids);
-    m->by = mem_alloc_n(mem, streams_max, sizeof *m->by);
-    if (m->ids == NULL || m->by == NULL) {
-        onion_mux_free(m);
-        return QUDAG_ENOMEM;
-    }
     *out = m;
     return QUDAG_OK;
 }
@@ -151,10 +145,33 @@ static struct onion_ostream *find(const struct onion_mux *m, int64_t id)
     return NULL;
 }
 
+/* Most circuits have a stream or two. */
+static bool grow(struct onion_mux *m)
+{
+    uint32_t cap = m->cap == 0 ? 4 : m->cap * 2;
+
+    cap = cap < m->max ? cap : m->max;
+    uint16_t *ids = mem_resize_n(m->mem, m->ids, cap, sizeof *ids);
+    if (ids == NULL) {
+        return false;
+    }
+    m->ids = ids;
+    struct onion_ostream **by = mem_resize_n(m->mem, m->by, cap, sizeof *by);
+    if (by == NULL) {
+        return false;
+    }
+    m->by = by;
+    m->cap = cap;
+    return true;
+}
+
 static qudag_err add(struct onion_mux *m, uint16_t id, uint64_t user, struct onion_ostream **out)
 {
     if (m->n >= m->max) {
         return QUDAG_ELIMIT;
+    }
+    if (m->n == m->cap && !grow(m)) {
+        return QUDAG_ENOMEM;
     }
     struct onion_ostream *s = mem_alloc(m->mem, sizeof *s);
     if (s == NULL) {

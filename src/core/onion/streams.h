@@ -19,6 +19,7 @@
 #define ONION_STREAM_WINDOW (512u * 1024)     /* bytes a sender may be ahead of the reader */
 #define ONION_STREAM_QUEUE_MAX (1024u * 1024) /* bytes waiting to become cells */
 #define ONION_STREAM_CREDIT_STEP (64u * 1024) /* bytes read before a CREDIT is worth a message */
+#define ONION_STREAMS_MAX 272u /* of a circuit: 256 of a program, and those of our own */
 #define ONION_STREAM_ID_MAX 65535u
 #define ONION_MUX_WINDOW 1024u /* cells with stream messages not yet answered by a SENDME */
 #define ONION_MUX_STEP 64u     /* cells per SENDME */
@@ -39,9 +40,9 @@ struct onion_mux {
     struct mem *mem;
     struct ref circuit;
     bool client;
-    bool closed;     /* takes no BEGIN any more: its circuit was joined with another */
-    uint32_t n, max; /* streams, and room in the two arrays */
-    uint16_t *ids;   /* searched; ids[i] names by[i] */
+    bool closed;          /* takes no BEGIN any more: its circuit was joined with another */
+    uint32_t n, cap, max; /* streams; room in the two arrays, and the most they get */
+    uint16_t *ids;        /* searched; ids[i] names by[i] */
     struct onion_ostream **by;
     struct list control; /* streams with a message other than DATA to send, oldest first */
     struct list ready;   /* streams with data and credit to send */

@@ -22,7 +22,7 @@
 #define NET_PIPES 256
 #endif
 #define NET_UPS 64
-#define NET_FLOWS 256
+#define NET_FLOWS 288
 #define NET_PIPE_WINDOW (256u * 1024)
 #define NET_OF(ix)                                                                                 \
     (UINT64_C(4) << 48 | (10 + (uint64_t)(ix)) << 16) /* 10 + ix in a /8 of its own */
