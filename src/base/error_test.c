@@ -45,9 +45,15 @@ static void success_and_unknown_numbers_are_answered_too(void **state)
     assert_string_equal(qudag_err_name(QUDAG_OK), "QUDAG_OK");
     assert_string_equal(qudag_strerror(QUDAG_OK), "success");
     assert_int_equal(qudag_err_category(QUDAG_OK), QUDAG_CAT_OK);
-    assert_string_equal(qudag_strerror((qudag_err)-1000), "unknown error");
-    assert_string_equal(qudag_err_name((qudag_err)-1000), "QUDAG_E?");
-    assert_int_equal(qudag_err_category((qudag_err)-1000), QUDAG_CAT_INTERNAL);
+    assert_string_equal(qudag_strerror((qudag_err)-999), "unknown error");
+    assert_string_equal(qudag_err_name((qudag_err)-999), "QUDAG_E?");
+    assert_int_equal(qudag_err_category((qudag_err)-999), QUDAG_CAT_INTERNAL);
+    assert_int_equal(QUDAG_EAPP_CODE(QUDAG_EAPP(0)), 0);
+    assert_int_equal(QUDAG_EAPP_CODE(QUDAG_EAPP(QUDAG_EAPP_MAX)), QUDAG_EAPP_MAX);
+    assert_int_equal(QUDAG_EAPP_CODE(QUDAG_EAPP(QUDAG_EAPP_MAX + 1)), -1);
+    assert_int_equal(QUDAG_EAPP_CODE(QUDAG_ENOMEM), -1);
+    assert_string_equal(qudag_err_name(QUDAG_EAPP(7)), "QUDAG_EAPP");
+    assert_int_equal(qudag_err_category(QUDAG_EAPP(7)), QUDAG_CAT_CLOSED);
 }
 
 /* Each error of the list: one that is added has to be judged here. */

@@ -298,7 +298,7 @@ static void over_a_link_what_is_written_is_copied_first(void **state)
     (void)state;
     open_link();
     unsigned n = moves(false, "link, written", 0);
-    assert_true(COUNTS == 0 || (n >= 195 && n <= 310));
+    assert_true(COUNTS == 0 || (n >= 195 && n <= 210));
 }
 
 static void over_a_circuit_bytes_are_copied_twice(void **state)
@@ -309,12 +309,21 @@ static void over_a_circuit_bytes_are_copied_twice(void **state)
     assert_true(COUNTS == 0 || (n >= 195 && n <= 215));
 }
 
+static void over_a_circuit_what_is_written_is_copied_first(void **state)
+{
+    (void)state;
+    open_circuit();
+    unsigned n = moves(false, "circuit, written", 0);
+    assert_true(COUNTS == 0 || (n >= 295 && n <= 320));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(over_a_link_bytes_are_copied_once),
         NT_TEST(over_a_link_what_is_written_is_copied_first),
         NT_TEST(over_a_circuit_bytes_are_copied_twice),
+        NT_TEST(over_a_circuit_what_is_written_is_copied_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

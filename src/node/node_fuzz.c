@@ -38,6 +38,40 @@ static void request(struct nt_node *t, struct rd *r)
     }
 }
 
+static unsigned handed, released;
+
+static void release(void *ctx, const uint8_t *base, size_t len)
+{
+    (void)ctx;
+    (void)base;
+    (void)len;
+    released++;
+    ASSERT(released <= handed);
+}
+
+static void hand_over(struct nt_node *t, struct ref s, size_t len)
+{
+    static const uint8_t bytes[200 * 256];
+    struct node_owned b = {{bytes, len}, release, NULL};
+
+    handed += node_stream_write_owned(t->node, s, &b) == QUDAG_OK ? 1 : 0;
+}
+
+static void lend(struct nt_node *t, struct ref s)
+{
+    struct slice piece[4];
+    size_t n = ARRAY_LEN(piece);
+    unsigned sum = 0;
+
+    if (node_stream_lend(t->node, s) == QUDAG_OK &&
+        node_stream_lent(t->node, s, piece, &n) == QUDAG_OK) {
+        for (size_t i = 0; i < n; i++) {
+            sum += piece[i].base[0] + piece[i].base[piece[i].len - 1]; /* is there */
+        }
+    }
+    ASSERT(sum <= 2 * 255 * ARRAY_LEN(piece));
+}
+
 static void stream_call(struct nt_node *t, struct rd *r)
 {
     uint8_t what = rd_u8(r), len = rd_u8(r);
@@ -47,7 +81,7 @@ static void stream_call(struct nt_node *t, struct rd *r)
     size_t taken;
     qudag_err err = QUDAG_EAGAIN;
 
-    switch (what % 7) {
+    switch (what % 9) {
     case 0:
         err = node_stream_open_peer(t->node, &net.node[1 - t->ix].peer, "/echo", &s);
         break;
@@ -65,6 +99,12 @@ static void stream_call(struct nt_node *t, struct rd *r)
         break;
     case 5:
         node_stream_consume(t->node, s, len);
+        break;
+    case 6:
+        hand_over(t, s, len * 200);
+        break;
+    case 7:
+        lend(t, s);
         break;
     default:
         if (t->n_asks > 0) {
@@ -155,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(nt_free(&net, i) == 0);
         ASSERT(nt_all_ended(&net.node[i]));
     }
+    ASSERT(handed == released);
     while (!list_empty(&net.wire)) {
         struct list *it = net.wire.next;
         list_del(it);
