@@ -33,6 +33,14 @@ bool node_rule_fits(size_t used, size_t more, size_t max)
     return used <= max && more <= max - used;
 }
 
+void node_stream_want_writable(struct node *n, struct node_stream *a)
+{
+    a->want_writable = true;
+    if (!list_linked(&a->todo)) {
+        list_push_back(&n->todo, &a->todo);
+    }
+}
+
 static bool fits(const struct node *n, const struct node_stream *a, size_t len)
 {
     if (a->opened && a->early.len == 0 && list_empty(&a->early_owned)) {

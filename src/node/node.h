@@ -16,6 +16,7 @@
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
 #include "node/boot.h"
+#include "node/buffers.h"
 #include "node/keep.h"
 #include "node/op.h"
 #include "node/padding.h"
@@ -33,8 +34,6 @@
 #define NODE_STREAMS_MAX 8192
 #define NODE_STREAM_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
 #define NODE_STREAM_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
-#define NODE_STREAM_OWNED_MAX (256 * 1024) /* bytes of one buffer that is handed over */
-#define NODE_STREAM_OWNED_EARLY 16         /* such buffers, while it is being opened */
 
 enum node_phase {
     NODE_START,
@@ -44,13 +43,6 @@ enum node_phase {
     NODE_RELAYS,
     NODE_READY,
     NODE_FAILED,
-};
-
-/* Bytes that the program hands over, and whom it wants called when they are free again. */
-struct node_owned {
-    struct slice data;
-    void (*release)(void *ctx, const uint8_t *base, size_t len);
-    void *ctx;
 };
 
 /* Calls into the embedding program, from the drain. */
@@ -210,25 +202,6 @@ QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark
                                                struct ref *out);
 /* The far end of a stream to a dark address acknowledged new content: node_budget_progress().  ESTALE. */
 QUDAG_MUST_USE qudag_err node_stream_progress(struct node *n, struct ref s);
-/*
- * Queues a copy of the first *taken bytes of |data|, also while the stream is being opened; when fewer than
- * all, hooks.stream_writable follows.  EAGAIN (none taken), ESTALE, ESTATE (after fin), ENOMEM.
- */
-QUDAG_MUST_USE qudag_err node_stream_write(struct node *n, struct ref s, struct slice data,
-                                           size_t *taken);
-/*
- * Hands |b| over, all of it or nothing: hooks.released follows, unless this fails.  EAGAIN: it does not fit now,
- * hooks.stream_writable follows.  EINVAL (empty), ETOOBIG (NODE_STREAM_OWNED_MAX), ESTALE, ESTATE (after fin), ENOMEM.
- */
-QUDAG_MUST_USE qudag_err node_stream_write_owned(struct node *n, struct ref s,
-                                                 const struct node_owned *b);
-/* What arrives on |s| from now on is kept until node_stream_consume().  ESTALE. */
-QUDAG_MUST_USE qudag_err node_stream_lend(struct node *n, struct ref s);
-/* The first up to *count pieces of what is kept; *count: how many those are.  ESTALE, ESTATE (nothing is lent). */
-QUDAG_MUST_USE qudag_err node_stream_lent(struct node *n, struct ref s, struct slice *piece,
-                                          size_t *count);
-/* |len| bytes of what hooks.stream_data brought were dealt with: the peer may send as many more. */
-void node_stream_consume(struct node *n, struct ref s, size_t len);
 /* Nothing more is written. */
 void node_stream_fin(struct node *n, struct ref s);
 /* Gives the stream up at once; no hook follows.  The peer gets |why|; ECANCELED: a plain reset. */

@@ -431,7 +431,7 @@ static void copy_gone(struct buf *b)
     mem_free_wiped(mem_owner(b), b);
 }
 
-/* The one copy is that which the link keeps; of little, or without memory for it, that in the action list is copied on. */
+/* The one copy is what the link keeps; little, or all without memory for it, is copied from the action list again. */
 static void write_copy(struct node *n, const struct node_stream *a, struct slice data)
 {
     struct buf *b =
@@ -447,12 +447,6 @@ static void write_copy(struct node *n, const struct node_stream *a, struct slice
         buf_drop(b);
     }
     node_end(n, n->ix.streams);
-}
-
-void node_stream_want_writable(struct node *n, struct node_stream *a)
-{
-    a->want_writable = true;
-    todo(n, a);
 }
 
 qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, size_t *taken)

@@ -30,6 +30,34 @@ static inline struct node_config nt_config(struct nt *nt, size_t ix)
     return c;
 }
 
+static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node_hooks h = {.ctx = t,
+                           .stream_in = nt_stream_in,
+                           .stream_data = nt_stream_data,
+                           .stream_opened = nt_stream_opened,
+                           .stream_writable = nt_stream_writable,
+                           .stream_closed = nt_stream_closed,
+                           .stream_old = nt_stream_old,
+                           .released = nt_released,
+                           .op_done = nt_op_done,
+                           .phase = nt_phase,
+                           .save = nt_save};
+    struct multiaddr ma;
+
+    nt_identity(nt, ix);
+    c->mem = &t->mem;
+    c->identity = &t->id;
+    c->rng = rng_of_stream(&t->stream);
+    qudag_err err = node_new(&t->node, c, &h, nt->now);
+    if (err == QUDAG_OK) {
+        multiaddr_quic(&ma, &t->addr, NULL);
+        node_set_addrs(t->node, &ma, 1);
+    }
+    return err;
+}
+
 static inline size_t nt_free(struct nt *nt, size_t ix)
 {
     struct nt_node *t = &nt->node[ix];

@@ -408,7 +408,8 @@ ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pk
 /*
  * Codes with which a stream is reset: those that libp2p has registered (error-codes of its specifications,
  * as go-libp2p sends and shows them), beside them our errors by their number, which only QuDAG nodes
- * read, and those of programs from APP_CODES on.  The first row with an error is the one sent.  All other errors, and all other codes: a plain reset.
+ * read, and those of programs from APP_CODES on.  The first row with an error is the one sent.  All other
+ * errors, and all other codes: a plain reset.
  */
 static const struct {
     uint16_t code;
