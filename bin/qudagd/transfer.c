@@ -182,6 +182,7 @@ void transfer_send(struct request *rq)
                     "qudag help send shows an example");
         return;
     }
+    o.local_user = rq->uid;
     o.name = rec_get_str(&rq->args, "name");
     o.again = rec_get_bool(&rq->args, "again");
     o.changed = on_changed;

@@ -89,6 +89,11 @@ typedef struct qudag_dark_options {
      */
     uint32_t isolation_len;
     uint8_t isolation[QUDAG_ISOLATION_MAX];
+    /*
+     * For whom of several users of this program, as a user id: none of them can use up alone what an address may cost
+     * (below).  It is the same for all streams of an isolation key.
+     */
+    uint64_t local_user;
 } qudag_dark_options;
 
 /*
@@ -108,6 +113,7 @@ typedef struct qudag_dark_options {
  * keys together, not counting 64 first ones of keys.  Four of the ten may follow at once; each further one must wait
  * twice as long as the one before, from 7.5 s to a minute, and beyond the ten to an hour.  Circuits that did not get
  * past this node's own relays cost nothing, nor do ten an hour that broke there, and qudag_dark_progress() gives back.
+ * Of the 64 a local user may have three quarters of what the others leave: 48 where nobody else calls.
  * Where other keys have used that up, the stream is closed with QUDAG_EUNREACHABLE after as long as a lookup takes, so
  * that nobody learns what others opened.
  */

@@ -106,6 +106,7 @@ typedef struct qudag_send_options {
      */
     bool again;
     uint8_t pad[7];
+    uint64_t local_user; /* as in qudag_dark_options */
 } qudag_send_options;
 
 /*

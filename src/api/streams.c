@@ -73,6 +73,7 @@ static qudag_err isolation_in(struct node_isolation *out, const qudag_dark_optio
         return QUDAG_EINVAL;
     }
     out->len = (uint8_t)full.isolation_len;
+    out->local_user = full.local_user;
     memcpy(out->key, full.isolation, full.isolation_len);
     return QUDAG_OK;
 }

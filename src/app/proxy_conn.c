@@ -200,7 +200,8 @@ static enum proxy_why take_place(struct proxy_conn *c)
 static enum proxy_why open_stream(struct proxy_conn *c, const char *addr)
 {
     struct proxy *p = c->proxy;
-    qudag_dark_options o = {.size = sizeof(o), .isolation_len = QUDAG_ISOLATION_MAX};
+    qudag_dark_options o = {
+        .size = sizeof(o), .isolation_len = QUDAG_ISOLATION_MAX, .local_user = c->uid};
     uint8_t port[TUNNEL_REQUEST_LEN];
     size_t taken = 0;
 

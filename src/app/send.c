@@ -209,6 +209,7 @@ static qudag_err out_new(struct send_out **out, struct sends *k, const char *add
     s->begun_ns = s->heard_ns = s->progress_ns = api_now();
     (void)snprintf(s->addr, sizeof(s->addr), "%s", addr);
     s->options = (qudag_dark_options)QUDAG_INIT(qudag_dark_options);
+    s->options.local_user = o->local_user;
     s->shares = o->isolation_len != 0;
     s->options.isolation_len = s->shares ? o->isolation_len : QUDAG_ISOLATION_MAX;
     if (s->shares) {

@@ -79,6 +79,8 @@ static qudag_err resolve(struct node *n, struct node_stream *a)
         }
         if (err ==
             QUDAG_EUNREACHABLE) { /* as somebody who was told nothing yet: it takes its time */
+            log_event(&n->cfg.log, LOG_INFO, "dark.over_budget", /* of no address */
+                      LOG_NUM("local_user", a->isolation.local_user));
             r.over_budget = true;
             r.dark_user = rng_u64(&n->cfg.rng);
         }

@@ -16,12 +16,20 @@ struct key_note {
     bool locked;   /* the last attempt ended at a record that is for those who have a key */
 };
 
+/* A local user who has called. */
+struct user_note {
+    uint64_t user;
+    struct node_spend first; /* of the address's, those that were his */
+    bool used;
+};
+
 struct addr_note {
     struct list node;
     struct dark_addr addr;
     struct node_spend first, again;
     struct node_spared spared;
     struct key_note key[NODE_BUDGET_KEYS_MAX];
+    struct user_note user[NODE_BUDGET_USERS_MAX];
 };
 
 static uint64_t way_back(uint32_t level, uint32_t free)
@@ -49,19 +57,36 @@ static uint64_t wait_for(uint32_t level, uint32_t quick, uint32_t free)
                         : doubled(NODE_BUDGET_WAIT, level - free, NODE_BUDGET_HOUR);
 }
 
-bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now)
+static void spend_settle(struct node_spend *s, uint32_t free, tstamp now)
 {
     while (s->level > 0 && now - s->back_at >= way_back(s->level, free)) {
         s->back_at += way_back(s->level, free);
         s->level--;
     }
-    if (s->level > 0 && now - s->last < wait_for(s->level, quick, free)) {
-        return false;
-    }
+}
+
+static void spend_count(struct node_spend *s, tstamp now)
+{
     s->back_at = s->level == 0 ? now : s->back_at;
     s->level++;
     s->last = now;
+}
+
+bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now)
+{
+    spend_settle(s, free, now);
+    if (s->level > 0 && now - s->last < wait_for(s->level, quick, free)) {
+        return false;
+    }
+    spend_count(s, now);
     return true;
+}
+
+uint32_t node_budget_share(uint32_t others)
+{
+    uint32_t left = others < NODE_BUDGET_FIRST ? NODE_BUDGET_FIRST - others : 0;
+
+    return left > 1 ? left * 3 / 4 : 1;
 }
 
 bool node_spared_take(struct node_spared *s, tstamp now)
@@ -157,6 +182,47 @@ static struct key_note *key_want(struct addr_note *a, const struct node_isolatio
     return k;
 }
 
+static struct user_note *user_of(struct addr_note *a, uint64_t user)
+{
+    for (size_t i = 0; i < NODE_BUDGET_USERS_MAX; i++) {
+        if (a->user[i].used && a->user[i].user == user) {
+            return &a->user[i];
+        }
+    }
+    return NULL;
+}
+
+static struct user_note *user_want(struct addr_note *a, uint64_t user)
+{
+    struct user_note *u = user_of(a, user);
+
+    if (u != NULL) {
+        return u;
+    }
+    u = &a->user[0];
+    for (size_t i = 0; i < NODE_BUDGET_USERS_MAX && u->used; i++) {
+        u = !a->user[i].used || a->user[i].first.last < u->first.last ? &a->user[i] : u;
+    }
+    *u = (struct user_note){.user = user, .used = true};
+    return u;
+}
+
+/* A first one of a key of |user|: within his share, and the address's. */
+static bool take_first(struct addr_note *a, uint64_t user, tstamp now)
+{
+    struct node_spend *own = &user_want(a, user)->first;
+
+    spend_settle(&a->first, NODE_BUDGET_FIRST, now);
+    spend_settle(own, NODE_BUDGET_FIRST, now);
+    uint32_t others = a->first.level > own->level ? a->first.level - own->level : 0;
+    if (own->level >= node_budget_share(others) ||
+        !node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now)) {
+        return false;
+    }
+    spend_count(own, now);
+    return true;
+}
+
 qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
                            const struct node_isolation *key, tstamp now)
 {
@@ -174,7 +240,7 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
     }
     k->locked = false;
     bool first = !again || k->first_due;
-    bool ok = first ? node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now)
+    bool ok = first ? take_first(a, key->local_user, now)
                     : node_spend_take(&a->again, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now);
     k->first_due = first && !ok;
     k->again = ok ? !first : k->again;
@@ -231,7 +297,11 @@ void node_budget_back(struct node_budget *b, const struct dark_addr *to,
         return;
     }
     struct node_spend *s = k->again ? &a->again : &a->first;
+    struct user_note *u = k->again ? NULL : user_of(a, k->key.local_user);
     s->level -= s->level > 0 ? 1 : 0;
+    if (u != NULL && u->first.level > 0) {
+        u->first.level--;
+    }
     k->own.level -= k->again && k->own.level > 0 ? 1 : 0;
     k->used = k->again; /* the first is still to come */
 }

@@ -8,9 +8,10 @@
  *   the first of an isolation key, or after NODE_BUDGET_CALM  ─▶ the caller's own wish: NODE_BUDGET_FIRST are free
  *   another one with the same key before that                 ─▶ caused by the far end: NODE_BUDGET_AGAIN are free
  *
- * Both for all keys of the address together.  Which keys used it up is nobody's business: who has had his own share
- * (as many further ones of his key) is told so, anybody else hears what he would hear of a service that cannot be
- * reached.
+ * Both for all keys of the address together; of the first ones no local user of this machine may have more than
+ * node_budget_share(), or one could shut out all others by names that he makes up.  Which keys used it up is nobody's
+ * business: who has had his own share (as many further ones of his key) is told so, anybody else hears what he would
+ * hear of a service that cannot be reached.
  *
  * Of those caused by the far end NODE_BUDGET_QUICK may come at once.  Each further one waits, twice as long as the one
  * before, from NODE_BUDGET_WAIT_FIRST to NODE_BUDGET_WAIT: so an outage of minutes costs few, and at its end the next
@@ -39,6 +40,7 @@
 #define NODE_BUDGET_CALM (300 * NS_PER_S) /* half of what a circuit may be used for new streams */
 #define NODE_BUDGET_ADDRS_MAX 128         /* the one used longest ago is forgotten */
 #define NODE_BUDGET_KEYS_MAX 64           /* of one address, likewise */
+#define NODE_BUDGET_USERS_MAX 16          /* of one address, likewise */
 
 /* A number of attempts that comes back over time. */
 struct node_spend {
@@ -48,6 +50,12 @@ struct node_spend {
 };
 /* Counts an attempt of which |free| an hour are, |quick| of them at once; false: not allowed yet, and not counted. */
 bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now);
+
+/*
+ * How many of NODE_BUDGET_FIRST a local user may have, of which the |others| together have so many: three quarters of
+ * what they leave, so that something is left for the next; at least one.
+ */
+uint32_t node_budget_share(uint32_t others);
 
 /* How many were given back for breaks at relays, in the hour from |since| on. */
 struct node_spared {
@@ -69,7 +77,7 @@ void node_budget_init(struct node_budget *b, struct mem *mem);
 void node_budget_fini(struct node_budget *b);
 /*
  * One attempt to reach |to| for |key|.  QUDAG_ELIMIT: not now, by what this key alone has used; QUDAG_EUNREACHABLE: not
- * now, by what others have, which must not show in when or how it fails; QUDAG_ENOMEM.  In the place of ELIMIT
+ * now, by what other keys have, which must not show in when or how it fails; QUDAG_ENOMEM.  In the place of ELIMIT
  * QUDAG_ENEEDAUTH, where the last attempt said so (node_budget_locked()): to wait would not help.
  */
 QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,

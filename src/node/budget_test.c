@@ -39,9 +39,21 @@ static struct dark_addr addr_of(unsigned nth)
 
 static struct node_isolation key_of(unsigned nth)
 {
-    struct node_isolation k = {.len = sizeof(nth)};
+    struct node_isolation k = {.len = sizeof(nth), .local_user = nth}; /* each a user of its own */
     memcpy(k.key, &nth, sizeof(nth));
     return k;
+}
+
+/* How many of 100 keys of his |user| may begin, from the |from|th on. */
+static unsigned begun_by(uint64_t user, unsigned from, const struct dark_addr *a, tstamp now)
+{
+    unsigned n = 0;
+    for (unsigned i = from; i < from + 100; i++) {
+        struct node_isolation k = key_of(i);
+        k.local_user = user;
+        n += node_budget_take(&b, a, &k, now) == QUDAG_OK;
+    }
+    return n;
 }
 
 /* Attempts that are allowed when one is made each |step| from |from| to |to|. */
@@ -224,6 +236,42 @@ static void another_key_is_no_way_around_it(void **state)
     assert_int_equal(n, NODE_BUDGET_QUICK);
 }
 
+/* Names cost nothing: 64 of them shut all other users of the machine out of an address, for an hour. */
+static void whoever_makes_up_names_leaves_some_to_other_users(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    (void)state;
+    assert_int_equal(begun_by(501, 1000, &a, START), 48);
+    assert_int_equal(begun_by(501, 2000, &a, START), 0);
+    assert_int_equal(begun_by(502, 3000, &a, START), 12);
+    assert_int_equal(begun_by(503, 4000, &a, START), 3);
+    assert_int_equal(begun_by(504, 5000, &a, START), 1); /* all 64 */
+    assert_int_equal(begun_by(505, 6000, &a, START), 0);
+    /* what comes back is for those who had little */
+    const tstamp later = START + 5 * (HOUR / NODE_BUDGET_FIRST);
+    assert_int_equal(begun_by(501, 7000, &a, later), 0);
+    assert_true(begun_by(505, 8000, &a, later) > 0);
+    /* what was not counted is not his either */
+    struct node_isolation k = key_of(1);
+    const struct dark_addr other = addr_of(2);
+    k.local_user = 501;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(node_budget_take(&b, &other, &k, START), QUDAG_OK);
+        node_budget_back(&b, &other, &k);
+    }
+    assert_int_equal(begun_by(501, 1000, &other, START), 48);
+}
+
+static void a_share_is_three_quarters_of_what_others_leave(void **state)
+{
+    static const uint32_t of[][2] = {{0, 48}, {16, 36}, {48, 12}, {60, 3},
+                                     {62, 1}, {63, 1},  {64, 1},  {UINT32_MAX, 1}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+        assert_int_equal(node_budget_share(of[i][0]), of[i][1]);
+    }
+}
+
 /* The attack: Bob's program counts its attempts until the first ELIMIT, to learn how often Alice's made some. */
 static void what_others_used_up_is_not_called_a_limit(void **state)
 {
@@ -340,6 +388,8 @@ int main(void)
         TEST(what_broke_at_our_relays_the_far_end_did_not_end),
         TEST(breaks_at_relays_are_given_back_so_many_an_hour),
         TEST(another_key_is_no_way_around_it),
+        TEST(whoever_makes_up_names_leaves_some_to_other_users),
+        TEST(a_share_is_three_quarters_of_what_others_leave),
         TEST(what_others_used_up_is_not_called_a_limit),
         TEST(what_is_rare_is_the_callers_own_wish),
         TEST(what_failed_here_is_not_counted),

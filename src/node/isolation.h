@@ -30,6 +30,7 @@
 struct node_isolation {
     uint8_t len;
     uint8_t key[NODE_ISOLATION_MAX]; /* zero behind len */
+    uint64_t local_user;             /* whose it is, for shares (budget.h); not compared */
 };
 
 static inline bool node_isolation_eq(const struct node_isolation *a, const struct node_isolation *b)
