@@ -15,15 +15,22 @@ static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
     qudag_node_stop(n);
     (void)s, (void)user;
 }
+static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err e, void *user)
+{
+    if (p == QUDAG_PHASE_RELAYS || p == QUDAG_PHASE_FAILED)
+        fprintf(stderr, "waits: %s\n", e != QUDAG_OK ? qudag_strerror(e) : "more relays must join");
+    (void)n, (void)a, (void)b, (void)user;
+}
 int main(int argc, char **argv)
 {
-    qudag_callbacks cb = {.size = sizeof(cb), .stream_data = on_data, .stream_closed = on_closed};
+    qudag_callbacks cb = {.size = sizeof(cb), .phase = on_phase};
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
     qudag_stream stream = {0};
     size_t taken;
     QUDAG_SETTINGS_INIT(&s);
+    cb.stream_data = on_data, cb.stream_closed = on_closed;
     if (argc < 4)
         return fprintf(stderr, "usage: %s MULTIADDR ADDRESS.dark TEXT [--lab]\n", argv[0]), 2;
     qudag_err err = qudag_identity_generate(&identity);

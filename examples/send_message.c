@@ -26,11 +26,19 @@ static void on_changed(qudag_node *n, qudag_send s, const qudag_send_info *info,
     (void)s;
 }
 
+static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err e, void *user)
+{
+    if (p == QUDAG_PHASE_RELAYS || p == QUDAG_PHASE_FAILED)
+        fprintf(stderr, "waits: %s\n", e != QUDAG_OK ? qudag_strerror(e) : "more relays must join");
+    (void)n, (void)a, (void)b, (void)user;
+}
+
 int main(int argc, char **argv)
 {
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
+    qudag_callbacks cb = {.size = sizeof(cb), .phase = on_phase};
     qudag_send_options o = QUDAG_INIT(qudag_send_options);
     qudag_send sent;
     qudag_err end = QUDAG_ECANCELED;
@@ -47,7 +55,7 @@ int main(int argc, char **argv)
     s.lab = argc > 4;
     o.changed = on_changed;
     o.user = &end;
-    if (err == QUDAG_OK && (err = qudag_node_new(&n, &s, NULL, NULL)) == QUDAG_OK) {
+    if (err == QUDAG_OK && (err = qudag_node_new(&n, &s, &cb, NULL)) == QUDAG_OK) {
         const qudag_slice text = {(const uint8_t *)argv[3], strlen(argv[3])};
         err = argv[3][0] == '@' ? qudag_send_file(n, argv[2], argv[3] + 1, &o, &sent)
                                 : qudag_send_message(n, argv[2], text, &o, &sent);

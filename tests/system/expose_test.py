@@ -106,8 +106,19 @@ def main():
     print('ok: removed is removed', flush=True)
 
     example_host(caller, host, bootstrap, port)
+    examples_say_why_they_wait(caller, host, bootstrap, port)
     for n in nodes:
         n.down()
+
+
+def examples_say_why_they_wait(caller, host, bootstrap, port):
+    """without --lab, in a lab: not for ever without a word"""
+    for args in ((host, bootstrap, f'80:127.0.0.1:{port}'), (caller, bootstrap, f'{"a" * 63}.dark', 'x')):
+        waits = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = waits.stderr.readline()
+        waits.kill()
+        check(said.startswith('waits: '), f'{args[0].name} says {said!r}')
+    print('ok: the examples say what they wait for', flush=True)
 
 
 def example_host(caller, host, bootstrap, port):
@@ -116,7 +127,7 @@ def example_host(caller, host, bootstrap, port):
         address = served.stdout.readline().strip()
         check(address.endswith('.dark'), f'examples/host_service says {address}')
         check(get(caller, bootstrap, address), 'the page does not come from examples/host_service')
-        print('ok: the examples, 60 lines that host and 45 that call', flush=True)
+        print('ok: the examples, one that hosts and one that calls', flush=True)
     finally:
         served.terminate()
         served.wait()
