@@ -720,6 +720,14 @@ double child_cpu_s(const struct child *c)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+double child_rss(const struct child *c)
+{
+    char file[64];
+
+    (void)snprintf(file, sizeof file, "/proc/%d/status", (int)c->pid);
+    return proc_bytes(file, "VmRSS:");
+}
+
 double child_pss(const struct child *c)
 {
     char file[64];

@@ -101,6 +101,7 @@ void child_order(struct child *c, const char *order); /* does not wait */
 uint64_t child_answer(struct child *c, const char *word);
 struct usage child_usage(struct child *c);
 double child_cpu_s(const struct child *c); /* without asking it */
+double child_rss(const struct child *c);   /* bytes, without asking it */
 double child_pss(const struct child *c);   /* bytes; shared pages are counted in parts */
 void child_find(struct child *c, unsigned first, unsigned n, struct finds *out);
 

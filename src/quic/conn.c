@@ -10,6 +10,7 @@
 #include "quic/account.h"
 #include "quic/ack.h"
 #include "quic/quic_int.h"
+#include "quic/timer.h"
 
 #include <openssl/err.h>
 #include <string.h>
@@ -247,6 +248,9 @@ void quic_conn_set_timer(struct quic_conn *c)
 {
     tstamp at = ngtcp2_conn_get_expiry(c->ng);
 
+    if (c->state == QUIC_CONN_UP && c->padding.most_ns == 0) {
+        at = quic_timer_late(at, c->q->now); /* the times of padding are drawn, and kept */
+    }
     if (c->state == QUIC_CONN_HANDSHAKE) {
         at = tstamp_min(at, c->hs_deadline);
     }
@@ -304,10 +308,28 @@ bool quic_conn_up(struct quic_conn *c)
     return true;
 }
 
+/*
+ * ngtcp2's helper keeps the last 4 KiB that TLS wrote for as long as it lives: one without takes its place.  Only where
+ * nothing of it can be sent again, which is so without tickets: all else has gone with the keys of the handshake.
+ */
+static void drop_written(struct quic_conn *c)
+{
+    ngtcp2_crypto_ossl_ctx *bare = NULL;
+
+    bool tickets = c->server && SSL_get_num_tickets(c->hs.ssl) != 0;
+    if (tickets || ngtcp2_crypto_ossl_ctx_new(&bare, NULL) != 0) {
+        ngtcp2_crypto_ossl_ctx_set_ssl(c->ossl, NULL);
+        return;
+    }
+    ngtcp2_conn_set_tls_native_handle(c->ng, bare);
+    ngtcp2_crypto_ossl_ctx_del(c->ossl);
+    c->ossl = bare;
+}
+
 void quic_conn_drop_tls(struct quic_conn *c)
 {
     if (c->confirmed && c->hs.ssl != NULL) {
-        ngtcp2_crypto_ossl_ctx_set_ssl(c->ossl, NULL);
+        drop_written(c);
         sec_hs_stop(&c->hs);
     }
 }
