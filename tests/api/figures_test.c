@@ -1,9 +1,9 @@
 /*
- * figures_test.c - acceptance cases H1 and H3 over real sockets: 10,000 messages of 1 KiB a second through one link, and
- * a link within 100 ms.
+ * figures_test.c - cases H1, H3 and G1 over real sockets: 10,000 messages of 1 KiB a second through one link, a link
+ * within 100 ms, and counters and gauges once a link has ended.
  *
- * Other programs slow the clock on the wall down, not what a processor has to do: the first is measured in processor time
- * of both ends together, the second by the best of several, as each waits for others.
+ * Other programs slow the clock on the wall down, not what a processor has to do: the first is measured in processor
+ * time of both ends together, the second by the best of several, as each waits for others.
  *
  * TEST: timeout=120
  */
@@ -14,8 +14,6 @@
 #define MESSAGES 10000
 #define MESSAGE 1024
 #define DIALS 10
-#define SANITIZED                                                                                  \
-    (getenv("QUDAG_SANITIZED") != NULL) /* several times slower: only right, not quick */
 
 static const struct net_options links_only = {.waiting = true, .client = true};
 
@@ -108,6 +106,14 @@ static void send_all(qudag_stream s)
     }
 }
 
+/* Several times slower: only right, not quick. */
+static bool sanitized(void)
+{
+    const char *is = getenv("QUDAG_SANITIZED");
+
+    return is != NULL && *is == '1';
+}
+
 static void ten_thousand_messages_a_second_pass_one_link(void **state)
 {
     size_t it = 0;
@@ -132,7 +138,7 @@ static void ten_thousand_messages_a_second_pass_one_link(void **state)
                   MESSAGES, MESSAGE, cpu, net_now() - wall);
     assert_false(two.bad);
     assert_int_equal(two.got, (uint64_t)MESSAGES * MESSAGE);
-    assert_true(cpu < 1.0 || SANITIZED);
+    assert_true(cpu < 1.0 || sanitized());
     for (size_t i = 0; i < 2; i++) {
         qudag_node_free(two.node[i]);
         qudag_identity_free(two.id[i]);
@@ -154,7 +160,86 @@ static void a_link_is_made_within_100_ms(void **state)
         best = took < best ? took : best;
     }
     print_message("the quickest of %d links: %.1f ms\n", DIALS, best * 1e3);
-    assert_true(best < 0.1 || SANITIZED);
+    assert_true(best < 0.1 || sanitized());
+}
+
+/* ---- what is counted (G1) */
+
+#define STATS_MAX 1024
+
+struct values {
+    qudag_stat v[STATS_MAX];
+    size_t n;
+};
+
+static void take(const struct peer *p, struct values *out)
+{
+    out->n = 0;
+    for (size_t it = 0;; out->n++) {
+        assert_true(out->n < STATS_MAX);
+        out->v[out->n] = (qudag_stat)QUDAG_INIT(qudag_stat);
+        if (!qudag_node_stat_next(p->node, &it, &out->v[out->n])) {
+            return;
+        }
+    }
+}
+
+/* The gauges that |now| shows above |before|, but for memory and for what is known of peers, which stay. */
+static unsigned gauges_above(const struct values *before, const struct values *now, bool tell)
+{
+    static const char *const stays[] = {"peers", "pins", "memory", "kad_", "relays", "uptime"};
+    unsigned above = 0;
+
+    for (size_t i = 0; i < now->n; i++) {
+        const qudag_stat *s = &now->v[i];
+        bool is = s->kind == QUDAG_STAT_GAUGE && s->value > before->v[i].value;
+        for (size_t k = 0; k < sizeof(stays) / sizeof(stays[0]); k++) {
+            is = is && strncmp(s->name, stays[k], strlen(stays[k])) != 0;
+        }
+        above += is ? 1 : 0;
+        if (is && tell) {
+            print_message("%s is still %llu\n", s->name, (unsigned long long)s->value);
+        }
+    }
+    return above;
+}
+
+static void counters_only_grow(const struct values *before, const struct values *now)
+{
+    assert_int_equal(before->n, now->n);
+    for (size_t i = 0; i < now->n; i++) {
+        if (now->v[i].kind == QUDAG_STAT_COUNTER && now->v[i].value < before->v[i].value) {
+            fail_msg("%s: %llu after %llu", now->v[i].name, (unsigned long long)now->v[i].value,
+                     (unsigned long long)before->v[i].value);
+        }
+    }
+}
+
+static void gauges_are_as_before_when_a_link_has_ended_and_counters_only_grow(void **state)
+{
+    static struct values before, during, after;
+
+    (void)state;
+    net_start(0, &links_only);
+    net_start(1, &links_only);
+    net_turn();
+    take(&net[0], &before);
+    net_ask(&net[0], qudag_connect(net[0].node, net[1].addr, &net[0].last));
+    assert_int_equal(qudag_stream_open(net[0].node, &net[1].self, NET_ECHO, &net[0].ours),
+                     QUDAG_OK);
+    NET_WAIT(net[0].opened, NET_SOON);
+    take(&net[0], &during);
+    counters_only_grow(&before, &during);
+    assert_true(gauges_above(&before, &during, false) >= 2); /* links, streams */
+    assert_int_equal(qudag_disconnect(net[0].node, &net[1].self), QUDAG_OK);
+    after = during;
+    for (double end = net_now() + NET_SOON;
+         gauges_above(&before, &after, false) > 0 && net_now() < end;) {
+        net_turn();
+        take(&net[0], &after);
+    }
+    counters_only_grow(&during, &after);
+    assert_int_equal(gauges_above(&before, &after, true), 0);
 }
 
 int main(void)
@@ -162,6 +247,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_messages_a_second_pass_one_link),
         cmocka_unit_test_teardown(a_link_is_made_within_100_ms, net_stop_all),
+        cmocka_unit_test_teardown(gauges_are_as_before_when_a_link_has_ended_and_counters_only_grow,
+                                  net_stop_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
