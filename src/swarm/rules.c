@@ -208,3 +208,13 @@ bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *lo
     }
     return !have;
 }
+
+uint32_t swarm_rule_peers_max(uint32_t links)
+{
+    const uint32_t least = 8192;
+
+    if (links > UINT32_MAX / 2) {
+        return UINT32_MAX;
+    }
+    return links * 2 > least ? links * 2 : least;
+}

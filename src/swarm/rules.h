@@ -203,4 +203,7 @@ enum swarm_renewal swarm_rule_renewal(tstamp until, tstamp renew_at, bool inboun
  */
 bool swarm_rule_kept_dial(const struct peer_id *self, const struct peer_id *peer, bool inbound);
 
+/* Peers whose addresses are remembered where links_max is |links|: each link has one, and others are known besides. */
+uint32_t swarm_rule_peers_max(uint32_t links);
+
 #endif

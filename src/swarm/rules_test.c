@@ -434,9 +434,19 @@ static void our_own_limits_are_not_held_against_a_peer(void **state)
                  swarm_rule_is_ours(QUDAG_EAUTH) || swarm_rule_is_ours(QUDAG_EUNSUPPORTED));
 }
 
+static void more_peers_are_known_than_links_may_stand(void **state)
+{
+    (void)state;
+    assert_int_equal(swarm_rule_peers_max(8), 8192);
+    assert_int_equal(swarm_rule_peers_max(4096), 8192);
+    assert_int_equal(swarm_rule_peers_max(65536), 131072);
+    assert_int_equal(swarm_rule_peers_max(UINT32_MAX), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(more_peers_are_known_than_links_may_stand),
         cmocka_unit_test(the_other_ip_version_waits_unless_it_is_the_only_one),
         cmocka_unit_test(our_own_limits_are_not_held_against_a_peer),
         cmocka_unit_test(only_what_we_dialled_by_choice_is_a_dialled_pin),

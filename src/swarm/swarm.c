@@ -14,7 +14,6 @@
 
 static void defaults(struct swarm_config *c)
 {
-    c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
     c->pins_max = c->pins_max != 0 ? c->pins_max : 65536;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
@@ -22,6 +21,7 @@ static void defaults(struct swarm_config *c)
     c->streams_per_peer = c->streams_per_peer != 0 ? c->streams_per_peer : 256;
     c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
     c->links_max = c->links_max != 0 ? c->links_max : 1024;
+    c->peers_max = c->peers_max != 0 ? c->peers_max : swarm_rule_peers_max(c->links_max);
     c->network_share = c->network_share != 0 ? c->network_share : 100;
     c->links_high = c->links_high != 0 ? c->links_high : c->links_max - c->links_max / 4;
     c->links_grace_ns = c->links_grace_ns != 0 ? c->links_grace_ns : 20 * NS_PER_S;

@@ -49,7 +49,7 @@ struct swarm_config {
      * networks do not matter unless |network_share| says so.
      */
     struct resources *accounts;
-    uint32_t peers_max;        /* default 8192 */
+    uint32_t peers_max;        /* default: swarm_rule_peers_max() */
     uint32_t pins_max;         /* peers whose proofs are remembered; default 65536 */
     bool pins_persist;         /* swarm_pin_change_next() will be asked */
     uint32_t streams_max;      /* default 65536 */
