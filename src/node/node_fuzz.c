@@ -66,7 +66,7 @@ static void lend(struct nt_node *t, struct ref s)
     if (node_stream_lend(t->node, s) == QUDAG_OK &&
         node_stream_lent(t->node, s, piece, &n) == QUDAG_OK) {
         for (size_t i = 0; i < n; i++) {
-            sum += piece[i].base[0] + piece[i].base[piece[i].len - 1]; /* is there */
+            sum += (unsigned)piece[i].base[0] + piece[i].base[piece[i].len - 1]; /* is there */
         }
     }
     ASSERT(sum <= 2 * 255 * ARRAY_LEN(piece));
@@ -101,7 +101,7 @@ static void stream_call(struct nt_node *t, struct rd *r)
         node_stream_consume(t->node, s, len);
         break;
     case 6:
-        hand_over(t, s, len * 200);
+        hand_over(t, s, (size_t)len * 200);
         break;
     case 7:
         lend(t, s);

@@ -22,4 +22,14 @@ struct swarm_nets {
     struct swarm_net v[SWARM_NETS_MAX];
 };
 
+struct swarm;
+struct swarm_link;
+
+/* Whether |l|, a dial that is about to begin, waits for the breaker of its network; else it may be its one probe. */
+bool swarm_net_holds(struct swarm *s, const struct swarm_link *l, tstamp now);
+/* |l| has come up, in either direction: its network can be reached. */
+void swarm_net_up(struct swarm *s, const struct swarm_link *l);
+/* The dial |l| has ended with |err|. */
+void swarm_net_failed(struct swarm *s, const struct swarm_link *l, qudag_err err, tstamp now);
+
 #endif

@@ -9,7 +9,7 @@
  *   renew.c    links before their certificates end                 value.c   what a link is worth, pure
  *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
  *   meter.c    what is measured                                    states.c  what programs are told of links
- *   doubts.c   links whose peer has another key than it is known by
+ *   doubts.c   links whose peer has another key than it is known by        doubted.c  which may be that
  *   trim.c     which links are too many                            places.c  what links count as; which gives way
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
@@ -240,14 +240,6 @@ void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now
 
 /* Dials the peer of |l|, for |core|, where |l| leads, beside it. */
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
-
-/* breakers.c */
-/* Whether |l|, a dial that is about to begin, waits for the breaker of its network; else it may be its one probe. */
-bool swarm_net_holds(struct swarm *s, const struct swarm_link *l, tstamp now);
-/* |l| has come up, in either direction: its network can be reached. */
-void swarm_net_up(struct swarm *s, const struct swarm_link *l);
-/* The dial |l| has ended with |err|. */
-void swarm_net_failed(struct swarm *s, const struct swarm_link *l, qudag_err err, tstamp now);
 
 /* renew.c */
 /* Dials anew for links in use that end soon, closes those that end now. */

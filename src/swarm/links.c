@@ -354,8 +354,8 @@ static void make_way(struct swarm *s, const struct swarm_link *l, const struct l
 }
 
 /* A place for |l|; what it is refused by goes to whoever asked for the dial. */
-qudag_err swarm_link_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
-                           tstamp now)
+static qudag_err place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                       tstamp now)
 {
     struct swarm_ask want = ask_of(l, info);
     struct res_place at = {want.inbound, info->net, peer_id_slice(&info->peer)};
@@ -413,7 +413,7 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (err != QUDAG_OK) {
         return err;
     }
-    return make_place(s, p, now) ? swarm_link_place(s, l, info, now) : QUDAG_ELIMIT;
+    return make_place(s, p, now) ? place(s, l, info, now) : QUDAG_ELIMIT;
 }
 
 /* |l| stands: it is one more of its peer's. */
@@ -480,7 +480,10 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
         return;
     }
     qudag_err err = admit(s, l, &info, now);
-    if (err == QUDAG_EAUTH && swarm_doubt_begin(s, l, &info, now)) {
+    if (err == QUDAG_EAUTH && swarm_doubt_may(s, l, &info) && place(s, l, &info, now) == QUDAG_OK) {
+        l->doubt = true;
+        l->props = info.props & (uint8_t)~LINK_ANON;
+        l->net = info.net;
         return;
     }
     stands(s, l, &info, err, now);

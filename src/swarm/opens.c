@@ -220,13 +220,33 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
     return err == QUDAG_EAGAIN ? open_wait(s, o) : err;
 }
 
+/* ACT_OPEN of a core that doubts: over the link in doubt with the peer, and no other. */
+static void open_in_doubt(struct swarm *s, unsigned core, const struct act *a, const char *proto,
+                          tstamp now)
+{
+    struct ev fail = {
+        .type = EV_STREAM_FAIL, .cookie = a->cookie, .err = QUDAG_ENOMEM, .peer = &a->peer};
+    struct swarm_link *l = swarm_doubt_find(s, &a->peer);
+    struct swarm_pending *r =
+        proto == NULL ? NULL : swarm_report_make(s, core, a->cookie, &a->peer);
+
+    if (r == NULL) {
+        swarm_deliver(s, core, &fail);
+        return;
+    }
+    qudag_err err = l == NULL ? QUDAG_ECLOSED : swarm_stream_open(s, l, r, proto, now);
+    if (err != QUDAG_OK) {
+        swarm_report_fail(s, r, err);
+    }
+}
+
 void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const char *proto,
                       tstamp now)
 {
     struct ev fail = {.type = EV_STREAM_FAIL, .cookie = a->cookie, .peer = &a->peer};
 
     if (s->core[core].ops->doubts) {
-        swarm_doubt_open(s, core, a, proto, now);
+        open_in_doubt(s, core, a, proto, now);
         return;
     }
     fail.err = a->peer.len == 0 || peer_id_eq(&a->peer, &s->cfg.self) || proto == NULL

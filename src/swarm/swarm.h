@@ -19,6 +19,7 @@
 #include "core/resources/resources.h"
 #include "core/transport.h"
 #include "swarm/breaker.h"
+#include "swarm/doubt.h"
 #include "swarm/meter.h"
 #include "swarm/rules.h"
 #include "swarm/states.h"
@@ -192,27 +193,6 @@ void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_has
 void swarm_pin_tell(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
 /* The hash that |peer| has proven or a signed record told; false: none. */
 bool swarm_pinned(const struct swarm *s, const struct peer_id *peer, uint8_t pq_hash[32]);
-/*
- * A link whose peer proved another ML-DSA key than it is known by: no core has it, and none but those with
- * core_ops.doubts may use it, until swarm_doubt_end().
- */
-struct swarm_doubt {
-    struct peer_id peer;
-    uint8_t pin[32]; /* by which it is known */
-    uint8_t now[32]; /* which it proved */
-    bool has_former;
-    uint8_t former[32]; /* by which it was known before */
-};
-/* The next that nobody was told of; false: none.  For each swarm_doubt_end() is to be called. */
-bool swarm_doubt_next(struct swarm *s, struct swarm_doubt *out);
-/*
- * A statement of |peer|, checked, says that the key |next->from| has a successor.  SWARM_FOLLOW: the pin moved, and
- * what waits for the new key may stand.
- */
-enum swarm_follow swarm_follow(struct swarm *s, const struct peer_id *peer,
-                               const struct swarm_successor *next);
-/* The doubt about |peer| ends: its link comes up if it proved the pinned key by now, and else ends with EAUTH. */
-void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, tstamp now);
 
 /* One remembered proof to be written under |name|, or removed where |len| is 0. */
 #define SWARM_PIN_CHANGE_NAME 32

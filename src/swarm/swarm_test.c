@@ -392,8 +392,8 @@ static void an_address_that_was_not_tried_is_no_failure(void **state)
     settle();
     assert_int_equal(count(EV_STREAM_FAIL), 1);
     assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
-    assert_int_equal(swarm_peer_get(w.s, &p)->failures, 0);
-    assert_int_equal(swarm_peer_get(w.s, &p)->not_before, 0);
+    assert_int_equal(swarm_breaker_state(&swarm_peer_get(w.s, &p)->breaker, w.now),
+                     SWARM_BREAKER_CLOSED);
     assert_int_equal(resources_refused(w.s->resources, RES_PROTOCOL, RES_DIALS), 1);
 }
 

@@ -33,9 +33,8 @@ static void ping(struct yamux *y)
 {
     struct frame f = {FRAME_PING, FLAG_SYN, 0, ++y->ping_value};
 
-    if (yamux_control(y, &f)) {
-        y->ping_sent = y->now;
-    }
+    yamux_control(y, &f);
+    y->ping_sent = y->now;
 }
 
 qudag_err yamux_new(struct yamux **out, const struct yamux_config *cfg, tstamp now)
@@ -81,7 +80,8 @@ void yamux_free(struct yamux *y)
     mem_free(y->cfg.mem, y);
 }
 
-void yamux_end(struct yamux *y, qudag_err err, enum yamux_code code, const char *text)
+/* The session is over because of |err|; the peer is told |code|. */
+static void end(struct yamux *y, qudag_err err, enum yamux_code code, const char *text)
 {
     struct frame f = {FRAME_GO_AWAY, 0, 0, (uint32_t)code};
 
@@ -95,20 +95,20 @@ void yamux_end(struct yamux *y, qudag_err err, enum yamux_code code, const char 
     y->in_frame = false;
     free_streams(y);
     fifo_fini(&y->control);
-    (void)yamux_control(y, &f); /* not sent without memory: the byte stream's end tells it, too */
+    yamux_control(y, &f); /* not sent without memory: the byte stream's end tells it, too */
 }
 
 void yamux_close(struct yamux *y, enum yamux_code code)
 {
     y->end_told = true;
-    yamux_end(y, QUDAG_ECLOSED, code, NULL);
+    end(y, QUDAG_ECLOSED, code, NULL);
 }
 
 /* A frame that moves nothing on: some are part of the protocol, a flood of them is not. */
 static void spend(struct yamux *y)
 {
     if (!limiter_take(&y->empty, 1, y->now)) {
-        yamux_end(y, QUDAG_ELIMIT, YAMUX_PROTOCOL, "too many frames that carry nothing");
+        end(y, QUDAG_ELIMIT, YAMUX_PROTOCOL, "too many frames that carry nothing");
     }
 }
 
@@ -119,7 +119,7 @@ static void on_ping(struct yamux *y, const struct frame *f)
     if ((f->flags & FLAG_SYN) != 0) {
         spend(y);
         if (!y->ended) {
-            (void)yamux_control(y, &answer);
+            yamux_control(y, &answer);
         }
         return;
     }
@@ -149,11 +149,11 @@ static bool on_syn(struct yamux *y, const struct frame *f)
     struct frame refusal = {FRAME_WINDOW_UPDATE, FLAG_RST, f->id, 0};
 
     if (!yamux_id_is_theirs(f->id, y->cfg.dialer)) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream opened with a name of ours");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream opened with a name of ours");
         return false;
     }
     if (yamux_find(y, f->id) != NULL) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream opened twice");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream opened twice");
         return false;
     }
     if (y->n_theirs < y->cfg.streams_max && yamux_stream_new(y, f->id, false, 0) != NULL) {
@@ -161,7 +161,7 @@ static bool on_syn(struct yamux *y, const struct frame *f)
     }
     spend(y);
     if (!y->ended) {
-        (void)yamux_control(y, &refusal);
+        yamux_control(y, &refusal);
     }
     return false;
 }
@@ -181,7 +181,7 @@ static bool on_rst(struct yamux *y, struct yamux_stream *s, uint32_t code, struc
 static void on_window(struct yamux *y, struct yamux_stream *s, const struct frame *f)
 {
     if (f->len > UINT32_MAX - s->send_window) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a window above 2^32 - 1 bytes");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a window above 2^32 - 1 bytes");
         return;
     }
     s->send_window += f->len;
@@ -219,7 +219,7 @@ static bool on_known(struct yamux *y, struct yamux_stream *s, const struct frame
         return false;
     }
     if (f->len > s->recv_window) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "data beyond the window");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "data beyond the window");
         return false;
     }
     if (s->fin_got) {
@@ -237,7 +237,7 @@ static bool on_stream_frame(struct yamux *y, const struct frame *f, struct yamux
     bool fresh = false;
 
     if (f->id == 0) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream's frame for the session");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "a stream's frame for the session");
         return false;
     }
     if ((f->flags & FLAG_SYN) != 0 && (f->flags & FLAG_RST) == 0) {
@@ -252,7 +252,7 @@ static bool on_stream_frame(struct yamux *y, const struct frame *f, struct yamux
     if (s == NULL) { /* it was closed, and what follows was on its way */
         spend(y);
         if (y->left > y->cfg.window_max) {
-            yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "data beyond any window");
+            end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "data beyond any window");
         }
         return false;
     }
@@ -272,8 +272,8 @@ static bool on_frame(struct yamux *y, struct yamux_ev *ev)
     f.id = rd_u32(&r);
     f.len = rd_u32(&r);
     if (version != 0 || f.type > FRAME_GO_AWAY) {
-        yamux_end(y, QUDAG_EPROTO, YAMUX_PROTOCOL,
-                  version != 0 ? "another version" : "an unknown type of frame");
+        end(y, QUDAG_EPROTO, YAMUX_PROTOCOL,
+            version != 0 ? "another version" : "an unknown type of frame");
         return false;
     }
     y->frame = f;
@@ -389,14 +389,27 @@ void yamux_receive(struct yamux *y, struct slice in, tstamp now)
     }
 }
 
+/* A peer that reads no answers, or no memory for them. */
+static void check_unsent(struct yamux *y)
+{
+    if (y->unsent == QUDAG_ETOOBIG) {
+        end(y, QUDAG_ELIMIT, YAMUX_INTERNAL, "the peer reads no answers");
+    } else if (y->unsent != QUDAG_OK) {
+        end(y, y->unsent, YAMUX_INTERNAL, NULL);
+    }
+}
+
 bool yamux_next_event(struct yamux *y, struct yamux_ev *ev)
 {
+    check_unsent(y);
     if (!list_empty(&y->reports)) {
         return report_sent(y, ev);
     }
     while (!y->ended &&
            (y->in.len > 0 || (y->in_frame && y->left == 0) || y->held > y->cfg.held_max)) {
-        if (step(y, ev)) {
+        bool made = step(y, ev);
+        check_unsent(y);
+        if (made && !y->ended) {
             return true;
         }
     }
@@ -428,7 +441,7 @@ void yamux_tick(struct yamux *y, tstamp now)
         return;
     }
     if (y->ping_sent != TSTAMP_NEVER) {
-        yamux_end(y, QUDAG_ETIMEOUT, YAMUX_INTERNAL, "no answer to a ping");
+        end(y, QUDAG_ETIMEOUT, YAMUX_INTERNAL, "no answer to a ping");
         return;
     }
     ping(y);

@@ -72,10 +72,11 @@ struct yamux {
     uint32_t ping_value;
     uint64_t rtt_ns;
 
-    bool peer_gone;  /* its GO_AWAY came */
-    bool ended;      /* no input, no streams */
-    bool end_told;   /* YAMUX_END was returned, or needs not be */
-    bool close_sent; /* our GO_AWAY is in |control| or left it */
+    bool peer_gone;   /* its GO_AWAY came */
+    bool ended;       /* no input, no streams */
+    bool end_told;    /* YAMUX_END was returned, or needs not be */
+    bool close_sent;  /* our GO_AWAY is in |control| or left it */
+    qudag_err unsent; /* why a control frame was lost; QUDAG_OK: none was */
     qudag_err end_err;
     const char *end_text;
 };
@@ -97,11 +98,7 @@ void yamux_drop(struct yamux *y, struct yamux_stream *s, uint32_t code);
 struct yamux_stream *yamux_heaviest(const struct yamux *y);
 
 /* yamux_send.c */
-/* Queues a control frame; false: the peer does not read, and the session was ended. */
-bool yamux_control(struct yamux *y, const struct frame *f);
-
-/* yamux.c */
-/* The session is over because of |err|; the peer is told |code|. */
-void yamux_end(struct yamux *y, qudag_err err, enum yamux_code code, const char *text);
+/* Queues a control frame; where that cannot be, y->unsent says why. */
+void yamux_control(struct yamux *y, const struct frame *f);
 
 #endif

@@ -15,18 +15,15 @@ static void put_head(uint8_t *dst, const struct frame *f)
     wr_u32(&w, f->len);
 }
 
-bool yamux_control(struct yamux *y, const struct frame *f)
+void yamux_control(struct yamux *y, const struct frame *f)
 {
     uint8_t head[YAMUX_HEADER];
 
     put_head(head, f);
     qudag_err err = fifo_append(&y->control, (struct slice){head, sizeof(head)});
-    if (err == QUDAG_OK) {
-        return true;
+    if (err != QUDAG_OK) {
+        y->unsent = err;
     }
-    yamux_end(y, err == QUDAG_ETOOBIG ? QUDAG_ELIMIT : err, YAMUX_INTERNAL,
-              err == QUDAG_ETOOBIG ? "the peer reads no answers" : NULL);
-    return false;
 }
 
 /* A stream's SYN, its ACK, what it may send more. */

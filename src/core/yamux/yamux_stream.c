@@ -85,7 +85,7 @@ void yamux_drop(struct yamux *y, struct yamux_stream *s, uint32_t code)
 
     yamux_stream_free(y, s);
     if (known) {
-        (void)yamux_control(y, &f);
+        yamux_control(y, &f);
     }
 }
 
