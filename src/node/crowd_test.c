@@ -20,7 +20,8 @@
 #define RELAYS 9
 #define CALLER 9 /* to 24 */
 #define SERVICE 25
-#define EACH 63 /* calls at once of one node, of 64 that it makes */
+#define EACH                                                                                       \
+    63 /* calls at once of one node, of 64 that it makes: 48, 12 and 3 of three users (decision 57) */
 #define ECHO "/echo/1"
 
 static const struct node_dark_of hidden = {DARK_HIDDEN, DARK_NET_LAB};
@@ -85,7 +86,11 @@ static bool all_settled(struct nt *nt)
 
 static void open_from(size_t ix, uint8_t key)
 {
-    const struct node_isolation k = {.len = 1, .key = {key}};
+    const struct node_isolation k = {.len = 1,
+                                     .key = {key},
+                                     .local_user = key <= 48   ? 1
+                                                   : key <= 60 ? 2
+                                                               : 3};
     struct ref s;
 
     assert_int_equal(node_stream_open_dark(net.node[ix].node, &addr, ECHO, &k, &s), QUDAG_OK);
