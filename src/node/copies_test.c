@@ -5,7 +5,9 @@
  * one node of the network copies, by what it does meanwhile.  Copies of less than COUNTED bytes are headers and the
  * like, and left out.  What the kernel and sendmsg() copy is not in it: there are no sockets here.
  */
-#undef _FORTIFY_SOURCE /* with it memcpy() is an inline function, and not to be defined here */
+#include <stdint.h>
+#undef __USE_FORTIFY_LEVEL /* with it memcpy() is an inline function, and not to be defined here */
+#define __USE_FORTIFY_LEVEL 0
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -456,6 +456,7 @@ static void stands(struct swarm *s, struct swarm_link *l, const struct link_info
 {
     if (err != QUDAG_OK) {
         swarm_meter_link_refused(s, l, info, err);
+        l->down_text = err == QUDAG_EAUTH ? "peer's ML-DSA key is not the expected one" : NULL;
         swarm_link_close(s, l, err, now);
         return;
     }

@@ -187,7 +187,8 @@ static void take(const struct peer *p, struct values *out)
 /* The gauges that |now| shows above |before|, but for memory and for what is known of peers, which stay. */
 static unsigned gauges_above(const struct values *before, const struct values *now, bool tell)
 {
-    static const char *const stays[] = {"peers", "pins", "memory", "kad_", "relays", "uptime"};
+    static const char *const stays[] = {"peers", "pins",   "memory", "used_node_memory",
+                                        "kad_",  "relays", "uptime"};
     unsigned above = 0;
 
     for (size_t i = 0; i < now->n; i++) {

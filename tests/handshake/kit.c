@@ -262,6 +262,17 @@ static void on_log(void *user, const qudag_log_record *r)
     }
 }
 
+/* A key that is not the pinned one ends a link that had come up: its peer may have a successor to show. */
+static void on_link(qudag_node *n, const qudag_link_event *e, void *user)
+{
+    struct session *s = user;
+
+    (void)n;
+    if (e->state == QUDAG_LINK_DOWN && e->text != NULL && s->why[0] == 0) {
+        snprintf(s->why, sizeof s->why, "%s", e->text);
+    }
+}
+
 static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
 {
     struct session *s = user;
@@ -288,7 +299,7 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
 struct session *session_new(struct server *server, qudag_pq pq, uint16_t level)
 {
     static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
-    const qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
+    const qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done, .link_changed = on_link};
     static uint32_t host; /* a new address for each */
     struct sockaddr_in ignored;
     struct session *s = sessions;

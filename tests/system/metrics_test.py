@@ -48,7 +48,7 @@ ALLOWED = {
                  'record_bytes', 'providers'},
     'stage': {'receive', 'turn'},
     'protection': {'classical', 'post_quantum', 'circuit', 'hidden'},
-    'event': {'authentication_failed', 'policy_refused', 'early_data_refused', 'ticket_refused',
+    'event': {'authentication_failed', 'policy_refused', 'early_data_refused', 'ticket_refused', 'key_followed', 'key_conflict',
               'key_changed', 'bad_token', 'invalid_record',
               'malformed_dht_message', 'bad_circuit_handshake', 'bad_cell', 'unexpected_circuit_message',
               'replayed_introduction', 'bad_introduction'},
