@@ -33,6 +33,11 @@ bool node_rule_fits(size_t used, size_t more, size_t max)
     return used <= max && more <= max - used;
 }
 
+bool node_rule_takes_whole(size_t queued, size_t len, size_t most)
+{
+    return node_rule_fits(queued, len, most) || node_rule_writable(queued, most);
+}
+
 void node_stream_want_writable(struct node *n, struct node_stream *a)
 {
     a->want_writable = true;
@@ -44,7 +49,8 @@ void node_stream_want_writable(struct node *n, struct node_stream *a)
 static bool fits(const struct node *n, const struct node_stream *a, size_t len)
 {
     if (a->opened && a->early.len == 0 && list_empty(&a->early_owned)) {
-        return node_acts_room(&n->acts) && node_rule_fits(a->queued, len, NODE_STREAM_QUEUE_MAX);
+        return node_acts_room(&n->acts) &&
+               node_rule_takes_whole(a->queued, len, node_stream_queue_most(n, a));
     }
     return a->early_owned_n < NODE_STREAM_OWNED_EARLY &&
            node_rule_fits(a->early_owned_len, len, NODE_STREAM_OWNED_MAX);

@@ -385,6 +385,96 @@ static void small_pieces_are_copied_together(void **state)
     (void)nt_run(&net, NS_PER_S, NULL);
 }
 
+#define CROWD 16 /* streams */
+
+static struct {
+    struct ref s[CROWD];
+    unsigned told;  /* that one takes more */
+    size_t written; /* in all, and at most */
+    size_t most;
+} crowd;
+
+/* As much as it takes, by turns copied and handed over. */
+static void write_on(struct ref s)
+{
+    qudag_err err = QUDAG_OK;
+
+    for (bool copy = true; err == QUDAG_OK && crowd.written < crowd.most; copy = !copy) {
+        size_t left = crowd.most - crowd.written, n = left < LEN ? left : LEN, taken = n;
+        struct node_owned b = {{buffer, n}, give_back, &t};
+
+        if (copy) {
+            err = node_stream_write(net.node[0].node, s, b.data, &taken);
+        } else {
+            err = node_stream_write_owned(net.node[0].node, s, &b);
+            t.out += err == QUDAG_OK ? 1 : 0;
+        }
+        crowd.written += err == QUDAG_OK ? taken : 0;
+    }
+}
+
+static void on_writable(struct nt_node *n, const char *what, struct ref s)
+{
+    (void)n;
+    if (strcmp(what, "stream_writable") == 0) {
+        crowd.told++;
+        write_on(s); /* as a program does that has more */
+    }
+}
+
+static bool all_written(struct nt *nt)
+{
+    return nt->node[1].got == crowd.most;
+}
+
+/* What others have queued leaves streams little: their programs wait for the peer, and are not told in vain. */
+static void a_full_account_makes_nobody_spin(void **state)
+{
+    (void)state;
+    nt_identity(&net, 0);
+    net.node[0].mem.max = (size_t)64 << 20; /* of which a peer has an eighth for bytes */
+    opened();
+    net.node[0].hook = on_writable;
+    memset(&crowd, 0, sizeof(crowd));
+    crowd.most = (size_t)24 << 20;
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_int_equal(
+            node_stream_open_peer(net.node[0].node, &net.node[1].peer, PROTO, &crowd.s[i]),
+            QUDAG_OK);
+    }
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    for (unsigned round = 0; round < 20; round++) {
+        for (size_t i = 0; i < CROWD; i++) {
+            write_on(crowd.s[i]);
+            node_drain(net.node[0].node, net.now);
+        }
+    }
+    assert_true(crowd.written > (size_t)5 << 20 && crowd.written < crowd.most);
+    assert_true(crowd.told < 1000);
+    assert_int_equal(net.node[0].closed, 0); /* nor does any end for it */
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_written));
+    assert_true(nt_run(&net, 10 * NS_PER_S, all_back));
+    assert_int_equal(net.node[0].closed, 0);
+}
+
+static void how_much_a_stream_may_queue(void **state)
+{
+    static const uint64_t eases[] = {0, 1, 16384, 16385, 100000, NODE_STREAM_QUEUE_MAX, UINT64_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(eases); i++) {
+        size_t most = node_rule_queue_most(eases[i]);
+        assert_true(most >= 16384 && most <= NODE_STREAM_QUEUE_MAX);
+        assert_true(most <= eases[i] || most == 16384);
+        assert_true(node_rule_writable(0, most)); /* nothing else would wake it */
+        assert_false(node_rule_writable(most / 2 + 1, most));
+        assert_true(
+            node_rule_takes_whole(most / 2, NODE_STREAM_OWNED_MAX, most)); /* as it is told */
+        assert_false(node_rule_takes_whole(most / 2 + 1, most, most));
+        assert_true(node_rule_takes_whole(most - 1, 1, most));
+    }
+}
+
 static void what_may_be_lent_in_place(void **state)
 {
     (void)state;
@@ -415,6 +505,8 @@ int main(void)
         NT_TEST(the_end_waits_for_what_is_lent),
         NT_TEST(a_reset_does_not_wait_for_what_is_lent),
         NT_TEST(small_pieces_are_copied_together),
+        NT_TEST(a_full_account_makes_nobody_spin),
+        cmocka_unit_test(how_much_a_stream_may_queue),
         cmocka_unit_test(what_may_be_lent_in_place),
     };
 

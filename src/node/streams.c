@@ -179,8 +179,8 @@ static void flush_one(struct node *n, struct node_stream *a)
         node_stream_flush_owned(n, a);
         out = node_begin(n);
     }
-    bool writable =
-        a->want_writable && a->opened && !a->fin_out && a->queued <= NODE_STREAM_QUEUE_MAX / 2;
+    bool writable = a->want_writable && a->opened && !a->fin_out &&
+                    node_rule_writable(a->queued, node_stream_queue_most(n, a));
     if (a->credit > 0 && a->opened) {
         acts_consume(out, a->strm, a->credit);
         a->credit = 0;
@@ -405,6 +405,24 @@ qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const 
     return err;
 }
 
+size_t node_rule_queue_most(uint64_t ease)
+{
+    if (ease >= NODE_STREAM_QUEUE_MAX) {
+        return NODE_STREAM_QUEUE_MAX;
+    }
+    return ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
+}
+
+bool node_rule_writable(size_t queued, size_t most)
+{
+    return queued <= most / 2;
+}
+
+size_t node_stream_queue_most(const struct node *n, const struct node_stream *a)
+{
+    return node_rule_queue_most(swarm_stream_ease(n->swarm, a->strm));
+}
+
 /* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */
 static size_t room_for(const struct node *n, const struct node_stream *a, bool early)
 {
@@ -414,12 +432,7 @@ static size_t room_for(const struct node *n, const struct node_stream *a, bool e
     if (!node_acts_room(&n->acts)) {
         return 0;
     }
-    size_t most = NODE_STREAM_QUEUE_MAX;
-    uint64_t ease = swarm_stream_ease(n->swarm, a->strm);
-    if (ease <
-        most) { /* others have queued much; a little each stream may always have, or nobody would wake it */
-        most = ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
-    }
+    size_t most = node_stream_queue_most(n, a);
     size_t room = a->queued < most ? most - a->queued : 0;
     size_t left = n->acts.bytes_cap - n->acts.bytes_n;
     left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;

@@ -61,6 +61,20 @@ void node_stream_want_writable(struct node *n, struct node_stream *a);
 
 /* Whether |more| bytes fit beside |used|, where at most |max| may be. */
 bool node_rule_fits(size_t used, size_t more, size_t max);
+/*
+ * Bytes that a stream may have queued where its link takes |ease| more with ease (swarm_stream_ease): what others have
+ * queued leaves less, but a little each stream always may, as only what it sends itself wakes it.
+ */
+size_t node_rule_queue_most(uint64_t ease);
+/*
+ * Whether the program is told that a stream with |queued| bytes takes more, of |most|.  Then it does take some, else a
+ * program that tries at once would be told again and again.
+ */
+bool node_rule_writable(size_t queued, size_t most);
+/* Whether it takes |len| bytes in one piece: always where the program would be told that it takes more. */
+bool node_rule_takes_whole(size_t queued, size_t len, size_t most);
+/* What |a|, which is open, may have queued now. */
+size_t node_stream_queue_most(const struct node *n, const struct node_stream *a);
 /* Writes what was handed over before |a| was open. */
 void node_stream_flush_owned(struct node *n, struct node_stream *a);
 /* Gives that back instead. */
