@@ -200,6 +200,12 @@ static void four_hosts_that_fell_silent_hold_back_what_others_name_there(void **
     assert_int_equal(state_of_network(), SWARM_BREAKER_HALF_OPEN);
     know(8, 1);
     know(9, 1);
+    w.dial_err = QUDAG_ESYSTEM; /* one that could not even begin was no probe, the next is */
+    open_to(9, 89, 0);
+    settle();
+    w.dial_err = QUDAG_OK;
+    before = dials() - 1;
+    swarm_retry(w.s, &(struct peer_id){.len = 0});
     open_to(8, 80, 0);
     uint32_t probe = w.n_links - 1;
     assert_int_equal(dials(), before + 2);

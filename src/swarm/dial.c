@@ -112,13 +112,14 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     struct swarm_link would = {.peer = p};
     (void)multiaddr_endpoint(d->addr, &would.remote);
     note_dial(s, &would, d->addr, core);
-    if (swarm_net_holds(s, &would, now)) {
-        s->refused = 0;
-        return QUDAG_ELIMIT;
-    }
     qudag_err err = dial_ask(s, &account, d, p, core, now);
     if (err != QUDAG_OK) {
         return err;
+    }
+    if (swarm_net_holds(s, &would, now)) { /* last, as it may be the one probe */
+        dial_give(s, &account, core);
+        s->refused = 0;
+        return QUDAG_ELIMIT;
     }
     s->stats.dials++;
     s->refused = resources_pack(
@@ -127,6 +128,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     struct swarm_link *l = err == QUDAG_OK ? swarm_link_make(s, tp, ref, now) : NULL;
     if (l == NULL) {
         dial_give(s, &account, core);
+        swarm_net_failed(s, &would, QUDAG_ECANCELED, now); /* it was no probe */
         if (err == QUDAG_OK) {
             tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
         }
@@ -135,7 +137,9 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     l->account = account;
     l->peer = p;
     l->remote = would.remote;
-    note_dial(s, l, d->addr, core);
+    l->chosen = would.chosen;
+    l->matters = would.matters;
+    l->stood = would.stood;
     l->wants = d->lax && d->pq_hash != NULL;
     if (l->wants) {
         memcpy(l->want, d->pq_hash, sizeof(l->want));
