@@ -53,7 +53,7 @@ static void what_is_configured_is_an_area_with_a_level(void **state)
     }
     assert_false(log_area_parse("lnk=debug", area, &level, why, sizeof(why)));
     assert_non_null(strstr(why, "lnk is no area of the log, did you mean link?"));
-    assert_non_null(strstr(why, " boot, circuit,"));
+    assert_non_null(strstr(why, " boot, bytes, circuit,"));
     assert_non_null(strstr(why, ", transfer")); /* the list is complete */
     assert_int_equal(strlen(strstr(why, ", transfer")), strlen(", transfer"));
     for (unsigned i = 0; i < 4; i++) {

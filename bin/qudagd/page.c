@@ -55,6 +55,8 @@ bool page_is_refusal(const char *metric)
         "negotiate_timeout", "handshakes_failed", "handshakes_timeout",
         "dials_failed",      "kad_timeouts",      "memory_refused",
         "udp_send_errors",   "udp_refused",       "store_failures",
+        "dials_refused",     "dials_held",        "half_open_refused",
+        "bytes_refused",
     };
     return AMONG(metric, refusals);
 }

@@ -41,6 +41,17 @@ static bool first_line(const char *path, char *out, int cap)
     return ok;
 }
 
+bool scale_group_up(char *group)
+{
+    char *last = strrchr(group, '/');
+
+    if (last == NULL || group[1] == 0) {
+        return false;
+    }
+    *(last == group ? last + 1 : last) = 0;
+    return true;
+}
+
 /* The least limit of the control group (version 2) and of those it lies in; 0: none. */
 static uint64_t group_memory(void)
 {
@@ -51,16 +62,11 @@ static uint64_t group_memory(void)
         return 0;
     }
     line[strcspn(line, "\n")] = 0;
-    char *group = line + 3;
-    for (char *cut = group; cut != NULL; cut = strrchr(group, '/')) {
-        *cut = cut == group ? '/' : 0;
-        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
+    do {
+        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
         uint64_t n = first_line(path, text, sizeof(text)) ? scale_group_limit(text) : 0;
         least = n != 0 && (least == 0 || n < least) ? n : least;
-        if (group[1] == 0 || cut == group) {
-            break;
-        }
-    }
+    } while (scale_group_up(line + 3));
     return least;
 }
 

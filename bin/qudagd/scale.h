@@ -21,6 +21,9 @@ void scale_look(struct scale_machine *out);
 /* What memory.max of a control group says: bytes, or 0 for none ("max") and for what is no number. */
 uint64_t scale_group_limit(const char *text);
 
+/* Makes of a control group's path, "/a/b", that of the one it lies in, "/a", then "/"; false: it lies in none. */
+bool scale_group_up(char *group);
+
 /* Sets those of |c| that have CONF_UNSET as source, to CONF_MACHINE then.  What is unknown changes nothing. */
 void scale_conf(struct conf *c, const struct scale_machine *m);
 

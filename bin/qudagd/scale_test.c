@@ -73,12 +73,26 @@ static void a_control_group_says_bytes_or_max(void **state)
     assert_true(m.memory > 1 << 20);
 }
 
+static void a_group_lies_in_others(void **state)
+{
+    char group[] = "/system.slice/qudagd.service";
+    (void)state;
+
+    assert_true(scale_group_up(group));
+    assert_string_equal(group, "/system.slice");
+    assert_true(scale_group_up(group));
+    assert_string_equal(group, "/");
+    assert_false(scale_group_up(group));
+    assert_string_equal(group, "/");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_follow_memory_and_descriptors),
         cmocka_unit_test(what_a_user_sets_wins),
         cmocka_unit_test(a_control_group_says_bytes_or_max),
+        cmocka_unit_test(a_group_lies_in_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
