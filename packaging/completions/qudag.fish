@@ -103,8 +103,13 @@ complete -c qudag -n '__qudag_at up' -l passphrase-fd -x -d 'N'
 
 complete -c qudag -n '__qudag_at connect' -l isolate -x -d 'KEY'
 
+complete -c qudag -n '__qudag_at down' -l now
 complete -c qudag -n '__qudag_at peers' -l relays
+complete -c qudag -n '__qudag_at peers' -l tries
 
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a keep -d 'a link with it stands at all times'
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a release -d 'no longer'
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a retry -d 'forget what failed: it may be dialled now'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a protect -d 'its links are never closed for being too many or idle'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a unprotect -d 'it may be closed again'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a tag -d 'add to the value of its links'
@@ -196,7 +201,7 @@ complete -c qudag -n '__qudag_at log; and __qudag_n 1' -a level -d 'the level of
 
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a show -d 'names, ages, what is encrypted'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a passphrase -d 'encrypt all secret keys, or change the passphrase'
-complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a rotate -d 'replace the onion key of the relay'
+complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a rotate -d 'replace the onion key of the relay, or the ML-DSA key'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a export -d 'all that makes this node, in one file'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a import -d 'into an empty folder'
 complete -c qudag -n '__qudag_at key show' -l passphrase-fd -x -d 'N'
@@ -204,6 +209,7 @@ complete -c qudag -n '__qudag_at key passphrase' -l remove
 complete -c qudag -n '__qudag_at key passphrase' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key passphrase' -l new-passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key rotate' -l force
+complete -c qudag -n '__qudag_at key rotate' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key export' -l plain
 complete -c qudag -n '__qudag_at key export' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key export' -l export-passphrase-fd -x -d 'N'
