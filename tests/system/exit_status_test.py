@@ -231,6 +231,8 @@ def keys(n, ended):
     """the daemon of |n| runs, that of |ended| does not"""
     ends(OK, n.dir, 'key', 'rotate', 'onion')
     ends(USAGE, n.dir, 'key', 'rotate', 'nothing', verb='key rotate onion')
+    ends(OK, ended.dir, 'key', 'rotate', 'identity')
+    ends(REFUSED, n.dir, 'key', 'rotate', 'identity')
     ends(OK, ended.dir, 'key', 'export', TOP / 'kept', '--plain')
     ends(REFUSED, n.dir, 'key', 'export', TOP / 'running', '--plain')
     ends(OK, TOP / 'moved', 'key', 'import', TOP / 'kept')
