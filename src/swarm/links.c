@@ -492,7 +492,7 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
 
 void swarm_link_believed(struct swarm *s, struct swarm_link *l, tstamp now)
 {
-    struct link_info info;
+    struct link_info info = {.props = 0};
     qudag_err err = swarm_link_info(l, &info);
 
     if (err == QUDAG_OK) {
