@@ -292,7 +292,11 @@ bool quic_conn_up(struct quic_conn *c)
     if (c->state != QUIC_CONN_HANDSHAKE) {
         return true;
     }
-    if (quic_account_up(c) != QUDAG_OK || !quic_ev_push(c->q, &ev)) {
+    if (quic_account_up(c) != QUDAG_OK) {
+        return false;
+    }
+    if (!quic_ev_push(c->q, &ev)) {
+        resources_end(c->q->accounts, &c->account);
         return false;
     }
     c->state = QUIC_CONN_UP;

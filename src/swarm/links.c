@@ -121,6 +121,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
 {
     uint8_t key[SWARM_LINK_KEY_LEN];
     struct swarm_peer *p = l->peer;
+    bool dialled = l->dial_by != 0;
 
     if (l->dead) {
         return;
@@ -135,7 +136,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     swarm_meter_link_gone(s, l, now);
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
-    if (!l->up) {
+    if (dialled && !l->up) {
         swarm_net_failed(s, l, l->down_err, now);
     }
     link_report(s, l, l->down_err);
