@@ -19,8 +19,9 @@ static void on_stop(struct tool *t, const struct rec_view *v, void *user)
         return;
     }
     w->said = true;
-    (void)printf("waiting    for %lld streams and %lld requests, at most %lld s more\n",
-                 (long long)w->streams, (long long)w->requests,
+    (void)printf("waiting    for %lld stream%s and %lld request%s, at most %lld s more\n",
+                 (long long)w->streams, w->streams == 1 ? "" : "s", (long long)w->requests,
+                 w->requests == 1 ? "" : "s",
                  (long long)(rec_get_int(v, "left_ns", 0) / 1000000000 + 1));
     (void)fflush(stdout);
 }
@@ -34,8 +35,9 @@ static void say(const struct tool *t, const struct waiting *w, long pid)
         return;
     }
     if (w->requests + w->streams > 0) {
-        (void)printf("cut off    %lld streams, %lld requests\n", (long long)w->streams,
-                     (long long)w->requests);
+        (void)printf("cut off    %lld stream%s, %lld request%s\n", (long long)w->streams,
+                     w->streams == 1 ? "" : "s", (long long)w->requests,
+                     w->requests == 1 ? "" : "s");
     }
     (void)printf("stopped    qudagd, pid %ld\n", pid);
 }

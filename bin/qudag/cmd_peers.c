@@ -131,7 +131,7 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
 int run_peer(struct tool *t, int argc, char **argv)
 {
     const char *names[N(sayings)];
-    char message[200];
+    char message[240];
     for (size_t ix = 0; ix < N(sayings); ix++) {
         names[ix] = sayings[ix].name;
         if (argc > 0 && strcmp(argv[0], sayings[ix].name) == 0) {
@@ -139,7 +139,7 @@ int run_peer(struct tool *t, int argc, char **argv)
         }
     }
     const char *near = argc > 0 ? text_nearest(argv[0], names, N(names)) : NULL;
-    (void)snprintf(message, sizeof(message), "peer: %s%.60s%s%s%s",
+    (void)snprintf(message, sizeof(message), "peer: %s%.160s%s%s%s",
                    argc > 0 ? "no command " : "which command? ", argc > 0 ? argv[0] : t->sub->args,
                    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
                    near == NULL ? "" : "?");

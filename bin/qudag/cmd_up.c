@@ -155,7 +155,7 @@ struct watch {
 static const char *phase_words(const char *phase)
 {
     static const char *const words[][2] = {
-        {"start", "listening"},     {"dial", "bootstrap peers answered"},
+        {"start", "listening"},     {"dial", "peers to join through answered"},
         {"lookup", "peers known"},  {"announce", "nodes hold our relay descriptor"},
         {"relays", "relays known"}, {"ready", "circuits can be built"},
     };

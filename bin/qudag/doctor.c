@@ -185,7 +185,8 @@ static void judge_daemon(struct list *l, const struct doctor_facts *f)
         add(l, "sockets", DOCTOR_BAD, "listen = MULTIADDR under [node], then qudag down, qudag up",
             "no socket is bound to an address of this machine");
     } else {
-        add(l, "sockets", DOCTOR_OK, "", "bound to %llu addresses", (unsigned long long)f->listens);
+        add(l, "sockets", DOCTOR_OK, "", "bound to %llu address%s", (unsigned long long)f->listens,
+            f->listens == 1 ? "" : "es");
     }
     judge_bootstrap(l, f);
     judge_reachable(l, f);

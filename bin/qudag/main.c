@@ -217,13 +217,13 @@ const struct sub subs[] = {
      "peers, keys and paths are taken out, and names of files and hosts where a field holds them;\n"
      "read it before you give it to others.\n",
      "qudag report", run_report},
-    {"log", "list|level", "show or change how much is logged, while the daemon runs",
+    {"log", "list|level [AREA LEVEL]", "show or change how much is logged, while the daemon runs",
      "  list               the level of all areas, and those with one of their own\n"
      "  level AREA LEVEL   AREA: what lines begin with, up to the dot (kad, link, quic, ...), or "
      "all;\n"
      "                     LEVEL: error, warn, info, debug, or default: as all others, or as "
      "qudag.conf says\n"
-     "It lasts until the daemon ends; SIGHUP sets the level of all anew.\n",
+     "It lasts until the daemon ends, or reads qudag.conf again (SIGHUP).\n",
      "qudag log level kad debug", run_log},
     {"doctor", "", "check everything this node depends on",
      "Clock, random numbers, buffers of sockets, disk, permissions, configuration, daemon, "
@@ -313,8 +313,9 @@ static int help_one(const struct tool *t, const struct sub *s)
         (void)fputs("}\n", stdout);
     } else {
         (void)printf(
-            "usage: qudag [--dir DIR] [--json] %s %s\n\nqudag %s: %s.\n%s\nexample: %s\n\n%s",
-            s->name, s->args, s->name, s->what, s->more, s->example, exits_text);
+            "usage: qudag [--dir DIR] [--json] %s%s%s\n\nqudag %s: %s.\n%s\nexample: %s\n\n%s",
+            s->name, *s->args == '\0' ? "" : " ", s->args, s->name, s->what, s->more, s->example,
+            exits_text);
     }
     return TOOL_OK;
 }

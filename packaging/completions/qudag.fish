@@ -104,12 +104,13 @@ complete -c qudag -n '__qudag_at up' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at connect' -l isolate -x -d 'KEY'
 
 complete -c qudag -n '__qudag_at down' -l now
+
 complete -c qudag -n '__qudag_at peers' -l relays
 complete -c qudag -n '__qudag_at peers' -l tries
 
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a keep -d 'a link with it stands at all times'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a release -d 'no longer'
-complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a retry -d 'forget what failed: it may be dialled now'
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a retry -d 'forget what failed, and dial again'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a protect -d 'its links are never closed for being too many or idle'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a unprotect -d 'it may be closed again'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a tag -d 'add to the value of its links'
@@ -198,16 +199,19 @@ complete -c qudag -n '__qudag_at report' -F
 
 complete -c qudag -n '__qudag_at log; and __qudag_n 1' -a list -d 'the level of all areas'
 complete -c qudag -n '__qudag_at log; and __qudag_n 1' -a level -d 'the level of an area, or of all'
+complete -c qudag -n '__qudag_at log level; and __qudag_n 2' -a 'all boot dark kad link log peer quic relay store transfer'
+complete -c qudag -n '__qudag_at log level; and __qudag_n 3' -a 'error warn info debug default'
 
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a show -d 'names, ages, what is encrypted'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a passphrase -d 'encrypt all secret keys, or change the passphrase'
-complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a rotate -d 'replace the onion key of the relay, or the ML-DSA key'
+complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a rotate -d 'replace the onion key of the relay, or the ML-DSA key of the node'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a export -d 'all that makes this node, in one file'
 complete -c qudag -n '__qudag_at key; and __qudag_n 1' -a import -d 'into an empty folder'
 complete -c qudag -n '__qudag_at key show' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key passphrase' -l remove
 complete -c qudag -n '__qudag_at key passphrase' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key passphrase' -l new-passphrase-fd -x -d 'N'
+complete -c qudag -n '__qudag_at key rotate; and __qudag_n 2' -a 'onion identity'
 complete -c qudag -n '__qudag_at key rotate' -l force
 complete -c qudag -n '__qudag_at key rotate' -l passphrase-fd -x -d 'N'
 complete -c qudag -n '__qudag_at key export' -l plain
