@@ -386,7 +386,7 @@ int scrape_begin(struct daemon *d)
     struct scrape_place p;
 
     if (!scrape_settings(text, d->conf.v[CONF_METRICS_WEB].num != 0, why, sizeof(why))) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "[metrics] listen: %s", why);
+        (void)snprintf(d->state.why, sizeof(d->state.why), "%s", why);
         return DAEMON_USAGE;
     }
     if (strcmp(text, "off") == 0 || !scrape_place(text, &p, why, sizeof(why))) {

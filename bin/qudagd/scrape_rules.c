@@ -28,7 +28,7 @@ static bool unix_place(const char *path, struct scrape_place *out, char *why, si
     size_t len = strlen(path);
 
     if (path[0] != '/' || len >= sizeof(un.sun_path)) {
-        (void)snprintf(why, why_len, "%s: not an absolute path of at most %zu bytes", path,
+        (void)snprintf(why, why_len, "unix:%s: not an absolute path of at most %zu bytes", path,
                        sizeof(un.sun_path) - 1);
         return false;
     }
@@ -170,12 +170,17 @@ bool scrape_settings(const char *listen, bool web, char *why, size_t why_len)
     struct scrape_place place;
 
     if (strcmp(listen, "off") != 0) {
-        return scrape_place(listen, &place, why, why_len);
+        char text[TEXT_MAX + 160];
+        if (scrape_place(listen, &place, text, sizeof(text))) {
+            return true;
+        }
+        (void)snprintf(why, why_len, "[metrics] listen: %s", text);
+        return false;
     }
     if (web) {
         (void)snprintf(why, why_len,
-                       "web = yes, but listen = off: give listen = 127.0.0.1:PORT under [metrics], "
-                       "where the page is to be");
+                       "[metrics] web = yes, but listen = off: give listen = 127.0.0.1:PORT, where "
+                       "the page is to be");
     }
     return !web;
 }

@@ -157,6 +157,7 @@ static void the_page_is_there_where_it_was_asked_for(void **state)
     assert_false(scrape_settings("off", true, why, sizeof(why)));
     assert_non_null(strstr(why, "listen = 127.0.0.1:PORT"));
     assert_false(scrape_settings("0.0.0.0:1", true, why, sizeof(why)));
+    assert_non_null(strstr(why, "[metrics] listen: 0.0.0.0:1"));
 }
 
 static void the_form_is_the_one_asked_for(void **state)
