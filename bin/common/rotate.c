@@ -34,9 +34,10 @@ static qudag_identity *identity_of(struct vault *v, int *err)
     size_t len = 0;
     qudag_identity *id = NULL;
     *err = vault_read(v, "identity", 4096, &bytes, &len);
-    if (*err == 0 && qudag_identity_load(&id, (qudag_slice){bytes, len}) != QUDAG_OK) {
+    if (*err == EFBIG ||
+        (*err == 0 && qudag_identity_load(&id, (qudag_slice){bytes, len}) != QUDAG_OK)) {
         *err = EBADMSG;
-        (void)fails(v, "the identity is damaged; put a copy in its place");
+        (void)fails(v, "the identity is damaged; it was left as it is.  Put a copy in its place");
     }
     *err = *err == ENOENT ? 0 : *err;
     drop(bytes, len);
