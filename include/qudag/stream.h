@@ -53,10 +53,9 @@ typedef void (*qudag_release)(void *ctx, const uint8_t *base, size_t len);
  * qudag_node_free().  |release| runs on the thread of the node, never inside this call, and may call whatever
  * stream_closed may.  At most QUDAG_STREAM_OWNED_MAX bytes (QUDAG_ETOOBIG), at least one (QUDAG_EINVAL); what is
  * shorter than some 2 KiB is copied all the same, and released soon.  It counts in |queued| and in
- * QUDAG_STREAM_QUEUE_MAX as
- * what qudag_stream_write() copies does.  QUDAG_EAGAIN: the queue has no room for all of it now, or the stream is not
- * open and has QUDAG_STREAM_OWNED_EARLY of them; stream_writable follows.  QUDAG_ESTALE, QUDAG_ESTATE (after
- * qudag_stream_fin), QUDAG_ENOMEM.
+ * QUDAG_STREAM_QUEUE_MAX as what qudag_stream_write() copies does.  QUDAG_EAGAIN: the queue has no room for all of it
+ * now, or the stream is not open and has QUDAG_STREAM_OWNED_EARLY of them; stream_writable follows.  QUDAG_ESTALE,
+ * QUDAG_ESTATE (after qudag_stream_fin), QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_write_owned(qudag_node *n, qudag_stream s,
                                                             qudag_slice data, qudag_release release,
