@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -358,28 +359,30 @@ enum daemon_exit state_identity(struct state *s, const char *store, qudag_identi
 
 /* ------------------------------------------------------------------ a copied folder */
 
-#define ORIGIN_LEN 32
+#define ORIGIN_SALT 32
+#define ORIGIN_LEN (ORIGIN_SALT + 32)
 
-/* A copy has another inode, another machine has another machine-id; keyed, so that the file reveals neither. */
+/*
+ * A copy is another folder, another machine has another machine-id; salted, so that the file reveals neither.  Nothing
+ * of it depends on a key, nor on a file that a change of the keys or of their passphrase writes anew.
+ */
 static bool origin_now(const struct state *s, uint8_t out[ORIGIN_LEN])
 {
-    char path[PATH_LEN];
     struct stat st;
     uint8_t *machine = NULL;
     size_t len = 0;
-    if (!path_join(path, s->dir, "identity") || stat(path, &st) != 0) {
+    if (stat(s->dir, &st) != 0) {
         return false;
     }
     (void)file_read("/etc/machine-id", 256, &machine, &len); /* without one the inode has to do */
     uint64_t inode = (uint64_t)st.st_ino;
     blake3_hasher h;
-    blake3_hasher_init_keyed(&h, s->secret);
+    blake3_hasher_init_keyed(&h, out);
     blake3_hasher_update(&h, "origin", 6);
     blake3_hasher_update(&h, &inode, sizeof(inode));
     blake3_hasher_update(&h, machine == NULL ? (const uint8_t *)"" : machine, len);
-    blake3_hasher_finalize(&h, out, ORIGIN_LEN);
+    blake3_hasher_finalize(&h, out + ORIGIN_SALT, ORIGIN_LEN - ORIGIN_SALT);
     free(machine);
-    wipe(&h, sizeof(h));
     return true;
 }
 
@@ -388,16 +391,20 @@ void state_origin(struct state *s, struct logsink *log)
     char path[PATH_LEN];
     uint8_t now[ORIGIN_LEN], *then = NULL;
     size_t len = 0;
-    if (!path_join(path, s->dir, "origin") || !origin_now(s, now)) {
+    if (!path_join(path, s->dir, "origin")) {
         return;
     }
-    int err = file_read(path, ORIGIN_LEN, &then, &len);
-    bool same = err == 0 && len == ORIGIN_LEN && memcmp(now, then, ORIGIN_LEN) == 0;
+    bool told = file_read(path, ORIGIN_LEN, &then, &len) == 0 && len == ORIGIN_LEN;
+    if (told) {
+        memcpy(now, then, ORIGIN_SALT);
+    }
+    bool known = (told || getrandom(now, ORIGIN_SALT, 0) == ORIGIN_SALT) && origin_now(s, now);
+    bool same = told && known && memcmp(now, then, ORIGIN_LEN) == 0;
     free(then);
-    if (same) {
+    if (same || !known) {
         return;
     }
-    s->copied = err == 0 && !s->created;
+    s->copied = told && !s->created;
     if (s->copied) {
         log_say(
             log, QUDAG_LOG_WARN, "state.copied",

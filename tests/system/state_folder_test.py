@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from programs import ANY_PORT, QUDAGD, TOP, Node, check, run, says  # noqa: E402
+from programs import ANY_PORT, QUDAG, QUDAGD, TOP, Node, check, run, says  # noqa: E402
 
 
 def start(folder, *options):
@@ -162,6 +162,9 @@ def copied_folder():
     check(n.ask('status')['copied'] is False, 'a new folder is called copied')
     n.down()
     check(n.start().ask('status')['copied'] is False, 'an untouched folder is called copied')
+    n.down()
+    check(run(QUDAG, '--dir', n.dir, 'key', 'rotate', 'identity')[0] == 0, 'the key is not replaced')
+    check(n.start().ask('status')['copied'] is False, 'a folder with a new key is called copied')
     n.down()
     shutil.copytree(n.dir, TOP / 'second')
     other = Node('second')
