@@ -16,6 +16,12 @@ struct swarm_link *swarm_doubt_find(struct swarm *s, const struct peer_id *peer)
     return NULL;
 }
 
+void swarm_doubt_set(struct swarm_link *l, bool doubt)
+{
+    l->doubt = doubt;
+    l->peer->in_doubt = doubt;
+}
+
 static bool room(const struct swarm *s, const struct link_info *info)
 {
     bool inbound = (info->props & LINK_INBOUND) != 0;

@@ -55,7 +55,7 @@ void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, tstamp now)
     struct swarm_link *l = swarm_doubt_find(s, peer);
 
     if (l != NULL) {
-        l->doubt = false;
+        swarm_doubt_set(l, false);
         swarm_link_believed(s, l, now);
     }
 }

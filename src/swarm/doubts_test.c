@@ -174,13 +174,61 @@ static void they_are_bounded_and_one_network_has_two(void **state)
     assert_false(w.link[again].closed);
 }
 
+/* The table of peers is full, and others are named meanwhile. */
+static int begin_small(void **state)
+{
+    return setup_small(state) == 0 && swarm_core_add(w.s, &doubting, &asks) == QUDAG_OK &&
+                   swarm_proto_add(w.s, "/s/1", asks, true) == QUDAG_OK
+               ? 0
+               : -1;
+}
+
+static void its_peer_is_kept_until_it_ends(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    pin(1, 7);
+    uint32_t ix = inbound_with_key(1, PQ, 8);
+    for (uint8_t i = 2; i <= 9; i++) {
+        know(i, 1);
+    }
+    assert_non_null(swarm_peer_get(w.s, &p)); /* the link points at it */
+    assert_true(swarm_peer_in_use(w.s, &p));
+    assert_int_equal(follow(1, 7, 8, 1), SWARM_FOLLOW);
+    end(1);
+    assert_false(w.link[ix].closed);
+    event(LINK_DOWN, ix, 0, NULL, 0);
+    settle();
+    assert_false(swarm_peer_in_use(w.s, &p));
+}
+
+static void its_peer_is_free_when_it_ends(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    pin(1, 7);
+    uint32_t gone = inbound_with_key(1, PQ, 8);
+    event(LINK_DOWN, gone, 0, NULL, 0);
+    settle();
+    assert_false(swarm_peer_in_use(w.s, &p));
+    uint32_t ix = inbound_with_key(1, PQ, 8);
+    end(1);
+    assert_true(w.link[ix].closed);
+    assert_false(swarm_peer_in_use(w.s, &p));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, teardown)
     const struct CMUnitTest tests[] = {
-        T(nothing_but_the_question_runs_on_it), T(who_follows_it_to_its_key_lets_it_stand),
-        T(half_of_the_way_is_not_enough),       T(what_waits_for_a_dial_waits_for_its_doubt),
-        T(a_dial_that_nobody_believes_fails),   T(they_are_bounded_and_one_network_has_two),
+        T(nothing_but_the_question_runs_on_it),
+        T(who_follows_it_to_its_key_lets_it_stand),
+        T(half_of_the_way_is_not_enough),
+        T(what_waits_for_a_dial_waits_for_its_doubt),
+        T(a_dial_that_nobody_believes_fails),
+        T(they_are_bounded_and_one_network_has_two),
+        T(its_peer_is_free_when_it_ends),
+        cmocka_unit_test_setup_teardown(its_peer_is_kept_until_it_ends, begin_small, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,7 @@ struct swarm_peer {
     struct peer_id id;
     bool up;            /* cores were notified */
     bool link_died;     /* a link died of silence since then */
+    bool in_doubt;      /* a link in doubt (doubts.c), of which there is one at most, points here */
     struct list notify; /* in swarm.notify while |up| may have to change */
     uint8_t n_addrs, n_links;
     uint32_t n_dials; /* swarm_link.dialled */

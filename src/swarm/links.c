@@ -154,7 +154,8 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
         swarm_opens_flush(s, p, l->down_err, now);
         return;
     }
-    l->peer = NULL; /* it has no streams, and the peer may be evicted before it is reaped */
+    p->in_doubt = p->in_doubt && !l->doubt;
+    l->peer = NULL; /* no core knows of it, and the peer may be evicted before it is reaped */
     if (l->dialled) {
         p->n_dials--;
         swarm_dial_ended(s, p, l->down_err, l->closed_here, now);
@@ -483,7 +484,7 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
     }
     qudag_err err = admit(s, l, &info, now);
     if (err == QUDAG_EAUTH && swarm_doubt_may(s, l, &info) && place(s, l, &info, now) == QUDAG_OK) {
-        l->doubt = true;
+        swarm_doubt_set(l, true);
         l->props = info.props & (uint8_t)~LINK_ANON;
         l->net = info.net;
         return;
@@ -493,7 +494,7 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
 
 void swarm_link_believed(struct swarm *s, struct swarm_link *l, tstamp now)
 {
-    struct link_info info = {.props = 0};
+    struct link_info info = {.props = l->props};
     qudag_err err = swarm_link_info(l, &info);
 
     if (err == QUDAG_OK) {

@@ -10,7 +10,8 @@ struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id)
 
 static bool peer_is_idle(const struct swarm_peer *p)
 {
-    return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up;
+    return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up &&
+           !p->in_doubt;
 }
 
 /* Makes room for one more: the longest unused peer is dropped.  What it has proven is not kept here. */
