@@ -8,6 +8,7 @@
 #define SCOPES_MAX ((size_t)1 << 30) /* links, of which there are limits, bound them */
 #define NETWORK_MIN 2                /* places that a network may always have */
 #define NETWORK_DIALS_MIN 8          /* dials that may always go to one */
+#define LITTLE_PART 512 /* of the node's bytes: a peer that holds so much holds little */
 #define PACKED_MAX ((UINT64_C(1) << 24) - 1)
 
 struct res_scope {
@@ -346,6 +347,28 @@ static bool dials_caused_full(const struct resources *r, const struct res_accoun
     return true;
 }
 
+/* Of bytes an eighth is kept for peers that hold little, so that a few that hold much leave the others a turn. */
+static bool bytes_kept(const struct resources *r, const struct res_account *a,
+                       const struct res_ask *ask, struct res_refusal *why)
+{
+    const struct res_scope *in[] = {a->net, a->wide, &r->fixed[RES_NODE]};
+    uint64_t little = r->limit[RES_NODE][ask->what] / LITTLE_PART;
+
+    if ((ask->what != RES_BYTES && ask->what != RES_RECEIVED) || a->peer == NULL ||
+        a->peer->used[ask->what] + ask->n <= little) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        uint64_t limit = in[i] != NULL ? r->limit[in[i]->kind][ask->what] : 0;
+        uint64_t most = limit - limit / 8;
+        if (limit != 0 && in[i]->used[ask->what] + ask->n > most) {
+            *why = (struct res_refusal){in[i]->kind, ask->what, in[i]->used[ask->what], most};
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool refused(struct resources *r, const struct res_account *a, const struct res_ask *ask,
                     struct res_refusal *why)
 {
@@ -361,7 +384,8 @@ static bool refused(struct resources *r, const struct res_account *a, const stru
         *why = (struct res_refusal){RES_PROTOCOL, ask->what, *proto, ask->most};
         return true;
     }
-    if (ask->what == RES_DIALS && dials_caused_full(r, a, ask->n, why)) {
+    if ((ask->what == RES_DIALS && dials_caused_full(r, a, ask->n, why)) ||
+        bytes_kept(r, a, ask, why)) {
         return true;
     }
     if (held_by_net(a, ask->what) &&

@@ -66,7 +66,10 @@ struct resources_config {
     uint32_t half_open_max; /* a third of it for one network, two for a wider one */
     uint32_t unproven_max;
     uint32_t host_half_open; /* of these from one host, and so many of those */
-    /* Queued, and so many received, of the node; half of it for one network, a quarter for one peer; 0: no limit. */
+    /*
+     * Queued, and so many received, of the node; half of it for one network, a quarter for one peer; 0: no limit.  The
+     * last eighth of node and network is for peers that hold at most a 512th.
+     */
     uint64_t bytes_max;
 };
 

@@ -274,6 +274,7 @@ static void handshakes_of_one_host_or_network_leave_places_to_others(void **stat
     assert_int_equal(resources_used(w.r, RES_INBOUND, RES_HALF_OPEN), 0);
 }
 
+/* Peer 1,000, network 2,000, node 4,000; of the last two an eighth is for peers that hold 7 at the most. */
 static void bytes_fit_peer_network_and_node(void **state)
 {
     (void)state;
@@ -282,19 +283,44 @@ static void bytes_fit_peer_network_and_node(void **state)
     refused_by(RES_PEER, RES_BYTES, 0, 1000);
     assert_int_equal(ask(0, RES_BYTES, 1000, 0), QUDAG_OK);
     open_as(1, true, net_no(1, 1), 2, RES_STRANGER);
-    open_as(2, true, net_no(1, 1), 3, RES_STRANGER);
-    assert_int_equal(ask(1, RES_BYTES, 1000, 0), QUDAG_OK);
-    assert_int_equal(ask(2, RES_BYTES, 1, 0), QUDAG_ELIMIT);
-    refused_by(RES_NETWORK, RES_BYTES, 2000, 2000);
+    assert_int_equal(ask(1, RES_BYTES, 751, 0), QUDAG_ELIMIT);
+    refused_by(RES_NETWORK, RES_BYTES, 1000, 1750);
+    assert_int_equal(ask(1, RES_BYTES, 750, 0), QUDAG_OK);
     for (unsigned i = 3; i < 5; i++) {
         open_as(i, true, net_no((uint8_t)i, 1), (uint8_t)(i + 1), RES_STRANGER);
-        assert_int_equal(ask(i, RES_BYTES, 1000, 0), QUDAG_OK);
+        assert_int_equal(ask(i, RES_BYTES, i == 3 ? 1000 : 750, 0), QUDAG_OK);
     }
     open_as(5, true, net_no(9, 1), 9, RES_STRANGER);
-    assert_int_equal(ask(5, RES_BYTES, 1, 0), QUDAG_ELIMIT);
-    refused_by(RES_NODE, RES_BYTES, 4000, 4000);
-    resources_give(w.r, &w.a[0], &(struct res_ask){RES_BYTES, 1, RES_PROTOS, 0});
-    assert_int_equal(ask(5, RES_BYTES, 1, 0), QUDAG_OK);
+    assert_int_equal(ask(5, RES_BYTES, 8, 0), QUDAG_ELIMIT);
+    refused_by(RES_NODE, RES_BYTES, 3500, 3500);
+    resources_give(w.r, &w.a[0], &(struct res_ask){RES_BYTES, 8, RES_PROTOS, 0});
+    assert_int_equal(ask(5, RES_BYTES, 8, 0), QUDAG_OK);
+}
+
+/* Four peers that hold as much as they may leave the others what a request and its answer need. */
+static void who_holds_little_is_not_refused_for_what_others_hold(void **state)
+{
+    static const enum res_what bytes[] = {RES_BYTES, RES_RECEIVED};
+    (void)state;
+
+    for (unsigned b = 0; b < 2; b++) {
+        for (unsigned i = 0; i < 4; i++) {
+            open_as(i, true, net_no((uint8_t)(i / 2), 1), (uint8_t)(i + 1), RES_STRANGER);
+            while (ask(i, bytes[b], 10, 0) == QUDAG_OK) {
+            }
+            while (ask(i, bytes[b], 1, 0) == QUDAG_OK) {
+            }
+        }
+        open_as(4, true, net_no(0, 1), 9, RES_STRANGER);
+        assert_int_equal(ask(4, bytes[b], 7, 0), QUDAG_OK); /* in the network of two of them */
+        assert_int_equal(ask(4, bytes[b], 1, 0), QUDAG_ELIMIT);
+        refused_by(RES_NETWORK, bytes[b], 1757, 1750);
+        open_as(5, true, net_no(9, 1), 10, RES_STRANGER);
+        assert_int_equal(ask(5, bytes[b], 7, 0), QUDAG_OK);
+        for (unsigned i = 0; i < 6; i++) {
+            resources_end(w.r, &w.a[i]);
+        }
+    }
 }
 
 /* With a share of all there are no networks: one machine, a laboratory. */
@@ -312,9 +338,9 @@ static void who_can_wait_leaves_a_quarter(void **state)
     assert_int_equal(ask(0, RES_BYTES, 300, 0), QUDAG_OK);
     assert_int_equal(resources_ease(w.r, &w.a[0], RES_BYTES), 0);
     assert_int_equal(resources_ease(w.r, &w.a[1], RES_BYTES), 500); /* its network's */
-    assert_int_equal(ask(1, RES_BYTES, 1000, 0), QUDAG_OK);
+    assert_int_equal(ask(1, RES_BYTES, 750, 0), QUDAG_OK);
     assert_int_equal(ask(2, RES_BYTES, 900, 0), QUDAG_OK);
-    assert_int_equal(resources_ease(w.r, &w.a[3], RES_BYTES), 100); /* the node's */
+    assert_int_equal(resources_ease(w.r, &w.a[3], RES_BYTES), 350); /* the node's */
 }
 
 static void where_networks_do_not_matter_only_the_places_do(void **state)
@@ -438,6 +464,7 @@ int main(void)
         T(dials_that_others_cause_fill_neither_the_table_nor_a_network),
         T(handshakes_of_one_host_or_network_leave_places_to_others),
         T(bytes_fit_peer_network_and_node),
+        T(who_holds_little_is_not_refused_for_what_others_hold),
         T(who_can_wait_leaves_a_quarter),
         T(where_networks_do_not_matter_only_the_places_do),
         T(a_refusal_survives_packing),
