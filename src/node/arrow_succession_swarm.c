@@ -48,6 +48,9 @@ static void alarm(const struct node *n, const struct node_doubt *d, const struct
 {
     char peer[PEER_ID_TEXT_MAX], ours[65], theirs[65];
 
+    if (!swarm_key_said(n->swarm, n->now)) {
+        return; /* counted as pins_conflicts */
+    }
     (void)peer_id_text(peer, &d->what.peer);
     (void)hex_encode(ours, sizeof(ours), (struct slice){d->what.pin, 32});
     (void)hex_encode(theirs, sizeof(theirs), (struct slice){s->to, 32});
@@ -80,8 +83,10 @@ static void told(struct node *n, struct node_doubt *d, const struct succession *
     switch (swarm_follow(n->swarm, &d->what.peer, &next)) {
     case SWARM_FOLLOW:
         (void)peer_id_text(peer, &d->what.peer);
-        log_event(&n->cfg.log, LOG_INFO, "pin.followed", LOG_NET("peer", peer),
-                  LOG_NUM("sequence", (int64_t)s->seq));
+        if (swarm_key_said(n->swarm, n->now)) {
+            log_event(&n->cfg.log, LOG_INFO, "pin.followed", LOG_NET("peer", peer),
+                      LOG_NUM("sequence", (int64_t)s->seq));
+        }
         memcpy(d->what.pin, s->to, sizeof(d->what.pin));
         d->steps++;
         if (node_rule_doubt_goes_on(d->what.pin, d->what.now, d->steps)) {
@@ -122,7 +127,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
         told(n, d, &s);
         return;
     }
-    log_event(&n->cfg.log, LOG_WARN, "pin.not_followed", LOG_ERR(err));
+    if (swarm_key_said(n->swarm, now)) {
+        log_event(&n->cfg.log, LOG_WARN, "pin.not_followed", LOG_ERR(err));
+    }
     end(n, d);
 }
 

@@ -26,6 +26,11 @@ bool swarm_doubt_next(struct swarm *s, struct swarm_doubt *out);
  */
 enum swarm_follow swarm_follow(struct swarm *s, const struct peer_id *peer,
                                const struct swarm_successor *next);
+/*
+ * Whether a line about the key of a peer may go to the log now: whoever has keys of his own makes as many of them as he
+ * likes.  All are counted.
+ */
+bool swarm_key_said(struct swarm *s, tstamp now);
 /* The doubt about |peer| ends: its link comes up if it proved the pinned key by now, and else ends with EAUTH. */
 void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, tstamp now);
 

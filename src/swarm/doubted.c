@@ -49,7 +49,13 @@ bool swarm_doubts_asked(const struct swarm *s)
     return false;
 }
 
-bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info)
+bool swarm_key_said(struct swarm *s, tstamp now)
+{
+    return limiter_take(&s->keys_said, 1, now);
+}
+
+bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
+                     tstamp now)
 {
     const struct swarm_proof *proof =
         l->peer != NULL ? swarm_pins_proof(&s->pins, &l->peer->id) : NULL;
@@ -61,6 +67,9 @@ bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct l
     }
     if (swarm_rule_former(proof, info->pq_hash)) {
         char text[PEER_ID_TEXT_MAX];
+        if (!swarm_key_said(s, now)) {
+            return false;
+        }
         (void)peer_id_text(text, &l->peer->id);
         log_event(&s->cfg.log, LOG_WARN, "pin.former_key", LOG_NET("peer", text),
                   LOG_STR("why", "the peer came with the key that it had before its last change: a "

@@ -9,7 +9,8 @@ bool swarm_doubts_asked(const struct swarm *s);
 /* The link in doubt with |peer|; NULL: there is none. */
 struct swarm_link *swarm_doubt_find(struct swarm *s, const struct peer_id *peer);
 /* Whether |l|, which came up with another key than its peer is known by, may wait for swarm_doubt_end(). */
-bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info);
+bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
+                     tstamp now);
 /* |l| is in doubt, or no more; its peer stays in the table as long. */
 void swarm_doubt_set(struct swarm_link *l, bool doubt);
 /* links.c: |l| comes up for the second time, with its place. */

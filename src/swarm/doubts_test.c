@@ -174,6 +174,34 @@ static void they_are_bounded_and_one_network_has_two(void **state)
     assert_false(w.link[again].closed);
 }
 
+static void note_former(void *ctx, const struct log_record *rec)
+{
+    unsigned *n = ctx;
+
+    *n += strcmp(rec->event, "pin.former_key") == 0 ? 1 : 0;
+}
+
+/* Whoever has both keys comes again and again: the log is not his. */
+static void lines_about_keys_are_few(void **state)
+{
+    (void)state;
+    unsigned said = 0;
+    w.s->cfg.log = (struct logger){note_former, &said, LOG_INFO};
+    pin(1, 7);
+    (void)inbound_with_key(1, PQ, 8);
+    assert_int_equal(follow(1, 7, 8, 1), SWARM_FOLLOW);
+    end(1);
+    for (unsigned i = 0; i < 30; i++) {
+        assert_true(w.link[inbound_with_key(1, PQ, 7)].closed);
+    }
+    assert_int_equal(said, 10);
+    w.now += 2 * NS_PER_S;
+    (void)inbound_with_key(1, PQ, 7);
+    assert_int_equal(said, 11);
+    assert_true(swarm_key_said(w.s, w.now)); /* the same for those of the node */
+    assert_false(swarm_key_said(w.s, w.now));
+}
+
 /* The table of peers is full, and others are named meanwhile. */
 static int begin_small(void **state)
 {
@@ -228,6 +256,7 @@ int main(void)
         T(a_dial_that_nobody_believes_fails),
         T(they_are_bounded_and_one_network_has_two),
         T(its_peer_is_free_when_it_ends),
+        T(lines_about_keys_are_few),
         cmocka_unit_test_setup_teardown(its_peer_is_kept_until_it_ends, begin_small, teardown),
     };
 

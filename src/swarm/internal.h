@@ -181,7 +181,7 @@ struct swarm {
     size_t n_interned;
     struct resources *resources; /* cfg.accounts, or else */
     struct resources *own;
-    struct limiter refusals_said; /* lines in the log */
+    struct limiter refusals_said, keys_said; /* lines in the log */
     struct swarm_tags tags;
     struct swarm_nets nets;   /* breakers of networks */
     struct limiter newcomers; /* strangers and such for whom another link is closed */

@@ -483,7 +483,8 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
         return;
     }
     qudag_err err = admit(s, l, &info, now);
-    if (err == QUDAG_EAUTH && swarm_doubt_may(s, l, &info) && place(s, l, &info, now) == QUDAG_OK) {
+    if (err == QUDAG_EAUTH && swarm_doubt_may(s, l, &info, now) &&
+        place(s, l, &info, now) == QUDAG_OK) {
         swarm_doubt_set(l, true);
         l->props = info.props & (uint8_t)~LINK_ANON;
         l->net = info.net;
