@@ -228,6 +228,76 @@ static void without_another_network_it_is_ours_that_is_away(void **state)
     assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
 }
 
+/* A link with the silent network itself does not say that we are not the ones who are away. */
+static void a_neighbour_is_no_other_network(void **state)
+{
+    (void)state;
+
+    for (uint8_t i = 1; i <= 5; i++) {
+        was_there(i);
+    }
+    uint32_t ix = w.n_links++;
+    w.link[ix] = (struct fake_link){.peer = peer_no(92),
+                                    .remote = {.family = 4, .ip = {9, 9, 9, 250}, .port = 4001}};
+    up(ix, LINK_INBOUND);
+    for (uint8_t i = 1; i <= 5; i++) {
+        dial_fails(i, i);
+    }
+    assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
+}
+
+static void four_fell_silent(void)
+{
+    another_network();
+    for (uint8_t i = 1; i <= 4; i++) {
+        was_there(i);
+    }
+    for (uint8_t i = 1; i <= 4; i++) {
+        dial_fails(i, i);
+    }
+    assert_int_equal(state_of_network(), SWARM_BREAKER_OPEN);
+}
+
+static void a_request_by_hand_closes_those_of_networks_too(void **state)
+{
+    uint32_t peers, networks;
+    (void)state;
+
+    four_fell_silent();
+    swarm_waiting(w.s, &peers, &networks);
+    assert_int_equal(networks, 1);
+    swarm_retry(w.s, NULL);
+    assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
+    swarm_waiting(w.s, &peers, &networks);
+    assert_int_equal(networks, 0);
+}
+
+/* The probe that says nothing of the network lets the next one through; a dial that is no probe does not. */
+static void what_becomes_of_the_probe(void **state)
+{
+    struct peer_id seven = peer_no(7);
+    (void)state;
+
+    four_fell_silent();
+    w.now += 8 * NS_PER_S;
+    for (uint8_t i = 7; i <= 10; i++) {
+        know(i, 1);
+    }
+    uint64_t before = dials();
+    open_to(8, 80, 0);
+    uint32_t probe = w.n_links - 1;
+    assert_int_equal(dials(), before + 1);
+    assert_int_equal(swarm_peer_protect(w.s, &seven, "kept"), QUDAG_OK);
+    dial_fails(7, 70);
+    assert_int_equal(dials(), before + 2);
+    open_to(9, 90, 0); /* 8 is still being dialled */
+    assert_int_equal(dials(), before + 2);
+    event(LINK_DOWN, probe, 0, NULL, 0);
+    settle();
+    open_to(10, 100, 0);
+    assert_int_equal(dials(), before + 3);
+}
+
 static void a_request_by_hand_ends_the_pause(void **state)
 {
     struct peer_id one = peer_no(1);
@@ -277,6 +347,9 @@ int main(void)
         T(without_another_network_it_is_ours_that_is_away),
         T(a_dial_that_we_gave_up_is_no_failure_of_the_peer),
         T(a_request_by_hand_ends_the_pause),
+        T(a_neighbour_is_no_other_network),
+        T(a_request_by_hand_closes_those_of_networks_too),
+        T(what_becomes_of_the_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

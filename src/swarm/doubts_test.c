@@ -245,6 +245,96 @@ static void its_peer_is_free_when_it_ends(void **state)
     assert_false(swarm_peer_in_use(w.s, &p));
 }
 
+/* |peer|, known by another key, comes from a network of its own. */
+static uint32_t doubted_from(uint8_t peer)
+{
+    uint32_t ix = w.n_links++;
+
+    pin(peer, 7);
+    w.link[ix] = (struct fake_link){.peer = peer_no(peer),
+                                    .remote = {.family = 4, .ip = {20, peer, 1, 1}, .port = 4001},
+                                    .has_hash = true,
+                                    .hash = {8}};
+    up(ix, PQ | LINK_INBOUND);
+    return ix;
+}
+
+/* Eight that came in, and eight more that we dialled. */
+static void those_that_came_leave_half_of_the_places(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 8; i++) {
+        assert_false(w.link[doubted_from(i)].closed);
+    }
+    assert_true(w.link[doubted_from(9)].closed);
+    for (uint8_t i = 11; i <= 19; i++) {
+        pin(i, 7);
+        know(i, 1);
+        open_to(i, i, 0);
+        uint32_t ix = w.n_links - 1;
+        w.link[ix].has_hash = true;
+        w.link[ix].hash[0] = 8;
+        up(ix, PQ);
+        assert_int_equal(w.link[ix].closed, i == 19);
+    }
+}
+
+static void a_peer_has_one(void **state)
+{
+    (void)state;
+    pin(1, 7);
+    assert_false(w.link[inbound_with_key(1, PQ, 8)].closed);
+    assert_true(w.link[inbound_with_key(1, PQ, 8)].closed);
+    pin(2, 7);
+    assert_false(w.link[inbound_with_key(2, PQ, 8)].closed); /* there was room */
+}
+
+/* A dial of |peer| that names the key |want|; |key| comes. */
+static uint32_t dialled_for(uint8_t peer, uint8_t want, uint8_t key)
+{
+    struct peer_id p = peer_no(peer);
+    uint8_t hash[32] = {want};
+    struct netaddr a = {.family = 4, .ip = {30, peer, 1, 1}, .port = 4001};
+    struct multiaddr at;
+
+    multiaddr_quic(&at, &a, &p);
+    assert_int_equal(swarm_connect(w.s, w.core[1], 7, &at, hash, w.now), QUDAG_OK);
+    uint32_t ix = w.n_links - 1;
+    w.link[ix].has_hash = true;
+    w.link[ix].hash[0] = key;
+    up(ix, PQ);
+    return ix;
+}
+
+/* No key of it is known: it has to follow from the one that was named. */
+static void the_key_that_a_dial_names_is_followed(void **state)
+{
+    struct swarm_doubt d;
+    (void)state;
+
+    uint32_t ix = dialled_for(1, 7, 9);
+    assert_true(swarm_doubt_next(w.s, &d));
+    assert_int_equal(d.pin[0], 7);
+    assert_int_equal(follow(1, 6, 9, 1), SWARM_FOLLOW_LATE);
+    assert_int_equal(follow(1, 7, 9, 1), SWARM_FOLLOW);
+    end(1);
+    assert_false(w.link[ix].closed);
+}
+
+static void a_named_key_says_nothing_against_a_known_one(void **state)
+{
+    struct swarm_doubt d;
+    (void)state;
+
+    pin(2, 5);
+    uint32_t ix = dialled_for(2, 7, 9);
+    assert_true(swarm_doubt_next(w.s, &d));
+    assert_int_equal(d.pin[0], 5);
+    assert_int_equal(follow(2, 7, 9, 1), SWARM_FOLLOW_LATE);
+    end(2);
+    assert_true(w.link[ix].closed);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, teardown)
@@ -258,6 +348,12 @@ int main(void)
         T(its_peer_is_free_when_it_ends),
         T(lines_about_keys_are_few),
         cmocka_unit_test_setup_teardown(its_peer_is_kept_until_it_ends, begin_small, teardown),
+}
+
+        T(those_that_came_leave_half_of_the_places),
+        T(a_peer_has_one),
+        T(the_key_that_a_dial_names_is_followed),
+        T(a_named_key_says_nothing_against_a_known_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

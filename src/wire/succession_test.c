@@ -125,6 +125,66 @@ static void all_three_keys_must_sign(void **state)
     assert_int_equal(succession_check(&s, (struct slice){other, sizeof(other)}, NOW), QUDAG_EAUTH);
 }
 
+/* |len| bytes of |part| at |at| of the body, signed by all three keys: whoever has them may not say everything. */
+static qudag_err signed_with(size_t at, const uint8_t *part, size_t len)
+{
+    static const char context[] = "qudag succession v1";
+    const struct slice c = {(const uint8_t *)context, sizeof(context) - 1};
+    uint8_t b[SUCCESSION_LEN], m[sizeof(context) - 1 + SUCCESSION_BODY_LEN];
+    uint8_t *old_sig = b + SUCCESSION_BODY_LEN + ED25519_SIG_LEN;
+    uint8_t *new_sig = old_sig + MLDSA65_SIG_LEN;
+    struct succession s;
+
+    memcpy(b, t.bytes, sizeof(b));
+    memcpy(b + at, part, len);
+    memcpy(m, context, sizeof(context) - 1);
+    memcpy(m + sizeof(context) - 1, b, SUCCESSION_BODY_LEN);
+    assert_int_equal(
+        ed25519_sign(b + SUCCESSION_BODY_LEN, &t.first.ed_sk, (struct slice){m, sizeof(m)}),
+        QUDAG_OK);
+    assert_int_equal(
+        mldsa65_sign(old_sig, t.first.pq_sk, c, (struct slice){b, (size_t)(old_sig - b)}, &t.rng),
+        QUDAG_OK);
+    const struct identity *to = len == MLDSA65_PK_LEN ? &t.first : &t.second;
+    assert_int_equal(
+        mldsa65_sign(new_sig, to->pq_sk, c, (struct slice){b, (size_t)(new_sig - b)}, &t.rng),
+        QUDAG_OK);
+    return succession_check(&s, (struct slice){b, sizeof(b)}, NOW);
+}
+
+#define SEQ_AT 8
+#define MADE_AT 16
+#define UNTIL_AT 24
+#define TO_AT (SUCCESSION_BODY_LEN - MLDSA65_PK_LEN)
+
+static qudag_err signed_time(size_t at, uint64_t value)
+{
+    uint8_t be[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        be[i] = (uint8_t)(value >> (56 - 8 * i));
+    }
+    return signed_with(at, be, sizeof(be));
+}
+
+static void what_no_holder_may_say_is_malformed(void **state)
+{
+    static const uint8_t magic[8] = {'Q', 'U', 'D', 'A', 'G', 'S', 'U', '2'};
+    static const uint8_t far_away[16] = {
+        [0] = 0x80, [8] = 0x80, [15] = 9}; /* made, until: above any time */
+    (void)state;
+
+    assert_int_equal(signed_with(0, magic, 0), QUDAG_OK);
+    assert_int_equal(signed_with(0, magic, sizeof(magic)), QUDAG_EMALFORMED);
+    assert_int_equal(signed_time(SEQ_AT, 0), QUDAG_EMALFORMED);
+    assert_int_equal(signed_time(UNTIL_AT, NOW + SUCCESSION_LIFE), QUDAG_OK);
+    assert_int_equal(signed_time(UNTIL_AT, NOW + SUCCESSION_LIFE + 1), QUDAG_EMALFORMED);
+    assert_int_equal(signed_time(UNTIL_AT, NOW), QUDAG_EMALFORMED);
+    assert_int_equal(signed_time(UNTIL_AT, NOW + 1), QUDAG_OK);
+    assert_int_equal(signed_with(MADE_AT, far_away, sizeof(far_away)), QUDAG_EMALFORMED);
+    assert_int_equal(signed_with(TO_AT, t.first.pq_pk, MLDSA65_PK_LEN), QUDAG_EMALFORMED);
+}
+
 static void it_is_good_for_its_time(void **state)
 {
     struct succession s;
@@ -146,6 +206,7 @@ int main(void)
         cmocka_unit_test(each_byte_is_signed),
         cmocka_unit_test(any_other_length_is_refused),
         cmocka_unit_test(all_three_keys_must_sign),
+        cmocka_unit_test(what_no_holder_may_say_is_malformed),
         cmocka_unit_test(it_is_good_for_its_time),
     };
 

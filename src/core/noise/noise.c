@@ -99,12 +99,6 @@ const uint8_t *noise_handshake_hash(const struct noise *n)
     return n->hash;
 }
 
-/* Messages 0 and 2 are the initiator's. */
-static bool is_ours(const struct noise *n)
-{
-    return (n->message % 2 == 0) == n->cfg.initiator;
-}
-
 qudag_err noise_start(struct noise *n, struct slice payload)
 {
     if (n->state != NOISE_NEW) {
@@ -138,9 +132,6 @@ static void ready(struct noise *n)
 /* A whole message of the handshake. */
 static qudag_err on_message(struct noise *n, struct slice in)
 {
-    if (is_ours(n)) {
-        return QUDAG_EPROTO; /* it speaks out of turn */
-    }
     bool has_payload = n->message > 0;
     qudag_err err = noise_message_read(n, in);
     if (err == QUDAG_OK && has_payload) {

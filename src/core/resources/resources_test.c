@@ -274,6 +274,32 @@ static void handshakes_of_one_host_or_network_leave_places_to_others(void **stat
     assert_int_equal(resources_used(w.r, RES_INBOUND, RES_HALF_OPEN), 0);
 }
 
+/* What one host may leave unproven, and two networks of a wider one dial, leaves something to others as well. */
+static void unproven_handshakes_and_dials_have_narrow_limits_too(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        open_as(i, true, net_no(1, 1), 1, RES_STRANGER);
+        assert_int_equal(ask(i, RES_UNPROVEN, 1, 0), i < 3 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_PEER, RES_UNPROVEN, 3, 3);
+    for (unsigned i = 4; i < 25; i++) { /* seven of each of three networks, of which 10 would fit */
+        open_as(i, false, net_no(2, (uint8_t)(i % 3)), 0, RES_NAMED);
+        assert_int_equal(ask(i, RES_DIALS, 1, 0), i < 24 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_WIDE, RES_DIALS, 20, 20);
+    open_as(25, false, net_no(3, 1), 0, RES_NAMED);
+    assert_int_equal(ask(25, RES_DIALS, 1, 0), QUDAG_OK);
+    open_as(26, true, net_no(3, 1), 5, RES_STRANGER);
+    assert_int_equal(ask(26, RES_STREAMS_IN, 3, 2),
+                     QUDAG_ELIMIT); /* at once more than there may be */
+    refused_by(RES_PROTOCOL, RES_STREAMS_IN, 0, 2);
+    for (unsigned i = 4; i < 26; i++) {
+        resources_give(w.r, &w.a[i],
+                       &(struct res_ask){RES_DIALS, (uint32_t)w.a[i].used[RES_DIALS], 3, 0});
+    }
+}
+
 /* Peer 1,000, network 2,000, node 4,000; of the last two an eighth is for peers that hold 7 at the most. */
 static void bytes_fit_peer_network_and_node(void **state)
 {
@@ -323,7 +349,6 @@ static void who_holds_little_is_not_refused_for_what_others_hold(void **state)
     }
 }
 
-/* With a share of all there are no networks: one machine, a laboratory. */
 /* Peer 1,000, network 2,000, node 4,000: whoever can wait waits at three quarters of each. */
 static void who_can_wait_leaves_a_quarter(void **state)
 {
@@ -343,6 +368,7 @@ static void who_can_wait_leaves_a_quarter(void **state)
     assert_int_equal(resources_ease(w.r, &w.a[3], RES_BYTES), 350); /* the node's */
 }
 
+/* With a share of all there are no networks: one machine, a laboratory. */
 static void where_networks_do_not_matter_only_the_places_do(void **state)
 {
     (void)state;
@@ -463,6 +489,7 @@ int main(void)
         T(a_peer_and_its_protocols_have_limits_of_their_own),
         T(dials_that_others_cause_fill_neither_the_table_nor_a_network),
         T(handshakes_of_one_host_or_network_leave_places_to_others),
+        T(unproven_handshakes_and_dials_have_narrow_limits_too),
         T(bytes_fit_peer_network_and_node),
         T(who_holds_little_is_not_refused_for_what_others_hold),
         T(who_can_wait_leaves_a_quarter),

@@ -188,13 +188,37 @@ static void questions_and_answers_are_bounded(void **state)
     assert_int_equal(act_v[0].strm.slot, 0);
 }
 
+/* Whoever opens a stream and says nothing holds a place for its time only; the one that has waited longest goes. */
+static void a_question_that_never_comes_ends(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < SUCCESSIONS_ANSWERS_MAX; i++) {
+        uint32_t at = i == 0 ? 1000 : i; /* the second place is the oldest */
+        say((struct ev){.type = EV_STREAM_OPEN, .strm = {i, 2}, .inbound = true}, at);
+    }
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = {900, 2}, .inbound = true}, 2000);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_int_equal(act_v[0].strm.slot, 1);
+    assert_int_equal(successions_ops.deadline(&s), 2 + SUCCESSIONS_TIMEOUT);
+    out.n = 0;
+    successions_ops.tick(&s, 2000 + SUCCESSIONS_TIMEOUT - 1, &out);
+    assert_int_equal(out.n, SUCCESSIONS_ANSWERS_MAX - 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_int_equal(act_v[0].err, QUDAG_ETIMEOUT);
+    assert_int_equal(successions_ops.deadline(&s), 2000 + SUCCESSIONS_TIMEOUT);
+    out.n = 0;
+    successions_ops.tick(&s, 2000 + SUCCESSIONS_TIMEOUT, &out);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(successions_ops.deadline(&s), TSTAMP_NEVER);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(who_asks_for_our_key_gets_its_statement), T(a_question_of_another_length_is_reset),
         T(an_answer_is_a_whole_statement_or_none),  T(what_opens_too_late_is_reset),
-        T(questions_and_answers_are_bounded),
+        T(questions_and_answers_are_bounded),       T(a_question_that_never_comes_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -562,6 +562,38 @@ static void frames_that_break_the_session(void **state)
     }
 }
 
+/* The window is what all frames together may bring, not each of them. */
+static void a_window_is_used_up(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[YAMUX_WINDOW];
+    struct pair *p = pair_new(&(struct yamux_config){0});
+
+    run(p);
+    frame(p, &p->b, DATA, SYN, 1, YAMUX_WINDOW - 1);
+    raw(p, &p->b, bytes, YAMUX_WINDOW - 1);
+    frame(p, &p->b, DATA, 0, 1, 1);
+    raw(p, &p->b, bytes, 1);
+    assert_int_not_equal(last(&p->b)->type, YAMUX_END);
+    assert_int_equal(p->b.bytes, YAMUX_WINDOW);
+    frame(p, &p->b, DATA, 0, 1, 1);
+    assert_int_equal(last(&p->b)->type, YAMUX_END);
+    assert_int_equal(last(&p->b)->err, QUDAG_EPROTO);
+    pair_free(p);
+}
+
+static void an_answer_to_another_ping_is_none(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(&(struct yamux_config){0});
+
+    frame(p, &p->b, PING, ACK, 0, 0x1234);
+    assert_int_equal(yamux_rtt(p->b.y), 0);
+    run(p);
+    assert_int_not_equal(yamux_rtt(p->b.y), 0);
+    pair_free(p);
+}
+
 static void floods_end_the_session_and_take_no_memory(void **state)
 {
     (void)state;
@@ -658,6 +690,8 @@ int main(void)
         cmocka_unit_test(a_reader_that_waits_stops_its_own_stream_only),
         cmocka_unit_test(streams_take_turns),
         cmocka_unit_test(a_window_grows_for_a_fast_reader_as_far_as_all_may),
+        cmocka_unit_test(a_window_is_used_up),
+        cmocka_unit_test(an_answer_to_another_ping_is_none),
         cmocka_unit_test(the_stream_that_holds_most_gives_way),
         cmocka_unit_test(streams_are_limited_and_refused_one_by_one),
         cmocka_unit_test(only_so_many_streams_wait_for_an_answer),
