@@ -257,6 +257,44 @@ static void a_released_peer_is_forgotten_and_its_stream_ends(void **state)
     assert_int_equal(count(ACT_RESET), 1);
 }
 
+/* A stream, or a failure, of an attempt before this one says nothing of this one. */
+static void what_an_earlier_attempt_brings_changes_nothing(void **state)
+{
+    struct peer_id p = peer_no(1);
+    (void)state;
+    add(1);
+    uint64_t before = open_next();
+    clear();
+    assert_true(keep_release(&k, &p, &out));
+    add(1);
+    uint64_t c = open_next();
+    clear();
+    send(EV_STREAM_FAIL, 1, before, QUDAG_ETIMEOUT);
+    assert_int_equal(get(1)->state, KEEP_OPENING);
+    assert_int_equal(get(1)->failures, 0);
+    assert_int_equal(out.n, 0);
+    send(EV_STREAM_OPEN, 1, before, QUDAG_OK);
+    assert_int_equal(count(ACT_RESET), 1);
+    assert_int_equal(get(1)->state, KEEP_OPENING);
+    send(EV_STREAM_OPEN, 1, c, QUDAG_OK);
+    assert_int_equal(get(1)->state, KEEP_HELD);
+    struct ev again = {.type = EV_PEER_DOWN, .peer = &p, .again = true};
+    keep_ops.event(&k, &again, now, &out); /* not the link itself */
+    assert_int_equal(get(1)->state, KEEP_HELD);
+}
+
+/* Whoever is kept for the program is dialled, though a guard's link is only held, too. */
+static void holding_does_not_end_dialling(void **state)
+{
+    struct peer_id p = peer_no(1);
+    (void)state;
+    add(1);
+    assert_int_equal(keep_add(&k, &p, true, false, now), QUDAG_OK);
+    assert_false(get(1)->no_dial);
+    (void)open_next();
+    assert_false(v[out.n - 1].no_dial);
+}
+
 static void every_message_in_every_state_leaves_it_sound(void **state)
 {
     static const enum ev_type types[] = {EV_PEER_UP, EV_PEER_DOWN, EV_STREAM_OPEN, EV_STREAM_FAIL,
@@ -292,6 +330,8 @@ int main(void)
         T(a_link_that_is_only_held_is_not_dialled),
         T(a_peer_that_refuses_the_stream_is_kept_as_long_as_the_link_stands),
         T(a_released_peer_is_forgotten_and_its_stream_ends),
+        T(what_an_earlier_attempt_brings_changes_nothing),
+        T(holding_does_not_end_dialling),
         T(every_message_in_every_state_leaves_it_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
