@@ -48,6 +48,40 @@ static void a_restart_forgets_no_proof(void **state)
     know(1, 1); /* and a dial asks for it */
 }
 
+/* What followed a key: an old statement, or the old key, is as late after a restart as it was before. */
+static void a_restart_forgets_no_succession(void **state)
+{
+    struct swarm_pin_change saved;
+    struct peer_id peer = peer_no(3);
+    struct swarm_successor next = {.from = {3}, .to = {4}, .seq = 5};
+    uint8_t hash[32] = {3};
+
+    w.s->pins.persist = true;
+    swarm_pin(w.s, &peer, hash);
+    assert_int_equal(swarm_follow(w.s, &peer, &next), SWARM_FOLLOW);
+    assert_true(swarm_pin_change_next(w.s, w.now, &saved));
+    swarm_free(w.s);
+    assert_int_equal(setup(state), 0);
+    assert_int_equal(swarm_pin_restore(w.s, saved.name, (struct slice){saved.bytes, saved.len}),
+                     QUDAG_OK);
+    const struct swarm_proof *proof = swarm_pins_proof(&w.s->pins, &peer);
+    assert_true(proof->has_pin && proof->has_former);
+    assert_int_equal(proof->pin[0], 4);
+    assert_int_equal(proof->former[0], 3);
+    swarm_pin(w.s, &peer, hash); /* a record from before */
+    assert_int_equal(proof->pin[0], 4);
+    next = (struct swarm_successor){.from = {4}, .to = {6}, .seq = 5};
+    assert_int_equal(swarm_follow(w.s, &peer, &next), SWARM_FOLLOW_LATE);
+    next.seq = 6;
+    assert_int_equal(swarm_follow(w.s, &peer, &next), SWARM_FOLLOW);
+    assert_int_equal(proof->former[0], 4);
+    struct peer_id told = peer_no(4);
+    assert_int_equal(swarm_pins_tell(&w.s->pins, &told, hash), QUDAG_OK);
+    next = (struct swarm_successor){.from = {3}, .to = {4}, .seq = 1};
+    assert_int_equal(swarm_follow(w.s, &told, &next), SWARM_FOLLOW);
+    assert_false(swarm_pins_is_told(&w.s->pins, &told)); /* the old key has signed it */
+}
+
 static void what_was_written_is_read_and_nothing_else(void **state)
 {
     (void)state;
@@ -346,6 +380,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, small, small_gone)
     const struct CMUnitTest tests[] = {
         S(a_restart_forgets_no_proof),
+        S(a_restart_forgets_no_succession),
         T(what_was_written_is_read_and_nothing_else),
         T(what_is_given_up_is_removed_from_disk),
         cmocka_unit_test(each_thing_that_is_learnt_is_a_change_once),
