@@ -511,6 +511,22 @@ static void a_payload_is_read_as_it_was_written(void **state)
     assert_int_equal(noise_payload_read(&q, (struct slice){NULL, 0}), QUDAG_OK);
 }
 
+/* One name more than are looked at. */
+static void more_muxers_than_there_is_room_for_are_ignored(void **state)
+{
+    (void)state;
+    struct noise_payload q;
+    uint8_t buf[2 + 3 * (NOISE_MUXERS_MAX + 1)] = {4 << 3 | 2, sizeof(buf) - 2};
+
+    for (size_t at = 2; at < sizeof(buf); at += 3) {
+        buf[at] = 2 << 3 | 2;
+        buf[at + 1] = 1;
+        buf[at + 2] = 'a';
+    }
+    assert_int_equal(noise_payload_read(&q, (struct slice){buf, sizeof(buf)}), QUDAG_OK);
+    assert_int_equal(q.n_muxers, NOISE_MUXERS_MAX);
+}
+
 static void the_muxer_is_the_initiators_choice(void **state)
 {
     (void)state;
@@ -527,6 +543,8 @@ static void the_muxer_is_the_initiators_choice(void **state)
     assert_int_equal(noise_muxer(&i, &r, &m), QUDAG_OK);
     assert_true(m.len == 1 && m.base[0] == 'b');
     i.n_muxers = 1;
+    assert_int_equal(noise_muxer(&i, &r, &m), QUDAG_EUNSUPPORTED);
+    i.muxers[0] = r.muxers[0] = text(""); /* no name */
     assert_int_equal(noise_muxer(&i, &r, &m), QUDAG_EUNSUPPORTED);
     assert_int_equal(noise_muxer(&none, &r, &m), QUDAG_ENOTFOUND);
     assert_int_equal(noise_muxer(&i, &none, &m), QUDAG_ENOTFOUND);
@@ -548,6 +566,7 @@ int main(void)
         cmocka_unit_test(a_side_that_speaks_out_of_turn_fails),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(a_payload_is_read_as_it_was_written),
+        cmocka_unit_test(more_muxers_than_there_is_room_for_are_ignored),
         cmocka_unit_test(the_muxer_is_the_initiators_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
