@@ -153,6 +153,57 @@ static void killed_anywhere_it_has_the_old_key_or_the_new_one(void **state)
     }
 }
 
+/* A change that was cut off behind its first step. */
+static void cut_off(void)
+{
+    int status;
+    struct rotate_state st;
+    kill_after = 1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(rotate_identity(&v, &st, die) ? 1 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+/* Never another key than the statement's. */
+static void what_a_cut_off_change_left_is_not_believed_blindly(void **state)
+{
+    uint8_t *bytes, third[QUDAG_IDENTITY_LEN];
+    size_t len;
+    qudag_identity *id;
+    (void)state;
+    cut_off();
+    assert_int_equal(vault_read(&v, "state/succession-1", 65536, &bytes, &len), 0);
+    assert_int_equal(len, QUDAG_SUCCESSION_LEN + QUDAG_IDENTITY_LEN);
+    assert_int_equal(qudag_identity_generate(&id), QUDAG_OK);
+    qudag_identity_save(id, third);
+    qudag_identity_free(id);
+    assert_int_equal(vault_write(&v, "identity", third, sizeof(third)), 0);
+    assert_false(rotate_finish(&v, NULL));
+    assert_non_null(strstr(v.why, "neither the old nor the new one"));
+    assert_int_equal(vault_write(&v, "identity", first, sizeof(first)), 0);
+    memcpy(bytes + QUDAG_SUCCESSION_LEN, third, sizeof(third));
+    assert_int_equal(vault_write(&v, "state/succession-1", bytes, len), 0);
+    assert_false(rotate_finish(&v, NULL));
+    assert_non_null(strstr(v.why, "is damaged"));
+    free(bytes);
+}
+
+static void a_statement_that_cannot_be_read_is_not_passed_over(void **state)
+{
+    char path[PATH_LEN];
+    (void)state;
+    assert_true(path_join(path, top, "state/succession-3"));
+    assert_int_equal(mkdir(path, 0700), 0);
+    bool ok = rotate_finish(&v, NULL);
+    assert_int_equal(rmdir(path), 0);
+    assert_false(ok);
+    assert_true(rotate_finish(&v, NULL));
+}
+
 static void a_full_disk_leaves_a_key(void **state)
 {
     char peer[QUDAG_PEER_ID_TEXT_MAX];
@@ -217,6 +268,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_peer_id_stays_and_each_statement_leads_to_the_next),
         T(killed_anywhere_it_has_the_old_key_or_the_new_one),
+        T(what_a_cut_off_change_left_is_not_believed_blindly),
+        T(a_statement_that_cannot_be_read_is_not_passed_over),
         T(a_full_disk_leaves_a_key),
         T(a_copy_from_before_is_refused_and_says_why),
         T(under_a_passphrase_it_is_the_same),
