@@ -68,7 +68,7 @@ static void a_restart_forgets_no_succession(void **state)
     assert_true(proof->has_pin && proof->has_former);
     assert_int_equal(proof->pin[0], 4);
     assert_int_equal(proof->former[0], 3);
-    swarm_pin(w.s, &peer, hash); /* a record from before */
+    assert_int_equal(swarm_pins_record(&w.s->pins, &peer, hash), QUDAG_EEXISTS); /* from before */
     assert_int_equal(proof->pin[0], 4);
     next = (struct swarm_successor){.from = {4}, .to = {6}, .seq = 5};
     assert_int_equal(swarm_follow(w.s, &peer, &next), SWARM_FOLLOW_LATE);
