@@ -9,6 +9,8 @@
  */
 #include "node/internal.h"
 
+#define STREAM_QUEUE_LEAST 16384 /* bytes */
+
 struct node_buf {
     struct buf buf;
     struct list at; /* in stream.early_owned, then in node.released */
@@ -31,6 +33,24 @@ static void gone(struct buf *b)
 bool node_rule_fits(size_t used, size_t more, size_t max)
 {
     return used <= max && more <= max - used;
+}
+
+size_t node_rule_queue_most(uint64_t ease)
+{
+    if (ease >= NODE_STREAM_QUEUE_MAX) {
+        return NODE_STREAM_QUEUE_MAX;
+    }
+    return ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
+}
+
+bool node_rule_writable(size_t queued, size_t most)
+{
+    return queued <= most / 2;
+}
+
+size_t node_stream_queue_most(const struct node *n, const struct node_stream *a)
+{
+    return node_rule_queue_most(swarm_stream_ease(n->swarm, a->strm));
 }
 
 bool node_rule_takes_whole(size_t queued, size_t len, size_t most)

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#define STREAM_QUEUE_LEAST 16384 /* bytes */
-
 static struct node_stream *get(struct node *n, struct ref s)
 {
     return slots_get(&n->strmtab, s);
@@ -403,24 +401,6 @@ qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const 
         node_stream_open_now(n, a, a->on);
     }
     return err;
-}
-
-size_t node_rule_queue_most(uint64_t ease)
-{
-    if (ease >= NODE_STREAM_QUEUE_MAX) {
-        return NODE_STREAM_QUEUE_MAX;
-    }
-    return ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
-}
-
-bool node_rule_writable(size_t queued, size_t most)
-{
-    return queued <= most / 2;
-}
-
-size_t node_stream_queue_most(const struct node *n, const struct node_stream *a)
-{
-    return node_rule_queue_most(swarm_stream_ease(n->swarm, a->strm));
 }
 
 /* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */

@@ -348,8 +348,6 @@ int main(void)
         T(its_peer_is_free_when_it_ends),
         T(lines_about_keys_are_few),
         cmocka_unit_test_setup_teardown(its_peer_is_kept_until_it_ends, begin_small, teardown),
-}
-
         T(those_that_came_leave_half_of_the_places),
         T(a_peer_has_one),
         T(the_key_that_a_dial_names_is_followed),
