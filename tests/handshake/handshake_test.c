@@ -366,12 +366,15 @@ static bool rewrite(struct proxy *p, int dir, size_t ix, uint8_t *data, size_t *
     return false;
 }
 
+/* With a server of its own: one that has had many handshakes lately answers with a Retry, which is no hello's refusal. */
 static void a_rewritten_hello_is_refused_under_require(void **state)
 {
     static struct rewrite w;
-    struct session *s = session_new(&server, QUDAG_PQ_PREFER, 768);
+    struct server other;
 
     (void)state;
+    server_start(&other, &(struct server_opt){.pq = QUDAG_PQ_REQUIRE});
+    struct session *s = session_new(&other, QUDAG_PQ_PREFER, 768);
     s->proxy.pass = rewrite;
     s->proxy.ctx = &w;
     session_dial(s, NULL, false);
@@ -380,6 +383,8 @@ static void a_rewritten_hello_is_refused_under_require(void **state)
     assert_false(w.server_chose_x25519);
     assert_int_equal(s->err, QUDAG_EPOLICY);
     assert_non_null(strstr(s->why, "alert 40"));
+    sessions_free();
+    server_stop(&other);
 }
 
 static void neither_losses_nor_a_rewritten_hello_make_a_link_classical(void **state)
