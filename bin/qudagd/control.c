@@ -275,6 +275,33 @@ static struct request *next_turn(const struct control *c)
     return n > 0 ? of[rules_next_turn(w, n)] : NULL;
 }
 
+unsigned control_sends(const struct control *c)
+{
+    unsigned n = 0;
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        const struct request *rq = long_at(c, ix);
+        n += rq != NULL && rq->send.id != 0;
+    }
+    return n;
+}
+
+void control_cut(struct control *c)
+{
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        struct request *rq = long_at(c, ix);
+        if (rq == NULL || (rq->send.id == 0 && !rq->waiting)) {
+            continue;
+        }
+        if (rq->send.id != 0) {
+            (void)qudag_send_cancel(c->d->node, rq->send);
+            rq->send.id = 0;
+            rq->abandon = NULL;
+        }
+        request_end(rq, TOOL_FAILED, "STOPPING", "the daemon was stopped before it was delivered",
+                    "send it again when the daemon runs");
+    }
+}
+
 /* How many that wait came before |rq|. */
 static unsigned ahead_of(const struct control *c, const struct request *rq)
 {
@@ -290,7 +317,8 @@ static unsigned ahead_of(const struct control *c, const struct request *rq)
 static void take_turns(struct control *c, uint64_t now_ns)
 {
     struct request *rq;
-    while (load_beside(c, NULL, 0).running < CONTROL_LONG_MAX && (rq = next_turn(c)) != NULL) {
+    while (!c->d->stopping && load_beside(c, NULL, 0).running < CONTROL_LONG_MAX &&
+           (rq = next_turn(c)) != NULL) {
         rq->waiting = false;
         rq->since_ns = now_ns;
         rq->cmd->run(rq);

@@ -102,6 +102,12 @@ void control_tick(struct control *c, uint64_t now_ns);
 /* How many clients may be connected at once. */
 size_t control_places(const struct control *c);
 
+/* Deliveries that clients wait for, also between two of their attempts.  |c| NULL: 0. */
+unsigned control_sends(const struct control *c);
+
+/* The daemon ends: those deliveries are given up, with those that wait for their turn, and their clients are told. */
+void control_cut(struct control *c);
+
 /* qudag_callbacks: to the request that waits.  False: nobody does. */
 bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res);
 

@@ -78,6 +78,8 @@ void daemon_stop(struct daemon *d, bool now);
 void daemon_ending(struct daemon *d);
 /* qudag_callbacks.shut_down; what was cut off is logged. */
 void daemon_ended(struct daemon *d, const qudag_shutdown *s);
+/* While it stops: what is left of the time in which what runs may end by itself, in ns. */
+uint64_t daemon_time_left(const struct daemon *d);
 
 /* Whether the node believes that this machine's clock is wrong: it says so with each phase as long as it does. */
 static inline bool daemon_clock_suspect(const struct daemon *d)

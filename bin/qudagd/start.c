@@ -108,6 +108,22 @@ void notify_systemd(const char *text)
     }
 }
 
+uint64_t daemon_time_left(const struct daemon *d)
+{
+    uint64_t within = (uint64_t)d->conf.v[CONF_SHUTDOWN].num * QUDAG_S;
+    uint64_t gone = mono_ns() - d->stop_ns;
+    return d->stop_now || gone >= within ? 0 : within - gone;
+}
+
+static void tell_time(const struct daemon *d)
+{
+    char text[64];
+    (void)snprintf(
+        text, sizeof(text), "EXTEND_TIMEOUT_USEC=%llu",
+        (unsigned long long)(daemon_time_left(d) / 1000 + 15000000)); /* and what follows */
+    notify_systemd(text);
+}
+
 void daemon_stop(struct daemon *d, bool now)
 {
     if (!d->stopping) {
@@ -117,16 +133,13 @@ void daemon_stop(struct daemon *d, bool now)
     }
     d->stopping = true;
     d->stop_now = d->stop_now || now;
+    tell_time(d);
 }
 
 /* The node takes nothing new from now on. */
 static void close_door(struct daemon *d)
 {
-    uint64_t within = d->stop_now ? 0 : (uint64_t)d->conf.v[CONF_SHUTDOWN].num * QUDAG_S;
-    char text[64];
-    (void)snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%llu",
-                   (unsigned long long)(within / 1000 + 15000000)); /* and what follows */
-    notify_systemd(text);
+    uint64_t within = daemon_time_left(d);
     d->asked = true;
     d->asked_now = d->stop_now;
     if (qudag_node_shutdown(d->node, within) != QUDAG_OK) {
@@ -142,6 +155,9 @@ void daemon_ending(struct daemon *d)
     if (!d->stop_now) {
         share_ending(d); /* before the door closes */
     }
+    if (control_sends(d->control) > 0 && daemon_time_left(d) > 0) {
+        return; /* a delivery may need another stream; new ones are refused by the control socket */
+    }
     if (!d->asked || (d->stop_now && !d->asked_now)) {
         close_door(d);
     }
@@ -150,6 +166,7 @@ void daemon_ending(struct daemon *d)
 void daemon_ended(struct daemon *d, const qudag_shutdown *s)
 {
     d->ended = true;
+    control_cut(d->control);
     if (s->requests + s->streams > 0) {
         log_say(&d->log, QUDAG_LOG_WARN, "daemon.stop",
                 "cut off: %u requests, %u streams that did not end in time", (unsigned)s->requests,

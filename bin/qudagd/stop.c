@@ -13,7 +13,7 @@ static void row(struct request *rq, enum rec_type type)
     rec_int(r, "waited_ns", (int64_t)(mono_ns() - rq->d->stop_ns));
     rec_int(r, "requests", s.requests);
     rec_int(r, "streams", s.streams);
-    rec_int(r, "left_ns", (int64_t)s.left);
+    rec_int(r, "left_ns", (int64_t)daemon_time_left(rq->d));
     request_send(rq);
 }
 

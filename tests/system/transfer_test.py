@@ -187,6 +187,14 @@ def main():
     check(stored(service, said['delivered']) == hashlib.sha256(big[11:]).digest(), f'a daemon that ends while it sends: {said}')
     print(f'ok: a daemon that is to end waits for what it sends, {down["waited_ns"] / 1e9:.1f} s', flush=True)
 
+    sender = sending(client, address, str(file), '--again')
+    until_share(sender, 0.05)
+    client.ask('down', '--now')
+    said = json.loads(sender.stdout.read().splitlines()[-1])
+    check(sender.wait() != 0 and said['error']['name'] == 'STOPPING', f'a daemon that ends at once while it sends: {said}')
+    client.start()
+    print('ok: who sends is told that the daemon ends at once', flush=True)
+
     messages = [sending(client, address, '-m', f'message {ix}') for ix in range(30)]
     began = time.monotonic()
     check(client.ask('status')['pid'] == client.pid, 'no answer while 30 send')
