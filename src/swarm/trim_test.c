@@ -267,10 +267,14 @@ static int setup_places(void **state)
     struct resources_config c = {
         .mem = &w.mem, .links_max = 8, .network_share = 25, .streams_max = 99};
 
-    resources_free(w.s->resources);
+    resources_free(w.s->own);
     w.s->cfg.links_high = 8;
     w.s->cfg.links_low = 8;
-    return rc != 0 ? rc : resources_new(&w.s->resources, &c) == QUDAG_OK ? 0 : -1;
+    if (rc != 0 || resources_new(&w.s->own, &c) != QUDAG_OK) {
+        return -1;
+    }
+    w.s->resources = w.s->own;
+    return 0;
 }
 
 static void fill(void)
