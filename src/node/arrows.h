@@ -23,6 +23,7 @@ struct node_boot_state {
     qudag_err told_err;
     bool told_any;
     uint32_t dialled, answered, ended, failures;
+    uint32_t looked; /* of those that answered, how many had when the last lookup began */
     /* boot_dial.c: bootstrap peers, then contacts of the last run */
     struct node_boot_dial dial[NODE_BOOT_MAX + NODE_ANCHOR_DIALS];
     size_t n_dials;

@@ -141,6 +141,7 @@ static void start_lookup(struct node *n, enum node_op_kind kind)
 
 static void look_around(struct node *n)
 {
+    n->boot.looked = n->boot.answered;
     n->boot.retry_at = TSTAMP_NEVER;
     n->boot.failed_why = (struct node_join_why){.err = QUDAG_OK};
     phase(n, NODE_LOOKUP, table_size(n), 0, QUDAG_OK);
@@ -271,8 +272,10 @@ static void dials_ended(struct node *n)
     struct node_boot_state *b = &n->boot;
 
     phase(n, NODE_DIAL, b->answered, b->dialled, QUDAG_OK);
-    if (b->answered > 0) {
+    if (b->answered > b->looked) {
         look_around(n);
+    } else if (b->answered > 0 && b->ended == b->dialled) {
+        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
     } else if (b->ended == b->dialled && n->cfg.n_boot == 0) {
         first_of_all(n); /* only contacts of the last run were tried */
     } else if (b->ended == b->dialled) {
@@ -330,6 +333,23 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
     }
 }
 
+/*
+ * None of those that had answered is of use: they are of another network, or not sure of our key yet.  Who answers
+ * later may be; each dial has one look at the most.
+ */
+static void lookup_failed(struct node *n)
+{
+    struct node_boot_state *b = &n->boot;
+
+    if (b->answered > b->looked) {
+        look_around(n);
+    } else if (b->ended < b->dialled) {
+        phase(n, NODE_DIAL, b->answered, b->dialled, QUDAG_OK);
+    } else {
+        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
+    }
+}
+
 void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
                              const struct node_result *res)
 {
@@ -345,7 +365,7 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     }
     if (table_size(n) == 0) {
         log_event(&n->cfg.log, LOG_WARN, "boot.lookup_failed", LOG_ERR(err));
-        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
+        lookup_failed(n);
         return;
     }
     b->others = false;

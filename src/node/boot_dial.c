@@ -109,7 +109,7 @@ void node_boot_dial_all(struct node *n, bool anchors)
     struct node_boot_state *b = &n->boot;
     struct peer_id id;
 
-    b->answered = b->ended = 0;
+    b->answered = b->ended = b->looked = 0;
     b->why = (struct node_join_why){.err = QUDAG_OK};
     b->n_dials = n->cfg.n_boot + (anchors ? n->n_anchors : 0);
     b->dialled = (uint32_t)b->n_dials;

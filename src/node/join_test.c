@@ -216,6 +216,28 @@ static void a_dead_address_of_a_peer_costs_a_quarter_of_a_second(void **state)
     assert_int_equal(net.node[1].failures, 0);
 }
 
+/* The first to answer is of another network, and is of no use: the second is waited for, and nothing fails. */
+static void who_answers_later_is_asked_when_the_first_are_of_no_use(void **state)
+{
+    struct netaddr nowhere = {.family = 6, .ip = {0xfd, 9}, .port = 9};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct node_config c = nt_config(&net, i);
+        c.dht_protocol = i == 0 ? KAD_PROTOCOL_LAB : KAD_PROTOCOL;
+        nt_begin(i, &c);
+    }
+    struct node_config c = nt_config(&net, 2);
+    nt_boot(&net, &c, 0);
+    nt_boot(&net, &c, 1); /* dialled a quarter of a second after the address below */
+    multiaddr_quic(&c.boot[c.n_boot++].addr, &nowhere, &net.node[1].peer);
+    nt_begin(2, &c);
+    (void)nt_run(&net, SWARM_ATTEMPT_DELAY / 2, NULL);
+    assert_int_equal(net.node[2].phase, NODE_DIAL);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[2].failures, 0);
+    assert_true(net.node[2].phase > NODE_LOOKUP && net.node[2].phase != NODE_FAILED);
+}
+
 /* Neither joins the other without a word: what a lab stores is not checked, and hides nobody. */
 static void a_lab_and_other_networks_do_not_mix(void **state)
 {
@@ -305,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_next_address_of_a_peer_waits_for_the_last),
         NT_TEST(the_addresses_of_one_peer_make_one_link),
         NT_TEST(a_dead_address_of_a_peer_costs_a_quarter_of_a_second),
+        NT_TEST(who_answers_later_is_asked_when_the_first_are_of_no_use),
         NT_TEST(a_lab_and_other_networks_do_not_mix),
         NT_TEST(what_we_do_not_speak_is_not_called_a_lab),
         NT_TEST(too_few_relays_for_a_circuit_are_reported),
