@@ -267,6 +267,14 @@ static void rejoin(struct node *n)
 
 /* ---- ends of our requests ---- */
 
+/* All dials have ended, and none that answered helped. */
+static void none_of_use(struct node *n)
+{
+    const struct node_boot_state *b = &n->boot;
+
+    failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
+}
+
 static void dials_ended(struct node *n)
 {
     struct node_boot_state *b = &n->boot;
@@ -275,7 +283,7 @@ static void dials_ended(struct node *n)
     if (b->answered > b->looked) {
         look_around(n);
     } else if (b->answered > 0 && b->ended == b->dialled) {
-        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
+        none_of_use(n);
     } else if (b->ended == b->dialled && n->cfg.n_boot == 0) {
         first_of_all(n); /* only contacts of the last run were tried */
     } else if (b->ended == b->dialled) {
@@ -346,7 +354,7 @@ static void lookup_failed(struct node *n)
     } else if (b->ended < b->dialled) {
         phase(n, NODE_DIAL, b->answered, b->dialled, QUDAG_OK);
     } else {
-        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
+        none_of_use(n);
     }
 }
 
