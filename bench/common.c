@@ -365,6 +365,8 @@ struct flow *actor_call(struct actor *a, const char *addr, uint32_t key, const c
 
     o.isolation_len = sizeof key;
     memcpy(o.isolation, &key, sizeof key);
+    /* One user may make 48 first circuits to an address, all together 64 (doc/decisions/0057). */
+    o.local_user = key <= 48 ? 1 : key <= 60 ? 2 : 3;
     must(qudag_dark_open_with(a->node, addr, proto, &o, &s) == QUDAG_OK, "call");
     struct flow *f = flow_add(a, s.id);
     must(f != NULL, "streams");
