@@ -366,7 +366,7 @@ static bool rewrite(struct proxy *p, int dir, size_t ix, uint8_t *data, size_t *
     return false;
 }
 
-/* With a server of its own: one that has had many handshakes lately answers with a Retry, which is no hello's refusal. */
+/* With a server of its own: one that has had many handshakes lately answers with a Retry, which refuses no hello. */
 static void a_rewritten_hello_is_refused_under_require(void **state)
 {
     static struct rewrite w;
