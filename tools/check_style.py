@@ -32,7 +32,7 @@ ANYWHERE = '''strcpy strcat strncat stpcpy sprintf vsprintf gets strtok rand sra
               atoi atol tmpnam mktemp system'''.split()
 BELOW_IO = '''printf fprintf vprintf vfprintf dprintf puts putchar fputs perror exit _exit _Exit quick_exit abort signal
               sigaction raise time clock clock_gettime gettimeofday getenv secure_getenv sleep usleep nanosleep'''.split()
-LAYERS_BELOW_IO = ('base', 'crypto', 'wire', 'core', 'sec', 'quic', 'swarm', 'node')
+LAYERS_BELOW_IO = ('base', 'crypto', 'wire', 'core', 'sec', 'quic', 'upgrade', 'swarm', 'node')
 
 TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 CALL = re.compile(r'(?<![\w.>])(\w+)\s*\(')
@@ -66,7 +66,8 @@ FOLDERS = {
     'core/relays': 'relays_',
     'core/rend': 'introduce_ rend_ rendezvous_',
     'core/yamux': 'yamux_',
-    'sec': 'cert_ prov_ sec_',
+    'sec': 'cert_ prov_ sec_ tls_',
+    'upgrade': 'tcp_ upgrade_',
     'quic': 'quic_',
     'swarm': 'swarm_',
     'node': 'node_',

@@ -1,0 +1,80 @@
+/*
+ * tls_stream.h - TLS 1.3 over one byte stream, with the certificates and the policy of links (session.h).
+ *
+ *   bytes of the peer ─▶ tls_stream_receive() ─▶ plain bytes
+ *   plain bytes ─▶ tls_stream_send(), tls_stream_output() ─▶ bytes for the peer
+ *
+ * Specs: RFC 8446; libp2p tls/tls.md; spec/link.md for the certificate between QuDAG nodes.  Passive: no
+ * socket, time is a parameter.  No tickets, no early data, no renegotiation; the end is authenticated (close_notify).
+ *
+ * What a peer can make us hold: one record and what the handshake may have (TLS_STREAM_HANDSHAKE_MAX bytes).
+ */
+#ifndef QUDAG_SRC_SEC_TLS_STREAM_H
+#define QUDAG_SRC_SEC_TLS_STREAM_H
+
+#include "sec/session.h"
+
+#define TLS_STREAM_PLAIN_MAX 16384           /* of one record */
+#define TLS_STREAM_HANDSHAKE_MAX (64 * 1024) /* bytes of the peer before the handshake is complete */
+#define TLS_STREAM_PROTOS_MAX 8
+
+enum tls_stream_state {
+    TLS_STREAM_HANDSHAKE,
+    TLS_STREAM_READY,  /* both sides are authenticated, data may pass */
+    TLS_STREAM_ENDED,  /* the peer has ended its direction by close_notify; we may still send */
+    TLS_STREAM_FAILED, /* for good: tls_stream_why() */
+};
+
+struct tls_stream_config {
+    struct mem *mem;
+    struct sec *sec; /* outlives the stream */
+    bool server;
+    const struct sec_expect *expect; /* copied; NULL: whoever it is */
+    /* ALPN: protocols in our order of preference, NULL at the end; copied.  The server picks the first of its own. */
+    const char *const *protos;
+};
+
+struct tls_stream;
+
+/* A session in TLS_STREAM_HANDSHAKE; free it with tls_stream_free().  QUDAG_ENOMEM, QUDAG_EINTERNAL. */
+QUDAG_MUST_USE qudag_err tls_stream_new(struct tls_stream **out,
+                                        const struct tls_stream_config *cfg, tstamp now);
+/* Wipes and frees it, without a byte to the peer (NULL allowed). */
+void tls_stream_free(struct tls_stream *t);
+
+enum tls_stream_state tls_stream_state(const struct tls_stream *t);
+
+/*
+ * Takes bytes of the peer, as many as it can, *used says how many; *plain is what they held, at most
+ * TLS_STREAM_PLAIN_MAX bytes, and stays until the next call.  To be called again, also with no input, until *used is
+ * all and *plain is empty.  An error is also the state TLS_STREAM_FAILED, with an alert in the output: QUDAG_EAUTH,
+ * EPOLICY, EEXPIRED, ECLOCK, EPROTO, ELIMIT (a handshake that is too long), ENOMEM; ECLOSED: an alert of the peer.
+ */
+QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice in, size_t *used,
+                                            struct slice *plain, tstamp now);
+
+/*
+ * Seals |plain| into records behind the output that waits.  QUDAG_ESTATE before TLS_STREAM_READY and after
+ * tls_stream_close(), QUDAG_ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err tls_stream_send(struct tls_stream *t, struct slice plain);
+/* Ends our direction by close_notify behind what was sent; harmless in any state. */
+void tls_stream_close(struct tls_stream *t);
+
+/* The bytes that wait for the peer, borrowed until the next call; empty: none. */
+struct slice tls_stream_output(const struct tls_stream *t);
+/* The first |n| of them are sent. */
+void tls_stream_output_sent(struct tls_stream *t, size_t n);
+
+/* The protocol that ALPN chose, once ready; NULL: none.  Lives as long as the session. */
+const char *tls_stream_proto(const struct tls_stream *t);
+/* What was proven, once ready: as sec_hs_report(). */
+void tls_stream_report(const struct tls_stream *t, struct link_info *out);
+/*
+ * Why it failed, and in words (static); QUDAG_OK: it has not.  |*found|: who it was instead of the peer expected, or
+ * NULL.
+ */
+qudag_err tls_stream_why(const struct tls_stream *t, const char **text,
+                         const struct peer_id **found);
+
+#endif
