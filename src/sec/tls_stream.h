@@ -32,6 +32,7 @@ struct tls_stream_config {
     const struct sec_expect *expect; /* copied; NULL: whoever it is */
     /* ALPN: protocols in our order of preference, NULL at the end; copied.  The server picks the first of its own. */
     const char *const *protos;
+    bool proto_needed; /* refuse a peer that negotiates none; else tls_stream_proto() is then NULL */
 };
 
 struct tls_stream;
@@ -54,14 +55,17 @@ QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice i
                                             struct slice *plain, tstamp now);
 
 /*
- * Seals |plain| into records behind the output that waits.  QUDAG_ESTATE before TLS_STREAM_READY and after
- * tls_stream_close(), QUDAG_ENOMEM.
+ * Seals |plain| into records behind the output that waits, all of it or, on error, nothing.  QUDAG_ESTATE before
+ * TLS_STREAM_READY, after tls_stream_close() and once it failed; QUDAG_ENOMEM, which fails the session.
  */
-QUDAG_MUST_USE qudag_err tls_stream_send(struct tls_stream *t, struct slice plain);
+QUDAG_MUST_USE qudag_err tls_stream_send(struct tls_stream *t, struct slice plain, tstamp now);
 /* Ends our direction by close_notify behind what was sent; harmless in any state. */
 void tls_stream_close(struct tls_stream *t);
 
-/* The bytes that wait for the peer, borrowed until the next call; empty: none. */
+/*
+ * The first of the bytes that wait for the peer, as many as lie together, borrowed until the next call; empty: none
+ * wait.  What an owner lets wait here it bounds itself, by sending no more.
+ */
 struct slice tls_stream_output(const struct tls_stream *t);
 /* The first |n| of them are sent. */
 void tls_stream_output_sent(struct tls_stream *t, size_t n);
