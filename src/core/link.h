@@ -43,6 +43,7 @@ struct link_info {
     uint64_t via;        /* a name for the neighbour an anonymous link comes through; 0: none */
     uint8_t props;       /* enum link_prop */
     bool carried;        /* a circuit that runs through another one */
+    const char *security; /* what the upgrade to it agreed on: "tls", "noise"; static; NULL: nothing yet */
     char group[28];      /* "X25519MLKEM768" */
     char cipher[32];     /* "TLS_AES_256_GCM_SHA384" */
     char sig_local[16];  /* "mldsa65", "ecdsa": what we proved ourselves with */

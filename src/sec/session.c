@@ -259,6 +259,7 @@ void sec_hs_report(const struct sec_hs *hs, struct link_info *out)
 {
     SSL *ssl = hs->ssl;
 
+    out->security = "tls";
     out->until = valid_until(hs);
     copy_text(out->group, sizeof out->group, SSL_get0_group_name(ssl));
     copy_text(out->cipher, sizeof out->cipher, SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));

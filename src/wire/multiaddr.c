@@ -511,31 +511,56 @@ size_t multiaddr_text(char *dst, size_t cap, const struct multiaddr *m)
 
 /* ------------------------------------------------------------------ parts */
 
+/* /ip4|ip6/.../udp|tcp/PORT; false when |a| holds no address. */
+static bool endpoint_write(struct wr *w, const struct netaddr *a, uint16_t port_code)
+{
+    if (a->family != 4 && a->family != 6) {
+        return false;
+    }
+    if (a->family == 4) {
+        wr_uvarint(w, CODE_IP4);
+        wr_bytes(w, a->ip, 4);
+    } else if (memcmp(a->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
+        wr_uvarint(w, CODE_IP4);
+        wr_bytes(w, a->ip + sizeof(v4_mapped), 4);
+    } else {
+        wr_uvarint(w, CODE_IP6);
+        wr_bytes(w, a->ip, 16);
+    }
+    wr_uvarint(w, port_code);
+    wr_u16(w, a->port);
+    return true;
+}
+
+static void peer_write(struct wr *w, const struct peer_id *peer)
+{
+    if (peer != NULL && peer->len > 0) {
+        wr_uvarint(w, CODE_P2P);
+        wr_lp(w, peer_id_slice(peer));
+    }
+}
+
 void multiaddr_quic(struct multiaddr *out, const struct netaddr *a, const struct peer_id *peer)
 {
     *out = (struct multiaddr){0};
-    if (a->family != 4 && a->family != 6) {
-        return;
-    }
     struct wr w = wr_init(out->b, sizeof(out->b));
-    if (a->family == 4) {
-        wr_uvarint(&w, CODE_IP4);
-        wr_bytes(&w, a->ip, 4);
-    } else if (memcmp(a->ip, v4_mapped, sizeof(v4_mapped)) == 0) {
-        wr_uvarint(&w, CODE_IP4);
-        wr_bytes(&w, a->ip + sizeof(v4_mapped), 4);
-    } else {
-        wr_uvarint(&w, CODE_IP6);
-        wr_bytes(&w, a->ip, 16);
+
+    if (endpoint_write(&w, a, CODE_UDP)) {
+        wr_uvarint(&w, CODE_QUIC_V1);
+        peer_write(&w, peer);
+        out->len = (uint8_t)w.len;
     }
-    wr_uvarint(&w, CODE_UDP);
-    wr_u16(&w, a->port);
-    wr_uvarint(&w, CODE_QUIC_V1);
-    if (peer != NULL && peer->len > 0) {
-        wr_uvarint(&w, CODE_P2P);
-        wr_lp(&w, peer_id_slice(peer));
+}
+
+void multiaddr_tcp(struct multiaddr *out, const struct netaddr *a, const struct peer_id *peer)
+{
+    *out = (struct multiaddr){0};
+    struct wr w = wr_init(out->b, sizeof(out->b));
+
+    if (endpoint_write(&w, a, CODE_TCP)) {
+        peer_write(&w, peer);
+        out->len = (uint8_t)w.len;
     }
-    out->len = (uint8_t)w.len;
 }
 
 static void netaddr_set_ip(struct netaddr *a, struct slice ip)
@@ -578,6 +603,14 @@ bool multiaddr_endpoint(const struct multiaddr *m, struct netaddr *out)
     return true;
 }
 
+/* Whether |m| ends at |r|, or with a /p2p. */
+static bool peer_or_end(const struct multiaddr *m, struct rd *r)
+{
+    struct comp c;
+
+    return !comp_each(m, r, &c) || (c.proto->code == CODE_P2P && r->left == 0);
+}
+
 bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out)
 {
     struct rd r = rd_init(multiaddr_slice(m));
@@ -585,17 +618,30 @@ bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out)
     struct comp c;
     uint16_t code;
 
-    if (!endpoint_next(m, &r, &a, &code) || code != CODE_UDP) {
-        return false;
-    }
-    if (!comp_each(m, &r, &c) || c.proto->code != CODE_QUIC_V1) {
-        return false;
-    }
-    if (comp_each(m, &r, &c) && (c.proto->code != CODE_P2P || r.left > 0)) {
+    if (!endpoint_next(m, &r, &a, &code) || code != CODE_UDP || !comp_each(m, &r, &c) ||
+        c.proto->code != CODE_QUIC_V1 || !peer_or_end(m, &r)) {
         return false;
     }
     *out = a;
     return true;
+}
+
+bool multiaddr_to_tcp(const struct multiaddr *m, struct netaddr *out)
+{
+    struct rd r = rd_init(multiaddr_slice(m));
+    struct netaddr a = {0};
+    uint16_t code;
+
+    if (!endpoint_next(m, &r, &a, &code) || code != CODE_TCP || !peer_or_end(m, &r)) {
+        return false;
+    }
+    *out = a;
+    return true;
+}
+
+bool multiaddr_direct(const struct multiaddr *m, struct netaddr *out)
+{
+    return multiaddr_to_netaddr(m, out) || multiaddr_to_tcp(m, out);
 }
 
 bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out)

@@ -44,6 +44,15 @@ void multiaddr_quic(struct multiaddr *out, const struct netaddr *a, const struct
 /* The address of /ip4|ip6/udp/quic-v1[/p2p]; false for every other shape, relays and names among them. */
 bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out);
 
+/* The same for /ip4|ip6/.../tcp/PORT. */
+void multiaddr_tcp(struct multiaddr *out, const struct netaddr *a, const struct peer_id *peer);
+
+/* The address of /ip4|ip6/tcp[/p2p]; false for every other shape. */
+bool multiaddr_to_tcp(const struct multiaddr *m, struct netaddr *out);
+
+/* The address of either shape: a host at which a link can be had without help. */
+bool multiaddr_direct(const struct multiaddr *m, struct netaddr *out);
+
 /*
  * The IP address and port that an address begins with: /ip4|ip6/.../udp|tcp/PORT and whatever follows, so
  * also that of the relay of a relayed address.  False for names and all else.

@@ -24,6 +24,11 @@ static void round_trip(const struct multiaddr *m)
         multiaddr_quic(&back, &a, multiaddr_peer(m, &id) ? &id : NULL);
         ASSERT(multiaddr_to_netaddr(&back, &again) && netaddr_eq(&a, &again));
     }
+    if (multiaddr_to_tcp(m, &a)) {
+        struct netaddr again;
+        multiaddr_tcp(&back, &a, multiaddr_peer(m, &id) ? &id : NULL);
+        ASSERT(multiaddr_to_tcp(&back, &again) && netaddr_eq(&a, &again));
+    }
     back = *m;
     multiaddr_strip_peer(&back);
     ASSERT(back.len <= m->len && memcmp(back.b, m->b, back.len) == 0);

@@ -243,6 +243,42 @@ static void quic_addresses_become_netaddrs_and_back(void **state)
     }
 }
 
+static void tcp_addresses_become_netaddrs_and_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool tcp, direct;
+    } cases[] = {
+        {"/ip4/192.0.2.1/tcp/4001", true, true},
+        {"/ip4/192.0.2.1/tcp/4001/p2p/" ED, true, true},
+        {"/ip6/2001:db8::1/tcp/65535", true, true},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1", false, true},
+        {"/ip4/192.0.2.1/udp/4001", false, false},
+        {"/ip4/192.0.2.1/tcp/4001/tls/ws", false, false},
+        {"/ip4/192.0.2.1/tcp/4001/ws", false, false},
+        {"/ip4/192.0.2.1/tcp/4001/p2p/" ED "/p2p-circuit", false, false},
+        {"/dns4/example.com/tcp/1", false, false},
+        {"/ip4/192.0.2.1", false, false},
+        {"/p2p/" ED, false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct multiaddr m, again;
+        struct netaddr a, b;
+        struct peer_id id;
+        char text[MULTIADDR_TEXT_MAX];
+        assert_int_equal(multiaddr_parse(&m, cases[i].text), QUDAG_OK);
+        assert_int_equal(multiaddr_to_tcp(&m, &a), cases[i].tcp);
+        assert_int_equal(multiaddr_direct(&m, &b), cases[i].direct);
+        if (cases[i].tcp) {
+            assert_true(netaddr_eq(&a, &b));
+            multiaddr_tcp(&again, &a, multiaddr_peer(&m, &id) ? &id : NULL);
+            assert_int_not_equal(multiaddr_text(text, sizeof(text), &again), 0);
+            assert_string_equal(text, cases[i].text);
+        }
+    }
+}
+
 static void the_endpoint_is_what_an_address_begins_with(void **state)
 {
     (void)state;
@@ -357,6 +393,7 @@ int main(void)
         cmocka_unit_test(bad_texts_are_refused),
         cmocka_unit_test(the_old_name_and_cids_mean_p2p),
         cmocka_unit_test(quic_addresses_become_netaddrs_and_back),
+        cmocka_unit_test(tcp_addresses_become_netaddrs_and_back),
         cmocka_unit_test(the_endpoint_is_what_an_address_begins_with),
         cmocka_unit_test(mapped_addresses_are_ipv4),
         cmocka_unit_test(the_last_peer_counts_and_a_trailing_one_is_stripped),
