@@ -47,7 +47,7 @@ FOLDERS = {
             'slots_ utf8_ wipe wr_',
     'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
               'sha512 transcript_ x25519_',
-    'wire': 'identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_',
+    'wire': 'circuit_ envelope_ identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_ voucher_',
     'core': 'acts_',
     'core/dark': 'dark_',
     'core/gateway': 'gateway_',
@@ -64,6 +64,7 @@ FOLDERS = {
     'core/ping': 'ping_',
     'core/succession': 'succession_ successions_',
     'core/relays': 'relays_',
+    'core/relay_v2': 'hop_ relayed_',
     'core/rend': 'introduce_ rend_ rendezvous_',
     'core/yamux': 'yamux_',
     'sec': 'cert_ prov_ sec_ tls_',

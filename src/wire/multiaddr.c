@@ -21,6 +21,7 @@
 #define CODE_TCP 6
 #define CODE_IP6 41
 #define CODE_UDP 273
+#define CODE_CIRCUIT 290
 #define CODE_P2P 421
 #define CODE_QUIC_V1 461
 
@@ -57,7 +58,7 @@ static const struct proto protos[] = {
     {CODE_UDP, KIND_PORT, "udp"},
     {280, KIND_NONE, "webrtc-direct"},
     {281, KIND_NONE, "webrtc"},
-    {290, KIND_NONE, "p2p-circuit"},
+    {CODE_CIRCUIT, KIND_NONE, "p2p-circuit"},
     {CODE_P2P, KIND_PEER, "p2p"},
     {445, KIND_ONION3, "onion3"},
     {448, KIND_NONE, "tls"},
@@ -648,14 +649,68 @@ bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out)
 {
     struct rd r = rd_init(multiaddr_slice(m));
     struct comp c;
+    struct peer_id id;
     bool found = false;
 
     while (comp_each(m, &r, &c)) {
-        if (c.proto->code == CODE_P2P && peer_id_from_bytes(out, c.value) == QUDAG_OK) {
+        if (c.proto->code == CODE_P2P && peer_id_from_bytes(&id, c.value) == QUDAG_OK) {
             found = true;
+        } else if (c.proto->code == CODE_CIRCUIT) {
+            found = false;
         }
     }
+    if (found) {
+        *out = id;
+    }
     return found;
+}
+
+bool multiaddr_through(const struct multiaddr *m, struct multiaddr *relay)
+{
+    struct rd r = rd_init(multiaddr_slice(m));
+    struct comp c;
+    size_t n = 0, cut = 0;
+    uint16_t before = 0;
+
+    while (comp_each(m, &r, &c)) {
+        if (c.proto->code == CODE_CIRCUIT) {
+            if (cut != 0 || n < 2 || before != CODE_P2P) {
+                return false;
+            }
+            cut = c.at;
+        } else if (cut != 0 && (c.proto->code != CODE_P2P || before != CODE_CIRCUIT)) {
+            return false;
+        }
+        before = c.proto->code;
+        n++;
+    }
+    if (cut == 0) {
+        return false;
+    }
+    if (relay != NULL) {
+        struct multiaddr head = {.len = (uint8_t)cut};
+        memcpy(head.b, m->b, cut);
+        *relay = head;
+    }
+    return true;
+}
+
+bool multiaddr_circuit(struct multiaddr *out, const struct multiaddr *relay)
+{
+    struct multiaddr m = *relay;
+    struct wr w = wr_init(m.b, sizeof(m.b));
+
+    w.len = m.len;
+    wr_uvarint(&w, CODE_CIRCUIT);
+    if (!wr_ok(&w)) {
+        return false;
+    }
+    m.len = (uint8_t)w.len;
+    if (!multiaddr_through(&m, NULL)) {
+        return false;
+    }
+    *out = m;
+    return true;
 }
 
 void multiaddr_strip_peer(struct multiaddr *m)

@@ -59,8 +59,17 @@ bool multiaddr_direct(const struct multiaddr *m, struct netaddr *out);
  */
 bool multiaddr_endpoint(const struct multiaddr *m, struct netaddr *out);
 
-/* The last /p2p component; false when there is none. */
+/* The last /p2p component; false when there is none, or none behind the last /p2p-circuit: that is the relay's. */
 bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out);
+
+/*
+ * Whether |m| is ADDRESS/p2p/RELAY/p2p-circuit, with or without a /p2p behind it; |relay| (or NULL) is then what is
+ * before /p2p-circuit.  False for every other shape: without an address or an id of the relay, through two relays.
+ */
+bool multiaddr_through(const struct multiaddr *m, struct multiaddr *relay);
+
+/* The address at which a peer is through the relay at |relay|, which names it; false: it does not, or too long. */
+bool multiaddr_circuit(struct multiaddr *out, const struct multiaddr *relay);
 void multiaddr_strip_peer(struct multiaddr *m); /* drops a trailing /p2p */
 
 /*

@@ -383,6 +383,50 @@ static void pins_are_read_and_checked(void **state)
     assert_int_equal(multiaddr_parse_pinned(&m, pin, &has, "#"), QUDAG_EMALFORMED);
 }
 
+static void an_address_through_a_relay_names_the_relay_and_whom_it_leads_to(void **state)
+{
+    static const struct {
+        const char *text;
+        bool through, named;
+    } rows[] = {
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED "/p2p-circuit", true, false},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED "/p2p-circuit/p2p/" QM, true, true},
+        {"/dns4/relay.example/tcp/443/p2p/" ED "/p2p-circuit/p2p/" QM, true, true},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED, false, true},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p-circuit/p2p/" QM, false, true}, /* which relay? */
+        {"/p2p/" ED "/p2p-circuit/p2p/" QM, false, true},                     /* where is it? */
+        {"/p2p-circuit", false, false},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED "/p2p-circuit/p2p/" QM "/p2p-circuit", false,
+         false},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED "/p2p-circuit/ip4/192.0.2.2/tcp/1", false,
+         false},
+        {"/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" ED "/p2p-circuit/p2p/" QM "/p2p/" ED, false, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct multiaddr m, relay = {.len = 0}, again;
+        struct peer_id id, ed;
+        assert_int_equal(multiaddr_parse(&m, rows[i].text), QUDAG_OK);
+        if (multiaddr_through(&m, &relay) != rows[i].through ||
+            multiaddr_peer(&m, &id) != rows[i].named) {
+            fail_msg("%s", rows[i].text);
+        }
+        assert_int_equal(relay.len > 0, rows[i].through);
+        if (!rows[i].through) {
+            continue;
+        }
+        assert_int_equal(peer_id_parse(&ed, ED), QUDAG_OK);
+        assert_true(multiaddr_peer(&relay, &id) && peer_id_eq(&id, &ed));
+        multiaddr_strip_peer(&m); /* what stays is still an address through the relay */
+        assert_true(multiaddr_circuit(&again, &relay) && multiaddr_eq(&again, &m));
+    }
+    struct multiaddr m, out = {.len = 0};
+    assert_int_equal(multiaddr_parse(&m, "/ip4/192.0.2.1/tcp/1"), QUDAG_OK);
+    assert_false(multiaddr_circuit(&out, &m));
+    assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +441,7 @@ int main(void)
         cmocka_unit_test(the_endpoint_is_what_an_address_begins_with),
         cmocka_unit_test(mapped_addresses_are_ipv4),
         cmocka_unit_test(the_last_peer_counts_and_a_trailing_one_is_stripped),
+        cmocka_unit_test(an_address_through_a_relay_names_the_relay_and_whom_it_leads_to),
         cmocka_unit_test(pins_are_read_and_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,20 +1,17 @@
 /*
  * peer_record.h - signed peer records: addresses that a peer vouches for (libp2p RFC 0002 and 0003).
  *
- *   Envelope     1 public key   2 payload type 03 01   3 payload   5 signature
  *   PeerRecord   1 peer id   2 sequence number   3 { 1 address }*
  *
- * The signature covers the domain "libp2p-peer-record", the payload type and the payload, each after its
- * length.  Only Ed25519 keys are signed with and verified.
+ * It is the payload of a signed envelope (envelope.h) of the type 03 01 in the domain "libp2p-peer-record".
  */
 #ifndef QUDAG_SRC_WIRE_PEER_RECORD_H
 #define QUDAG_SRC_WIRE_PEER_RECORD_H
 
-#include "base/wr.h"
-#include "crypto/sign.h"
+#include "wire/envelope.h"
 #include "wire/multiaddr.h"
 
-#define PEER_RECORD_MAX 2048 /* bytes of an envelope, made or accepted */
+#define PEER_RECORD_MAX ENVELOPE_MAX
 #define PEER_RECORD_ADDRS_MAX 16
 
 struct peer_record {
