@@ -152,7 +152,6 @@ static void when_its_address_fails_the_dht_is_asked(void **state)
     struct swarm_peer *p = map_get(&n->swarm->peers, peer_id_slice(&net.node[3].peer));
     assert_non_null(p);
     p->n_addrs = 0; /* as after a change of network */
-    p->proven = 0;
     struct node_keep_wish w = wish(3);
     w.addr = (struct multiaddr){.len = 0};
     assert_int_equal(node_keep(n, &w), QUDAG_OK);

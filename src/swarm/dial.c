@@ -1,9 +1,9 @@
 /*
  * dial.c - dialling the addresses of a peer, several at once; backoff; dials on request.
  *
- *   addresses, cheapest transport first ─ swarm_rule_attempt() at once ─ LINK_UP ▶ others cancelled
- *                                        ├ the other IP version 250 ms later
- *                                        └ one fails ▶ the next  └ all failed ▶ backoff doubles
+ *   addresses ─ swarm_rule_next_dial() ▶ one is dialled ─ LINK_UP ▶ the others are cancelled
+ *                     ▲                       ├ 250 ms without an outcome ─┐
+ *                     └───────────────────────┴─ it failed ────────────────┘   all failed ▶ backoff doubles
  */
 #include "swarm/doubts.h"
 #include "swarm/trim.h"
@@ -91,7 +91,8 @@ static void note_dial(const struct swarm *s, struct swarm_link *l, const struct 
     multiaddr_strip_peer(&bare);
     l->chosen = s->core[core].ops->chooses;
     l->matters = p != NULL && swarm_peer_standing(s, &p->id) > RES_CHOSEN;
-    l->stood = p != NULL && p->proven != 0 && multiaddr_eq(&p->addr[p->proven - 1], &bare);
+    const struct swarm_addr *proven = p != NULL ? swarm_peer_addr_proven(p) : NULL;
+    l->stood = proven != NULL && multiaddr_eq(&proven->ma, &bare);
 }
 
 /* |p|: whom the dial is for; NULL: whoever answers. */
@@ -154,18 +155,87 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     return QUDAG_OK;
 }
 
-static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
+static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, const struct swarm_addr *to,
                           tstamp now)
 {
-    struct transport_target d = {.addr = &p->addr[p->next_addr], .peer = &p->id};
+    struct transport_target d = {.addr = &to->ma, .peer = &p->id};
     struct swarm_link *l;
-
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
 
     d.pq_hash = proof->has_pin ? proof->pin : NULL;
     d.lax = true;
-    d.need = swarm_rule_need(proof) | (need & SWARM_PROVEN_PROPS);
-    return dial_start(s, &d, p, core, &l, now);
+    d.need = swarm_rule_need(proof) | (p->dial_need & SWARM_PROVEN_PROPS);
+    return dial_start(s, &d, p, p->dial_core, &l, now);
+}
+
+/* Which address of |p| is dialled next; n_addrs: none is left. */
+static size_t next_addr(const struct swarm *s, const struct swarm_peer *p)
+{
+    struct swarm_candidate c[SWARM_ADDRS_MAX];
+
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        struct netaddr a = {0};
+        (void)multiaddr_endpoint(&p->addr[i].ma, &a);
+        c[i] = (struct swarm_candidate){
+            .cost = (uint8_t)swarm_transport_for(s, &p->addr[i].ma)->t->cost,
+            .family = a.family,
+            .proven = p->addr[i].proven,
+            .tried = p->addr[i].tried,
+        };
+    }
+    return swarm_rule_next_dial(c, p->n_addrs);
+}
+
+/* |due|: the delay after the last attempt is over, or one has failed. */
+static qudag_err dial_more(struct swarm *s, struct swarm_peer *p, bool due, tstamp now)
+{
+    qudag_err err = QUDAG_OK;
+    size_t next;
+
+    while ((next = next_addr(s, p)) < p->n_addrs && swarm_rule_attempt(p->n_dials, due)) {
+        qudag_err e = dial_one(s, p, &p->addr[next], now);
+        p->addr[next].tried = true;
+        due = due && e != QUDAG_OK;
+        err = e != QUDAG_OK ? e : err;
+    }
+    list_del(&p->delayed);
+    if (next < p->n_addrs && swarm_rule_attempt(p->n_dials, true)) {
+        p->next_at = tstamp_after(now, SWARM_ATTEMPT_DELAY);
+        list_push_back(&s->delayed, &p->delayed);
+    }
+    return err;
+}
+
+/* Another round begins: every address has its turn again. */
+static void round_begin(struct swarm_peer *p)
+{
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        p->addr[i].tried = false;
+    }
+}
+
+/* Dials that go to one address only: where |p| is not being dialled, the others have their turn after |addr|. */
+static void round_from(struct swarm_peer *p, const struct multiaddr *addr)
+{
+    struct multiaddr bare = *addr;
+
+    multiaddr_strip_peer(&bare);
+    if (p == NULL || p->n_dials > 0) {
+        return;
+    }
+    round_begin(p);
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        p->addr[i].tried = multiaddr_eq(&p->addr[i].ma, &bare);
+    }
+}
+
+qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
+                          tstamp now)
+{
+    round_begin(p);
+    p->dial_core = core;
+    p->dial_need = need;
+    return dial_more(s, p, false, now);
 }
 
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
@@ -183,88 +253,8 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
                                  .lax = true,
                                  .need = swarm_rule_need(proof)};
     struct swarm_link *dialled;
+    round_from(l->peer, &info.remote);
     return dial_start(s, &d, l->peer, core, &dialled, now);
-}
-
-static uint8_t family_of(const struct multiaddr *addr)
-{
-    struct netaddr a;
-
-    return multiaddr_endpoint(addr, &a) ? a.family : 0;
-}
-
-/* Which IP version is dialled first: that at which the peer was, else 6 where it has such an address (RFC 8305 4). */
-static uint8_t first_family(const struct swarm_peer *p)
-{
-    uint8_t family = family_of(&p->addr[p->proven != 0 ? p->proven - 1 : 0]);
-
-    for (size_t i = 0; p->proven == 0 && i < p->n_addrs; i++) {
-        family = family_of(&p->addr[i]) == 6 ? 6 : family;
-    }
-    return family;
-}
-
-/* The first address left, of those that cost as little as the next, that is of |family|, or is not; n_addrs: none. */
-static size_t find_left(const struct swarm *s, const struct swarm_peer *p, uint8_t family, bool is)
-{
-    enum transport_cost cost = swarm_transport_for(s, &p->addr[p->next_addr])->t->cost;
-
-    for (size_t i = p->next_addr; i < p->n_addrs; i++) {
-        if (swarm_transport_for(s, &p->addr[i])->t->cost == cost &&
-            (family_of(&p->addr[i]) == family) == is) {
-            return i;
-        }
-    }
-    return p->n_addrs;
-}
-
-/* Makes the address that may be dialled now the next one; false: none may.  |*later|: one may after the delay. */
-static bool choose(const struct swarm *s, struct swarm_peer *p, bool *later)
-{
-    *later = false;
-    if (p->next_addr >= p->n_addrs) {
-        return false;
-    }
-    uint8_t family = first_family(p);
-    size_t first = find_left(s, p, family, true), other = find_left(s, p, family, false);
-    bool both = first < p->n_addrs && other < p->n_addrs;
-    bool is_first = first < p->n_addrs && !(p->waited && both);
-    struct swarm_attempt a = {p->n_dials, is_first, both, p->waited};
-
-    if (!swarm_rule_attempt(&a)) {
-        *later = !p->waited && other < p->n_addrs;
-        return false;
-    }
-    swarm_peer_addr_next(p, is_first ? first : other);
-    return true;
-}
-
-static qudag_err dial_more(struct swarm *s, struct swarm_peer *p, tstamp now)
-{
-    qudag_err err = QUDAG_OK;
-    bool later;
-
-    while (choose(s, p, &later)) {
-        qudag_err e = dial_one(s, p, p->dial_core, p->dial_need, now);
-        err = e != QUDAG_OK ? e : err;
-        p->next_addr++;
-    }
-    list_del(&p->delayed);
-    if (later) {
-        p->other_at = tstamp_after(now, SWARM_ATTEMPT_DELAY);
-        list_push_back(&s->delayed, &p->delayed);
-    }
-    return err;
-}
-
-qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
-                          tstamp now)
-{
-    p->next_addr = 0;
-    p->waited = false;
-    p->dial_core = core;
-    p->dial_need = need;
-    return dial_more(s, p, now);
 }
 
 void swarm_dials_go_on(struct swarm *s, tstamp now)
@@ -272,11 +262,13 @@ void swarm_dials_go_on(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->delayed)
     {
         struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, delayed);
-        if (p->other_at > now) {
+        if (p->next_at > now) {
             break;
         }
-        p->waited = true;
-        (void)dial_more(s, p, now);
+        list_del(&p->delayed);
+        if (!list_empty(&p->opens)) { /* else nobody waits any more */
+            (void)dial_more(s, p, true, now);
+        }
     }
 }
 
@@ -309,8 +301,7 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool
     if (!list_empty(&p->opens)) {
         p->dial_core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
         p->dial_need = swarm_opens_need(p);
-        p->waited = true;
-        more = dial_more(s, p, now);
+        more = dial_more(s, p, true, now);
     }
     if (p->n_dials > 0) {
         return;
@@ -325,7 +316,7 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool
 
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now)
 {
-    list_del(&up->peer->delayed); /* nor does the other IP version matter any more */
+    list_del(&up->peer->delayed); /* nor do the other addresses matter any more */
     if (up->peer->n_dials == 0) {
         return;
     }
@@ -333,7 +324,7 @@ void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
         if (l->peer != up->peer || !l->dialled || l->report != NULL ||
-            l->tp->t->cost < up->tp->t->cost) {
+            !swarm_rule_loses(l->tp->t->cost, up->tp->t->cost)) {
             continue;
         }
         if (l->tp->t->cancel(l->tp->owner, l->ref)) {
@@ -417,6 +408,7 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
         swarm_report_fail(s, r, QUDAG_OK);
         return QUDAG_OK;
     }
+    round_from(p, addr);
     if ((err = dial_start(s, &d, p, core, &l, now)) != QUDAG_OK) {
         mem_free(s->mem, r);
         return err;
@@ -446,6 +438,7 @@ qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
     if (swarm_rule_former(proof, to->pq_hash)) { /* whoever asks has not heard of its successor */
         d.pq_hash = proof->pin;
     }
+    round_from(p, to->addr);
     qudag_err err =
         swarm_rule_pin(proof, d.pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
     if (err != QUDAG_OK) {

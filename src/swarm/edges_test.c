@@ -148,7 +148,7 @@ static void an_open_without_a_dial_does_not_outlive_the_last_link(void **state)
     open_without_dial(1, 1);
     assert_int_equal(count(EV_STREAM_FAIL), 0);
     open_to(1, 2, LINK_PQ_KEX); /* for this one it is dialled */
-    assert_int_equal(w.n_links, 3);
+    assert_int_equal(w.n_links, 2);
     event(LINK_DOWN, theirs, 0, NULL, 0);
     settle();
     assert_int_equal(count(EV_STREAM_FAIL), 1);

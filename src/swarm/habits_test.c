@@ -199,11 +199,16 @@ static void ipv6_is_dialled_first_and_ipv4_a_quarter_of_a_second_later(void **st
     later(SWARM_ATTEMPT_DELAY - 1);
     assert_int_equal(w.n_links, 1);
     later(1);
-    assert_int_equal(w.n_links, 3);
+    assert_int_equal(w.n_links, 2);
     assert_int_equal(w.link[1].remote.family, 4);
-    assert_int_equal(w.link[2].remote.family, 4);
+    assert_int_equal(w.link[1].remote.ip[3], 12);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 3);
+    assert_int_equal(w.link[2].remote.ip[3], 11);
     up(0, 0);
     assert_true(w.link[1].closed && w.link[2].closed);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 3);
 }
 
 /* One link, not two of which one is pruned later. */
@@ -232,21 +237,102 @@ static void a_refusal_starts_the_other_version_at_once(void **state)
     assert_int_equal(w.n_links, 2);
 }
 
-static void one_version_waits_for_nothing(void **state)
+static void so_many_addresses_are_tried_at_once_and_no_more(void **state)
+{
+    (void)state;
+    know(1, SWARM_ADDRS_MAX);
+    open_to(1, 1, 0);
+    for (uint32_t i = 1; i < SWARM_DIALS_PARALLEL; i++) {
+        later(SWARM_ATTEMPT_DELAY);
+        assert_int_equal(w.n_links, i + 1);
+    }
+    later(4 * SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, SWARM_DIALS_PARALLEL);
+    down(2, QUDAG_ETIMEOUT);
+    down(0, QUDAG_ETIMEOUT);
+    assert_int_equal(w.n_links, SWARM_DIALS_PARALLEL + 2);
+}
+
+/* The delay is after the last attempt, also one that a failure caused. */
+static void a_failure_begins_the_next_and_its_delay(void **state)
 {
     (void)state;
     know(1, 4);
     open_to(1, 1, 0);
-    assert_int_equal(w.n_links, SWARM_DIALS_PARALLEL);
-    for (uint8_t i = 0; i < 4; i++) {
-        know_v6(2, i);
-    }
-    open_to(2, 2, 0);
-    assert_int_equal(w.n_links, 2 * SWARM_DIALS_PARALLEL);
+    later(SWARM_ATTEMPT_DELAY / 2);
+    down(0, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.n_links, 2);
+    later(SWARM_ATTEMPT_DELAY - 1);
+    assert_int_equal(w.n_links, 2);
+    later(1);
+    assert_int_equal(w.n_links, 3);
 }
 
-/* Addresses of the first version leave a place for the other; and it is the version at which the peer was. */
-static void the_version_that_worked_comes_first(void **state)
+static void nothing_more_is_dialled_once_nobody_waits(void **state)
+{
+    (void)state;
+    know(1, 4);
+    open_to(1, 1, 0);
+    w.s->cfg.dial_ns = SWARM_ATTEMPT_DELAY / 2;
+    later(SWARM_ATTEMPT_DELAY / 2);
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    later(4 * SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 1);
+}
+
+/* Whoever waits while one address is dialled by name has the others tried when that one fails. */
+static void the_others_have_their_turn_after_a_named_address(void **state)
+{
+    struct peer_id p = peer_no(1);
+    struct multiaddr named;
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, 10}, .port = 4001};
+    (void)state;
+
+    know(1, 2);
+    open_to(1, 1, 0);
+    down(0, QUDAG_ETIMEOUT);
+    down(1, QUDAG_ETIMEOUT);
+    later(peer(1)->breaker.next_try - w.now);
+    uint32_t before = w.n_links;
+    multiaddr_quic(&named, &a, &p);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 2, &named, NULL, w.now), QUDAG_OK);
+    open_to(1, 3, 0);
+    assert_int_equal(w.n_links, before + 1);
+    down(before, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.n_links, before + 2);
+    assert_int_equal(w.link[before + 1].remote.ip[3], 11);
+}
+
+/* What is dropped by us says nothing of the peer and nothing of its network. */
+static void the_losers_of_a_race_are_not_held_against_anybody(void **state)
+{
+    struct swarm_stats st;
+    uint32_t peers, networks;
+    (void)state;
+
+    for (uint8_t i = 1; i <= 6; i++) { /* at addresses at which links stood, so that failures count */
+        know(i, 3);
+        open_to(i, i, 0);
+        up(w.n_links - 1, 0);
+        down(w.n_links - 1, QUDAG_ECLOSED);
+        uint32_t first = w.n_links;
+        open_to(i, i, 0);
+        later(SWARM_ATTEMPT_DELAY);
+        later(SWARM_ATTEMPT_DELAY);
+        assert_int_equal(w.n_links, first + 3);
+        up(first + 2, 0);
+        assert_true(w.link[first].closed && w.link[first + 1].closed);
+        down(first, QUDAG_ETIMEOUT); /* what the transport says of those we closed */
+        down(first + 2, QUDAG_ECLOSED);
+    }
+    swarm_waiting(w.s, &peers, &networks);
+    assert_int_equal(peers + networks, 0);
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.dials_failed, 0);
+}
+
+/* The version at which the peer was is the first, and the very address the first of it. */
+static void the_address_that_worked_comes_first(void **state)
 {
     (void)state;
     know(1, 1);
@@ -256,21 +342,14 @@ static void the_version_that_worked_comes_first(void **state)
     for (uint8_t i = 0; i < 4; i++) {
         know_v6(1, i);
     }
+    know(1, 3); /* newer */
     open_to(1, 2, 0);
     assert_int_equal(w.n_links, 2);
     assert_int_equal(w.link[1].remote.family, 4);
+    assert_int_equal(w.link[1].remote.ip[3], 10);
     later(SWARM_ATTEMPT_DELAY);
-    assert_int_equal(w.n_links, 4);
+    assert_int_equal(w.n_links, 3);
     assert_int_equal(w.link[2].remote.family, 6);
-    for (uint8_t i = 0; i < 4; i++) {
-        know_v6(2, i);
-    }
-    know(2, 1);
-    open_to(2, 3, 0);
-    assert_int_equal(w.n_links, 6);
-    later(SWARM_ATTEMPT_DELAY);
-    assert_int_equal(w.n_links, 7);
-    assert_int_equal(w.link[6].remote.family, 4);
 }
 
 static void a_pause_ends_with_a_link_or_a_new_address_and_says_its_cause(void **state)
@@ -297,8 +376,8 @@ static void the_next_address_is_asked_for_no_more_than_all_want(void **state)
     open_to(1, 1, 0);
     open_to(1, 2, LINK_PQ_KEX);
     down(0, QUDAG_ETIMEOUT);
-    assert_int_equal(w.n_links, 4);
-    assert_int_equal(w.link[3].need, 0);
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(w.link[1].need, 0);
 }
 
 static void a_connect_goes_on_though_another_dial_has_won(void **state)
@@ -309,6 +388,7 @@ static void a_connect_goes_on_though_another_dial_has_won(void **state)
     struct netaddr a = {.family = 4, .ip = {9, 9, 9, 200}, .port = 4001};
     know(1, 2);
     open_to(1, 1, 0);
+    later(SWARM_ATTEMPT_DELAY);
     multiaddr_quic(&named, &a, &p);
     assert_int_equal(swarm_connect(w.s, w.core[0], 2, &named, NULL, w.now), QUDAG_OK);
     assert_int_equal(w.n_links, 3);
@@ -406,6 +486,7 @@ static void of_two_links_dialled_by_us_the_older_goes(void **state)
     (void)state;
     know(1, 2);
     open_to(1, 1, 0);
+    later(SWARM_ATTEMPT_DELAY);
     assert_int_equal(w.n_links, 2);
     w.link[0].completed = w.link[1].completed = true;
     up(0, 0);
@@ -419,6 +500,7 @@ static void of_two_links_dialled_by_us_the_older_goes(void **state)
     assert_false(w.link[1].closed);
     know(2, 2);
     open_to(2, 2, 0);
+    later(SWARM_ATTEMPT_DELAY);
     w.link[2].completed = w.link[3].completed = true;
     up(2, 0); /* its stream is on the older one */
     up(3, 0);
@@ -644,8 +726,12 @@ int main(void)
         T(refused_links_are_counted),
         T(there_is_no_entry_for_ourselves_and_one_for_each_address),
         T(each_failure_doubles_the_pause),
-        T(the_version_that_worked_comes_first),
-        T(one_version_waits_for_nothing),
+        T(the_address_that_worked_comes_first),
+        T(so_many_addresses_are_tried_at_once_and_no_more),
+        T(a_failure_begins_the_next_and_its_delay),
+        T(nothing_more_is_dialled_once_nobody_waits),
+        T(the_others_have_their_turn_after_a_named_address),
+        T(the_losers_of_a_race_are_not_held_against_anybody),
         T(a_refusal_starts_the_other_version_at_once),
         T(who_answers_within_the_delay_is_dialled_once),
         T(ipv6_is_dialled_first_and_ipv4_a_quarter_of_a_second_later),

@@ -39,6 +39,11 @@ struct swarm_pending {
     struct peer_id peer;
 };
 
+struct swarm_addr {
+    struct multiaddr ma;
+    bool tried, proven; /* in the last round of dials; the newest link of the peer is or was there */
+};
+
 struct swarm_peer {
     struct list lru; /* in swarm.lru, oldest first */
     struct peer_id id;
@@ -50,17 +55,13 @@ struct swarm_peer {
     uint32_t n_dials; /* swarm_link.dialled */
     uint32_t n_dying; /* links in swarm.dead */
     qudag_err down_err;
-    struct multiaddr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
-    uint8_t next_addr;                      /* to dial next */
-    bool waited;         /* both IP versions may be dialled now (swarm_rule_attempt) */
-    struct list delayed; /* in swarm.delayed until |other_at|, when that is so */
-    tstamp other_at;
-    unsigned dial_core; /* for whom, and */
-    uint8_t dial_need;  /* what with, dials began */
-    uint8_t proven;     /* 1 + the place in |addr| at which the newest link is or was; 0: none */
+    struct swarm_addr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
+    struct list delayed; /* in swarm.delayed until |next_at|, when one more may be dialled */
+    tstamp next_at;
+    unsigned dial_core; /* for whom, and |dial_need| what with, dials began */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     struct swarm_breaker breaker;
-    uint8_t failed_need; /* what the last failure insisted on */
+    uint8_t dial_need, failed_need; /* the latter: what the last failure insisted on */
     uint32_t n_opens;
     uint64_t turn; /* of the open that was served last */
     qudag_err last_err;
@@ -215,8 +216,8 @@ enum swarm_addr_from {
 /* Notes an address of |p|, without its peer id, if a transport dials such ones; of a full list one falls off. */
 void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
                          enum swarm_addr_from from);
-/* The address at |at|, which was not dialled yet, is the next to be. */
-void swarm_peer_addr_next(struct swarm_peer *p, size_t at);
+/* The address at which the newest link of |p| is or was; NULL: none is known. */
+const struct swarm_addr *swarm_peer_addr_proven(const struct swarm_peer *p);
 void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
 /* Whether there is, or may be any moment, a link with |id|; for the table of pins, |swarm| is it. */
 bool swarm_peer_in_use(const void *swarm, const struct peer_id *id);
@@ -225,14 +226,13 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
                                    unsigned core, tstamp now);
 
 /* dial.c */
-/* Dials addresses of |p|, the first time (swarm_rule_attempt).  Of the dials that could not even begin the last says
- * why. */
+/* Dials addresses of |p|, all anew (swarm_rule_next_dial).  Of dials that could not even begin the last says why. */
 qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
                           tstamp now);
 /* It is no dial any more, for it is up or gone; its account alone, for it is to have another. */
 void swarm_dial_uncount(struct swarm *s, struct swarm_link *l);
 void swarm_dial_give(struct swarm *s, struct swarm_link *l);
-/* Goes on with the other IP version at the peers where its delay is over. */
+/* Dials one more address of the peers where the delay after the last is over. */
 void swarm_dials_go_on(struct swarm *s, tstamp now);
 /* A dial to |p| ended without a link, |here|: by our doing; the next address, or a pause. */
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now);

@@ -72,63 +72,75 @@ static enum transport_cost cost_of(const struct swarm *s, const struct multiaddr
 }
 
 /*
- * Where a new address belongs: before the first that is not cheaper, behind those being dialled, and what anybody may
- * have said behind the one at which the peer was.
+ * Where a new address belongs: before the first that is not cheaper, and what anybody may have said behind the one at
+ * which the peer was.
  */
 static size_t addr_place(const struct swarm *s, const struct swarm_peer *p,
                          const struct multiaddr *addr, enum swarm_addr_from from)
 {
-    size_t to = p->n_dials > 0 ? p->next_addr : 0;
+    const struct swarm_addr *proven = swarm_peer_addr_proven(p);
+    size_t to = 0;
 
-    if (from == SWARM_ADDR_HINT && p->proven > to) {
-        to = p->proven;
+    if (from == SWARM_ADDR_HINT && proven != NULL) {
+        to = (size_t)(proven - p->addr) + 1;
     }
-    while (to < p->n_addrs && cost_of(s, &p->addr[to]) < cost_of(s, addr)) {
+    while (to < p->n_addrs && cost_of(s, &p->addr[to].ma) < cost_of(s, addr)) {
         to++;
     }
     return to;
 }
 
+const struct swarm_addr *swarm_peer_addr_proven(const struct swarm_peer *p)
+{
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        if (p->addr[i].proven) {
+            return &p->addr[i];
+        }
+    }
+    return NULL;
+}
+
 /* The place that is given up in a full list: the last one, unless the peer was there. */
 static size_t addr_last(const struct swarm_peer *p)
 {
-    return p->proven == p->n_addrs ? p->n_addrs - 2u : p->n_addrs - 1u;
+    return p->addr[p->n_addrs - 1u].proven ? p->n_addrs - 2u : p->n_addrs - 1u;
 }
 
-/* What |proven| is once the address at |at| has moved to |to|, before it. */
-static uint8_t proven_moved(uint8_t proven, size_t at, size_t to)
+/* A link to |p| is up at the address with that index. */
+static void addr_prove(struct swarm_peer *p, size_t ix)
 {
-    size_t ix = proven - 1u;
-
-    if (proven == 0 || ix < to || ix > at) {
-        return proven;
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        p->addr[i].proven = i == ix;
     }
-    return (uint8_t)(ix == at ? to + 1 : proven + 1u);
 }
 
 /*
  * Newest first of those that cost the same; the last falls off.  While the list is being dialled, a new
- * one comes next.
+ * one is among the next.
  */
 void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
                          enum swarm_addr_from from)
 {
-    struct multiaddr a = *addr;
+    struct swarm_addr a = {.ma = *addr};
     size_t at = 0;
 
-    multiaddr_strip_peer(&a);
-    if (swarm_transport_for(s, &a) == NULL) {
+    multiaddr_strip_peer(&a.ma);
+    if (swarm_transport_for(s, &a.ma) == NULL) {
         return;
     }
-    while (at < p->n_addrs && !multiaddr_eq(&p->addr[at], &a)) {
+    while (at < p->n_addrs && !multiaddr_eq(&p->addr[at].ma, &a.ma)) {
         at++;
     }
     if (at < p->n_addrs && (p->n_dials > 0 || from == SWARM_ADDR_HINT)) {
-        p->proven = from == SWARM_ADDR_LINK ? (uint8_t)(at + 1) : p->proven;
+        if (from == SWARM_ADDR_LINK) {
+            addr_prove(p, at);
+        }
         return; /* its turn came or will come */
     }
-    size_t to = addr_place(s, p, &a, from);
-    if (at == p->n_addrs) {
+    size_t to = addr_place(s, p, &a.ma, from);
+    if (at < p->n_addrs) {
+        a = p->addr[at];
+    } else {
         if (p->n_addrs < SWARM_ADDRS_MAX) {
             p->n_addrs++;
         } else {
@@ -137,20 +149,11 @@ void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct mul
         p->breaker.next_try = 0; /* a new address deserves a new attempt */
     }
     to = to < at ? to : at;
-    p->proven = proven_moved(p->proven, at, to);
     memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
     p->addr[to] = a;
-    p->proven = from == SWARM_ADDR_LINK ? (uint8_t)(to + 1) : p->proven;
-}
-
-void swarm_peer_addr_next(struct swarm_peer *p, size_t at)
-{
-    size_t to = p->next_addr;
-    struct multiaddr a = p->addr[at];
-
-    p->proven = proven_moved(p->proven, at, to);
-    memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
-    p->addr[to] = a;
+    if (from == SWARM_ADDR_LINK) {
+        addr_prove(p, to);
+    }
 }
 
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)

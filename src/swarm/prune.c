@@ -115,7 +115,7 @@ tstamp swarm_deadline(const struct swarm *s)
         at = tstamp_min(at, tstamp_after(o->waits_from, s->cfg.dial_ns));
     }
     if (!list_empty(&s->delayed)) {
-        at = tstamp_min(at, LIST_ENTRY(s->delayed.next, struct swarm_peer, delayed)->other_at);
+        at = tstamp_min(at, LIST_ENTRY(s->delayed.next, struct swarm_peer, delayed)->next_at);
     }
     if (!list_empty(&s->negotiating)) {
         const struct swarm_stream *st =

@@ -1,6 +1,8 @@
 /* rules.c - the swarm's decisions on which safety rests; see rules.h. */
 #include "swarm/rules.h"
 
+#include "core/transport.h"
+
 #include <string.h>
 
 uint8_t swarm_rule_need(const struct swarm_proof *before)
@@ -113,15 +115,51 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     return private_ok || netaddr_is_global(&a);
 }
 
-bool swarm_rule_attempt(const struct swarm_attempt *a)
+/* IP versions of relays say nothing of the way behind them. */
+static bool of_one_kind(const struct swarm_candidate *a, const struct swarm_candidate *b)
 {
-    if (a->waited) {
-        return a->under_way < SWARM_DIALS_PARALLEL;
+    return a->cost == b->cost && (a->cost == TRANSPORT_RELAYED || a->family == b->family);
+}
+
+/* How many of its kind come before the candidate with that index. */
+static size_t turn_of(const struct swarm_candidate *c, size_t n, size_t ix)
+{
+    size_t turn = 0;
+
+    for (size_t i = 0; i < n && !c[ix].proven; i++) {
+        bool before = i < ix || c[i].proven;
+        turn += i != ix && before && of_one_kind(&c[i], &c[ix]) ? 1 : 0;
     }
-    if (!a->first) {
-        return a->under_way == 0;
+    return turn;
+}
+
+size_t swarm_rule_next_dial(const struct swarm_candidate *c, size_t n)
+{
+    size_t best = n, best_key = SIZE_MAX;
+    uint8_t first = 6;
+
+    for (size_t i = 0; i < n; i++) {
+        first = c[i].proven && c[i].family != 0 ? c[i].family : first;
     }
-    return a->under_way < SWARM_DIALS_PARALLEL - (a->both ? 1 : 0);
+    for (size_t i = 0; i < n; i++) {
+        bool later = c[i].cost != TRANSPORT_RELAYED && c[i].family != first;
+        size_t key = turn_of(c, n, i) * 8 + c[i].cost * 2u + (later ? 1 : 0);
+        if (!c[i].tried && key < best_key) {
+            best = i;
+            best_key = key;
+        }
+    }
+    return best;
+}
+
+bool swarm_rule_attempt(uint32_t under_way, bool due)
+{
+    return under_way == 0 || (due && under_way < SWARM_DIALS_PARALLEL);
+}
+
+bool swarm_rule_loses(unsigned dial, unsigned up)
+{
+    return up != TRANSPORT_RELAYED || dial == TRANSPORT_RELAYED;
 }
 
 bool swarm_rule_clears_backoff(uint8_t props, uint8_t need)

@@ -128,20 +128,31 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
 bool swarm_rule_served(uint8_t props, bool anonymous);
 
 /*
- * "Happy eyeballs" (RFC 8305 5): a peer with addresses of both IP versions is dialled at those of one, of which up to
- * SWARM_DIALS_PARALLEL are tried at once, and at the other after SWARM_ATTEMPT_DELAY, or as soon as a dial fails.  One
- * place is kept for the other; where there is only one version nothing waits.
+ * "Happy eyeballs" (RFC 8305) over transports and IP versions.  The first address is dialled, and another one whenever
+ * SWARM_ATTEMPT_DELAY passes without an outcome or a dial fails, up to SWARM_DIALS_PARALLEL at once; what is up first
+ * wins.  So whoever drops the packets of one transport costs two delays, not a time-out.
  */
-#define SWARM_DIALS_PARALLEL 3                /* addresses of one peer tried at once */
+#define SWARM_DIALS_PARALLEL 5 /* IPv6 and IPv4 over two direct transports, and a relayed address */
 #define SWARM_ATTEMPT_DELAY (250 * NS_PER_MS) /* RFC 8305 5, "Connection Attempt Delay" */
-struct swarm_attempt {
-    uint32_t under_way; /* dials to the peer */
-    bool first;         /* the address is of the version that is dialled first */
-    bool both;          /* addresses of the other version are left as well */
-    bool waited;        /* the delay is over, or a dial has failed */
+struct swarm_candidate {
+    uint8_t cost;   /* enum transport_cost */
+    uint8_t family; /* 4, 6; else 0 */
+    bool proven;    /* the newest link to the peer is or was there; of one at most */
+    bool tried;
 };
-/* Whether one more address may be dialled now. */
-bool swarm_rule_attempt(const struct swarm_attempt *a);
+/*
+ * Which of the |n| addresses of a peer, best first among equals, is dialled next; |n|: all were tried.
+ *
+ * By turns: the first of each transport and IP version, then the second of each; so a peer with many addresses of one
+ * kind is tried at one of every kind soon.  Within a turn direct ones before relayed ones, whose version does not
+ * matter, those with streams of their own before others, and IPv6 first (RFC 8305 4), or the version at which the peer
+ * was.  A proven address is the first of its kind.
+ */
+size_t swarm_rule_next_dial(const struct swarm_candidate *c, size_t n);
+/* Whether one more address may be dialled beside |under_way|; |due|: the delay is over, or a dial has failed. */
+bool swarm_rule_attempt(uint32_t under_way, bool due);
+/* Whether a dial that costs |dial| (enum transport_cost) is pointless since a link that cost |up| is up. */
+bool swarm_rule_loses(unsigned dial, unsigned up);
 
 /*
  * Whether a link with |props| that comes up, in either direction, ends the pause after dials that failed: the peer

@@ -1,6 +1,8 @@
 /* rules_test.c - tables of what the rules accept and refuse. */
 #include "swarm/rules.h"
 
+#include "core/transport.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -404,24 +406,73 @@ static void only_what_we_dialled_by_choice_is_a_dialled_pin(void **state)
     assert_int_equal(swarm_rule_pin_source(true, false), SWARM_PIN_MET);
 }
 
-static void the_other_ip_version_waits_unless_it_is_the_only_one(void **state)
+#define QUIC4 {TRANSPORT_DATAGRAM, 4, false, false}
+#define QUIC6 {TRANSPORT_DATAGRAM, 6, false, false}
+#define TCP4 {TRANSPORT_STREAM, 4, false, false}
+#define TCP6 {TRANSPORT_STREAM, 6, false, false}
+#define RELAY4 {TRANSPORT_RELAYED, 4, false, false}
+#define RELAY6 {TRANSPORT_RELAYED, 6, false, false}
+
+static void addresses_have_their_turn_by_transport_and_ip_version(void **state)
 {
     static const struct {
-        struct swarm_attempt a;
-        bool may;
+        size_t n;
+        struct swarm_candidate c[8];
+        uint8_t order[8];
     } row[] = {
-        {{0, true, false, false}, true},  {{2, true, false, false}, true},
-        {{3, true, false, false}, false}, {{1, true, true, false}, true},
-        {{2, true, true, false}, false}, /* a place is kept */
-        {{0, false, false, false}, true}, {{1, false, false, false}, false},
-        {{1, false, true, true}, true},   {{2, false, true, true}, true},
-        {{3, false, true, true}, false},  {{2, true, true, true}, true},
+        {0, {QUIC4}, {0}},
+        {3, {QUIC4, QUIC4, QUIC4}, {0, 1, 2}}, /* equals as they are listed */
+        {2, {QUIC4, QUIC6}, {1, 0}},
+        {4, {TCP4, TCP6, QUIC4, QUIC6}, {3, 2, 1, 0}},
+        /* the second of a kind when the first of each had its turn */
+        {6, {QUIC6, QUIC6, QUIC6, QUIC4, QUIC4, TCP4}, {0, 3, 5, 1, 4, 2}},
+        /* relays last in each turn, of whatever version they are */
+        {5, {RELAY6, RELAY4, QUIC4, TCP4, QUIC4}, {2, 3, 0, 4, 1}},
+        {4, {RELAY4, RELAY6, RELAY4, TCP6}, {3, 0, 1, 2}},
+        /* a proven one is the first of its kind, and its IP version of all kinds */
+        {4, {QUIC6, QUIC4, {TRANSPORT_DATAGRAM, 4, true, false}, TCP4}, {2, 0, 3, 1}},
+        {4, {QUIC6, QUIC4, TCP6, {TRANSPORT_STREAM, 4, true, false}}, {1, 0, 3, 2}},
+        {3, {RELAY4, QUIC4, {TRANSPORT_RELAYED, 0, true, false}}, {1, 2, 0}},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(swarm_rule_attempt(&row[i].a), row[i].may);
+        struct swarm_candidate c[8];
+        memcpy(c, row[i].c, sizeof c);
+        for (size_t k = 0; k < row[i].n; k++) {
+            size_t next = swarm_rule_next_dial(c, row[i].n);
+            assert_int_equal(next, row[i].order[k]);
+            c[next].tried = true;
+        }
+        assert_int_equal(swarm_rule_next_dial(c, row[i].n), row[i].n);
     }
+}
+
+static void one_more_is_dialled_when_the_delay_is_over(void **state)
+{
+    static const struct {
+        uint32_t under_way;
+        bool due, may;
+    } row[] = {
+        {0, false, true}, {0, true, true},  {1, false, false}, {1, true, true},
+        {4, true, true},  {5, true, false}, {6, true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(swarm_rule_attempt(row[i].under_way, row[i].due), row[i].may);
+    }
+    assert_true(swarm_rule_loses(TRANSPORT_DATAGRAM, TRANSPORT_DATAGRAM));
+    assert_true(swarm_rule_loses(TRANSPORT_DATAGRAM, TRANSPORT_STREAM));
+    assert_true(swarm_rule_loses(TRANSPORT_RELAYED, TRANSPORT_DATAGRAM));
+    assert_true(swarm_rule_loses(TRANSPORT_RELAYED, TRANSPORT_RELAYED));
+    assert_false(swarm_rule_loses(TRANSPORT_DATAGRAM, TRANSPORT_RELAYED));
+    assert_false(swarm_rule_loses(TRANSPORT_STREAM, TRANSPORT_RELAYED));
+}
+
+static void a_link_that_proves_all_of_it_ends_the_pause(void **state)
+{
+    (void)state;
     assert_true(swarm_rule_clears_backoff(LINK_PQ_KEX | LINK_INBOUND, LINK_PQ_KEX));
     assert_false(swarm_rule_clears_backoff(LINK_PQ_KEX, LINK_PQ_KEX | LINK_PQ_AUTH));
 }
@@ -447,7 +498,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_peers_are_known_than_links_may_stand),
-        cmocka_unit_test(the_other_ip_version_waits_unless_it_is_the_only_one),
+        cmocka_unit_test(addresses_have_their_turn_by_transport_and_ip_version),
+        cmocka_unit_test(one_more_is_dialled_when_the_delay_is_over),
+        cmocka_unit_test(a_link_that_proves_all_of_it_ends_the_pause),
         cmocka_unit_test(our_own_limits_are_not_held_against_a_peer),
         cmocka_unit_test(only_what_we_dialled_by_choice_is_a_dialled_pin),
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),

@@ -101,6 +101,20 @@ static inline void settle(void)
     }
 }
 
+/* Time passes, in which what is due is done. */
+static inline void pass(uint64_t ns)
+{
+    tstamp end = w.now + ns;
+
+    settle();
+    for (tstamp at; (at = swarm_deadline(w.s)) <= end;) {
+        w.now = at > w.now ? at : w.now;
+        swarm_tick(w.s, w.now);
+        settle();
+    }
+    w.now = end;
+}
+
 static inline void event(enum link_ev_type type, uint32_t link, int64_t sid, const void *data,
                          size_t len)
 {

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -43,7 +44,7 @@ static struct {
     struct mem mem;
     struct rng_stream stream;
     struct swarm *s;
-    struct made quick, steady, circ;
+    struct made quick, steady, relay, circ;
     unsigned core, modest; /* modest: its protocol may use limited links */
     struct seen seen[EVENTS];
     size_t n_seen;
@@ -162,6 +163,13 @@ static const struct transport quick_transport = {.name = "quick",
                                                  .dial = m_dial,
                                                  .cancel = m_cancel,
                                                  .info = m_info};
+static const struct transport relay_transport = {.name = "relay",
+                                                 .cost = TRANSPORT_RELAYED,
+                                                 .ops = &m_ops,
+                                                 .handles = m_handles,
+                                                 .dial = m_dial,
+                                                 .cancel = m_cancel,
+                                                 .info = m_info};
 static const struct transport steady_transport = {.name = "steady",
                                                   .cost = TRANSPORT_STREAM,
                                                   .ops = &m_ops,
@@ -208,11 +216,13 @@ static int setup(void **state)
     w.now = 1000 * NS_PER_S;
     w.quick.scheme = "/udp/";
     w.steady.scheme = "/tcp/";
+    w.relay.scheme = "/p2p-circuit";
     struct swarm_config c = {
         .mem = &w.mem, .rng = rng_of_stream(&w.stream), .self = peer_no(0), .sink = sink};
     bool ok = swarm_new(&w.s, &c) == QUDAG_OK &&
               swarm_transport_add(w.s, &quick_transport, &w.quick, &w.quick.ix) == QUDAG_OK &&
               swarm_transport_add(w.s, &steady_transport, &w.steady, &w.steady.ix) == QUDAG_OK &&
+              swarm_transport_add(w.s, &relay_transport, &w.relay, &w.relay.ix) == QUDAG_OK &&
               swarm_transport_add(w.s, &circ_transport, &w.circ, &w.circ.ix) == QUDAG_OK &&
               swarm_transport_add(w.s, &circ_transport, &w.quick, &again) == QUDAG_EEXISTS &&
               swarm_core_add(w.s, &plain_ops, &w.core) == QUDAG_OK &&
@@ -288,6 +298,13 @@ static const struct ev *last(enum ev_type type)
     return &w.seen[0].ev; /* not reached */
 }
 
+static void pass(uint64_t ns)
+{
+    w.now += ns;
+    swarm_tick(w.s, w.now);
+    settle();
+}
+
 static void each_address_goes_to_its_transport_the_cheapest_first(void **state)
 {
     (void)state;
@@ -299,19 +316,59 @@ static void each_address_goes_to_its_transport_the_cheapest_first(void **state)
     struct peer_id id = peer_no(1);
     assert_int_equal(swarm_peer_get(w.s, &id)->n_addrs, 4);
     open_by(w.core, 1, 0);
-    assert_int_equal(w.quick.n, 2);
+    assert_int_equal(w.quick.n, 1);
+    event(&w.quick, LINK_DOWN, 0, 0); /* the next is of the other kind */
+    assert_int_equal(w.quick.n, 1);
     assert_int_equal(w.steady.n, 1);
-    event(&w.quick, LINK_DOWN, 0, 0); /* the next of the other kind has its turn */
+    pass(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.quick.n, 2);
+    pass(SWARM_ATTEMPT_DELAY);
     assert_int_equal(w.steady.n, 2);
     up(&w.steady, 1, LINK_PQ_KEX);
     assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_PQ_KEX);
     assert_int_equal(w.steady.link[1].next_sid, 1);
-    assert_true(w.steady.link[0].closed);
-    assert_false(w.quick.link[1].closed); /* may become the better link: goes on */
-    up(&w.quick, 1, LINK_PQ_KEX);
+    assert_true(w.steady.link[0].closed && w.quick.link[1].closed);
+}
+
+/* A network that drops UDP: the stream begins over TCP, long before QUIC gives up. */
+static void a_silent_transport_costs_no_more_than_its_delays(void **state)
+{
+    (void)state;
+    tstamp began = w.now;
+    for (int i = 1; i <= 3; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "/ip4/9.0.0.%d/udp/1/quic-v1", i);
+        know(1, text);
+        (void)snprintf(text, sizeof text, "/ip6/2001:db8::%d/udp/1/quic-v1", i);
+        know(1, text);
+    }
+    know(1, "/ip4/9.0.0.4/tcp/1");
     open_by(w.core, 1, 0);
-    assert_int_equal(w.quick.link[1].next_sid, 1);
-    assert_false(w.steady.link[1].closed); /* both stand */
+    while (w.steady.n == 0) {
+        pass(10 * NS_PER_MS);
+    }
+    assert_int_equal(w.quick.n, 2); /* one of each IP version */
+    up(&w.steady, 0, LINK_PQ_KEX);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_PQ_KEX);
+    assert_true(w.now - began <= 2 * SWARM_ATTEMPT_DELAY);
+    assert_true(w.quick.link[0].closed && w.quick.link[1].closed);
+    pass(4 * SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.quick.n, 2);
+}
+
+static void a_relayed_link_does_not_end_direct_dials(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/1/quic-v1");
+    know(1, "/ip4/9.0.0.4/p2p-circuit");
+    open_by(w.core, 1, 0);
+    pass(SWARM_ATTEMPT_DELAY);
+    up(&w.relay, 0, LINK_RELAYED);
+    assert_int_equal(w.relay.link[0].next_sid, 1);
+    assert_false(w.quick.link[0].closed);
+    up(&w.quick, 0, 0);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[0].next_sid, 1);
 }
 
 static void a_dial_the_peer_may_count_as_a_link_is_not_cancelled(void **state)
@@ -321,6 +378,8 @@ static void a_dial_the_peer_may_count_as_a_link_is_not_cancelled(void **state)
     know(1, "/ip4/9.0.0.2/udp/1/quic-v1");
     know(1, "/ip4/9.0.0.3/udp/1/quic-v1");
     open_by(w.core, 1, 0);
+    pass(SWARM_ATTEMPT_DELAY);
+    pass(SWARM_ATTEMPT_DELAY);
     w.quick.link[1].completed = true;
     up(&w.quick, 0, 0);
     assert_false(w.quick.link[1].closed);
@@ -503,6 +562,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(each_address_goes_to_its_transport_the_cheapest_first),
+        T(a_silent_transport_costs_no_more_than_its_delays),
+        T(a_relayed_link_does_not_end_direct_dials),
         T(a_dial_the_peer_may_count_as_a_link_is_not_cancelled),
         T(equal_references_of_two_transports_are_two_links),
         T(of_links_to_one_peer_streams_take_the_best),
