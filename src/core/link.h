@@ -39,6 +39,7 @@ struct link_ev {
 struct link_info {
     struct peer_id peer;            /* len 0: nobody */
     struct multiaddr local, remote; /* without /p2p; len 0: none, or not known yet */
+    bool shaped;         /* it has link_ops.set_unit; the swarm says so */
     uint64_t net;        /* the network |remote| is of, for limits (netaddr_group); 0: none */
     uint64_t via;        /* a name for the neighbour an anonymous link comes through; 0: none */
     uint8_t props;       /* enum link_prop */

@@ -254,7 +254,7 @@ static bool linked(const struct node *n, const struct peer_id *peer, struct link
     size_t it = 0;
 
     while (swarm_peer_link_next(n->swarm, peer, &it, info)) {
-        if (node_rule_extend_link(info->props)) {
+        if (node_rule_extend_link(info->props, info->shaped)) {
             return true;
         }
     }
@@ -290,7 +290,7 @@ static enum node_extend_turn try_address(struct node *n, struct job *j,
     struct netaddr a;
     uint8_t ip = node_rule_own_ip(n->own.local, n->own.n_local);
 
-    if (!node_rule_addr(addr, n->cfg.lab) || !multiaddr_to_netaddr(addr, &a) ||
+    if (!node_rule_cells_addr(addr, n->cfg.lab) || !multiaddr_to_netaddr(addr, &a) ||
         (ip != 0 && (ip & (a.family == 4 ? RELAYS_IP4 : RELAYS_IP6)) == 0)) {
         return NODE_EXTEND_NEVER;
     }

@@ -105,12 +105,11 @@ static void dial_one(struct node *n, const struct onion_hop *hop)
 static void dial(struct node *n)
 {
     struct onion_hop hop;
-    uint8_t props;
 
     if (n->guards.dialling || !relays_guard_probe(n->relays, n->now, &hop)) {
         return;
     }
-    if (swarm_connected(n->swarm, &hop.peer, &props)) {
+    if (swarm_carries_cells(n->swarm, &hop.peer)) {
         relays_guard_linked(n->relays, &hop.peer);
         return;
     }
@@ -125,13 +124,12 @@ static void warm(struct node *n)
 {
     struct node_guards *g = &n->guards;
     struct onion_hop hop;
-    uint8_t props;
 
     g->begun_at = g->begun_at == 0 ? n->now : g->begun_at;
     bool wanted = node_clean_guard_warm(g->begun_at, n->clean.used_at, n->now) &&
                   relays_guard_warm(n->relays, n->now, &hop);
     node_keep_guard(n, wanted ? &hop.peer : NULL);
-    if (!wanted || g->dialling || swarm_connected(n->swarm, &hop.peer, &props)) {
+    if (!wanted || g->dialling || swarm_carries_cells(n->swarm, &hop.peer)) {
         return;
     }
     dial_one(n, &hop);

@@ -21,9 +21,7 @@ static qudag_err describe(struct node *n, size_t *len)
     walltime wall = node_wall(n, n->now);
 
     memset(d, 0, sizeof(*d));
-    for (size_t i = 0; i < n->own.n_announced && i < RELAY_DESC_ADDRS_MAX; i++) {
-        d->addr[d->n_addrs++] = n->own.announced[i];
-    }
+    d->n_addrs = (uint8_t)node_own_for_cells(&n->own, d->addr, RELAY_DESC_ADDRS_MAX);
     memcpy(d->onion_x, n->onion_x, sizeof(d->onion_x));
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
@@ -53,7 +51,7 @@ static void announce(struct node *n)
     size_t len = 0;
 
     n->descs.announce_at = TSTAMP_NEVER;
-    if (!n->cfg.relay || n->own.n_announced == 0) { /* nobody could reach it */
+    if (!n->cfg.relay || node_own_for_cells(&n->own, NULL, 1) == 0) { /* nobody could reach it */
         return;
     }
     if (alone(n)) { /* nobody to announce it to yet */
@@ -158,7 +156,7 @@ static void take(struct node *n, const struct relay_desc *d)
 {
     node_links_pin(n, NODE_PIN_DESCRIPTOR, &d->peer, d->pq_hash);
     for (size_t i = 0; i < d->n_addrs; i++) {
-        if (node_rule_addr(&d->addr[i], n->cfg.lab)) { /* who signs it may say anything */
+        if (node_rule_cells_addr(&d->addr[i], n->cfg.lab)) { /* who signs it may say anything */
             swarm_addr_add(n->swarm, &d->peer, &d->addr[i]);
         }
     }

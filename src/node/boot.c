@@ -75,25 +75,30 @@ static void failed(struct node *n, qudag_err err)
 
 /* ---- the list of bootstrap peers ---- */
 
+static bool same_place(const struct multiaddr *a, const struct multiaddr *b)
+{
+    struct netaddr na, nb;
+
+    return ((multiaddr_to_netaddr(a, &na) && multiaddr_to_netaddr(b, &nb)) ||
+            (multiaddr_to_tcp(a, &na) && multiaddr_to_tcp(b, &nb))) &&
+           netaddr_eq(&na, &nb);
+}
+
 /* One list for all machines of a network holds each machine itself. */
 static bool is_us(const struct node *n, const struct multiaddr *addr, const struct peer_id *self)
 {
     struct peer_id id;
-    struct netaddr there, here;
 
     if (multiaddr_peer(addr, &id)) {
         return peer_id_eq(&id, self);
     }
-    if (!multiaddr_to_netaddr(addr, &there)) {
-        return false;
-    }
     for (size_t i = 0; i < n->own.n_local; i++) {
-        if (multiaddr_to_netaddr(&n->own.local[i], &here) && netaddr_eq(&here, &there)) {
+        if (same_place(&n->own.local[i], addr)) {
             return true;
         }
     }
     for (size_t i = 0; i < n->own.n_announced; i++) {
-        if (multiaddr_to_netaddr(&n->own.announced[i], &here) && netaddr_eq(&here, &there)) {
+        if (same_place(&n->own.announced[i], addr)) {
             return true;
         }
     }
@@ -381,7 +386,7 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     phase(n, NODE_LOOKUP, table_size(n), 1, QUDAG_OK);
     node_descs_begin(n);
     node_survey_begin(n);
-    if (n->cfg.relay && n->own.n_announced > 0) {
+    if (n->cfg.relay && node_own_for_cells(&n->own, NULL, 1) > 0) {
         phase(n, NODE_ANNOUNCE, 0, 0, QUDAG_OK);
         return;
     }
@@ -442,7 +447,7 @@ static void on_addrs(struct node *n)
 {
     node_descs_renew(n);
     node_dark_republish_later(n);
-    if (n->boot.phase == NODE_ANNOUNCE && n->own.n_announced == 0) {
+    if (n->boot.phase == NODE_ANNOUNCE && node_own_for_cells(&n->own, NULL, 1) == 0) {
         log_plain(&n->cfg.log, LOG_WARN, "relay.no_public_address");
         phase(n, NODE_RELAYS, (uint32_t)relays_count(n->relays), n->cfg.relays_min, QUDAG_OK);
     }

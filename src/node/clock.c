@@ -36,10 +36,10 @@ static bool address_of(const struct node *n, const struct peer_id *peer,
     size_t it = 0;
 
     if (addr != NULL) {
-        return multiaddr_to_netaddr(addr, out);
+        return multiaddr_direct(addr, out);
     }
     return swarm_peer_link_next(n->swarm, peer, &it, &link) &&
-           multiaddr_to_netaddr(&link.remote, out);
+           multiaddr_direct(&link.remote, out);
 }
 
 /* As what a witness is counted: its network, or where that is not known, and in a lab, its peer id. */

@@ -60,7 +60,7 @@ static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **s
         assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
         size_t ours = 0, it = 0;
         while (swarm_peer_link_next(net.node[i].node->swarm, &victim.peer, &it, &info)) {
-            ours += node_rule_extend_link(info.props);
+            ours += node_rule_extend_link(info.props, info.shaped);
         }
         assert_int_equal(ours, 1); /* it was dialled, whatever links there were */
     }
@@ -222,9 +222,9 @@ static void a_slow_handshake_does_not_slow_down_all_who_use_the_link(void **stat
     net.loss_permille = 0;
     (void)nt_run(&net, 6 * NS_PER_S, NULL);
     while (swarm_peer_link_next(net.node[3].node->swarm, &victim.peer, &it, &info) &&
-           !node_rule_extend_link(info.props)) {
+           !node_rule_extend_link(info.props, info.shaped)) {
     }
-    assert_true(node_rule_extend_link(info.props));
+    assert_true(node_rule_extend_link(info.props, info.shaped));
     assert_true(info.handshake_ns > 4 * NS_PER_S);
     (void)extend(3, &victim, true);
     assert_true(victim_sees(1)); /* within 4 s */

@@ -507,7 +507,7 @@ struct quic *node_quic(const struct node *n)
 
 void node_status_get(const struct node *n, struct node_status *out)
 {
-    bool found = n->cfg.relay && n->own.n_announced > 0;
+    bool found = n->cfg.relay && node_own_for_cells(&n->own, NULL, 1) > 0;
 
     *out = (struct node_status){.phase = n->boot.phase,
                                 .relays = (uint32_t)relays_count(n->relays),

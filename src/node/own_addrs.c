@@ -5,13 +5,16 @@
 
 #include <string.h>
 
-enum { IP4, IP6 };
+enum { QUIC4, QUIC6, TCP4, TCP6 };
 
-static int family_of(const struct multiaddr *m)
+static int kind_of(const struct multiaddr *m)
 {
     struct netaddr a;
 
-    return multiaddr_to_netaddr(m, &a) && a.family == 6 ? IP6 : IP4;
+    if (multiaddr_to_tcp(m, &a)) {
+        return a.family == 6 ? TCP6 : TCP4;
+    }
+    return multiaddr_to_netaddr(m, &a) && a.family == 6 ? QUIC6 : QUIC4;
 }
 
 /* The first 16 bits of IPv4 or 32 of IPv6 behind the family; in a lab the end of the peer id.  Never 0. */
@@ -38,10 +41,10 @@ static void tell(struct node_own_addrs *o, const struct multiaddr *addr)
     }
 }
 
-/* The address of |family| that most of the latest voices name, of equals the later one; NULL: too few agree. */
-static const struct multiaddr *confirmed(const struct node_own_addrs *o, int family)
+/* The address of |kind| that most of the latest voices name, of equals the later one; NULL: too few agree. */
+static const struct multiaddr *confirmed(const struct node_own_addrs *o, int kind)
 {
-    const struct node_own_voice *v = o->voice[family];
+    const struct node_own_voice *v = o->voice[kind];
     const struct multiaddr *best = NULL;
     size_t most = NODE_OWN_AGREE - 1;
 
@@ -63,7 +66,7 @@ static bool derive(struct node_own_addrs *o)
 {
     struct multiaddr before[NODE_OWN_MAX];
     size_t n_before = o->n_announced;
-    bool has[2] = {false, false};
+    bool has[NODE_OWN_KINDS] = {false};
 
     memcpy(before, o->announced, sizeof(before));
     memset(o->announced, 0, sizeof(o->announced));
@@ -73,12 +76,12 @@ static bool derive(struct node_own_addrs *o)
     }
     for (size_t i = 0; o->n_set == 0 && i < o->n_local; i++) {
         if (node_rule_addr(&o->local[i], o->lab)) {
-            has[family_of(&o->local[i])] = true;
+            has[kind_of(&o->local[i])] = true;
             tell(o, &o->local[i]);
         }
     }
-    for (int f = IP4; o->n_set == 0 && f <= IP6; f++) {
-        const struct multiaddr *seen = has[f] ? NULL : confirmed(o, f);
+    for (int k = QUIC4; o->n_set == 0 && k <= TCP6; k++) {
+        const struct multiaddr *seen = has[k] ? NULL : confirmed(o, k);
         if (seen != NULL) {
             tell(o, seen);
         }
@@ -126,9 +129,25 @@ bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t
 bool node_own_may_see(const struct link_info *link, const struct multiaddr *addr)
 {
     struct netaddr from, seen;
+    bool tcp = multiaddr_to_tcp(addr, &seen);
 
-    return multiaddr_to_netaddr(&link->remote, &from) && multiaddr_to_netaddr(addr, &seen) &&
-           from.family == seen.family;
+    return multiaddr_direct(addr, &seen) && kind_of(addr) == kind_of(&link->remote) &&
+           multiaddr_direct(&link->remote, &from) && (!tcp || (link->props & LINK_INBOUND) != 0);
+}
+
+size_t node_own_for_cells(const struct node_own_addrs *o, struct multiaddr *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->n_announced && n < max; i++) {
+        if (node_rule_cells_addr(&o->announced[i], true)) {
+            if (out != NULL) {
+                out[n] = o->announced[i];
+            }
+            n++;
+        }
+    }
+    return n;
 }
 
 bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
@@ -137,10 +156,10 @@ bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
     struct netaddr from;
 
     if (!node_rule_observed(link, o->lab) || !node_rule_addr(addr, o->lab) ||
-        !node_own_may_see(link, addr) || !multiaddr_to_netaddr(&link->remote, &from)) {
+        !node_own_may_see(link, addr) || !multiaddr_direct(&link->remote, &from)) {
         return false;
     }
-    struct node_own_voice *v = o->voice[family_of(addr)];
+    struct node_own_voice *v = o->voice[kind_of(addr)];
     struct node_own_voice one = {network(&from, &link->peer, o->lab), copy(addr)};
     size_t at = 0;
     while (at < NODE_OWN_VOICES - 1 && v[at].net != 0 && v[at].net != one.net) {

@@ -18,6 +18,7 @@
  * for as many observers): whoever has fewer networks cannot make us tell a lie.
  */
 #define NODE_OWN_VOICES 8
+#define NODE_OWN_KINDS 4
 #define NODE_OWN_AGREE 4
 #define NODE_OWN_HOLD                                                                              \
     (60 * NS_PER_S) /* between two changes that observers bring about: each costs puts */
@@ -34,7 +35,8 @@ struct node_own_addrs {
     size_t n_local;
     struct multiaddr set[NODE_OWN_MAX]; /* by the operator */
     size_t n_set;
-    struct node_own_voice voice[2][NODE_OWN_VOICES]; /* IPv4, IPv6; the latest first */
+    struct node_own_voice
+        voice[NODE_OWN_KINDS][NODE_OWN_VOICES]; /* QUIC and TCP, IPv4 and IPv6; the latest first */
     struct multiaddr announced[NODE_OWN_MAX];        /* what follows from the above */
     size_t n_announced;
     tstamp hold_until; /* observers change nothing before */
@@ -46,7 +48,12 @@ struct node_own_addrs {
 bool node_own_set_local(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
 /* What the operator wants announced, instead of anything else; n == 0: nothing is wanted. */
 bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
-/* Whether the peer at the other end of |link| can see us at |addr|: the link is of that IP version. */
+/* Those that cells may be sent to (node_rule_cells_addr), at most |max|, into |out| (NULL: only counted); how many. */
+size_t node_own_for_cells(const struct node_own_addrs *o, struct multiaddr *out, size_t max);
+/*
+ * Whether the peer at the other end of |link| can see us at |addr|: the link is of that transport and IP version.  A TCP
+ * connection that we dialled comes from a port at which nobody listens.
+ */
 bool node_own_may_see(const struct link_info *link, const struct multiaddr *addr);
 /*
  * The peer at the other end of |link| says that it sees us at |addr|.  Ignored: what comes over a relay or a

@@ -230,6 +230,42 @@ static void an_address_is_seen_over_its_own_ip_version_only(void **state)
     assert_announced(&o, WANT(NULL));
 }
 
+static struct multiaddr tcp(const char *ip, unsigned port)
+{
+    struct netaddr a = {.port = (uint16_t)port};
+    struct multiaddr m;
+
+    assert_int_equal(netaddr_parse_ip(&a, ip), QUDAG_OK);
+    multiaddr_tcp(&m, &a, NULL);
+    return m;
+}
+
+/* Whoever dialled us over TCP saw the port at which we listen; whoever we dialled saw one at which nobody does. */
+static void tcp_addresses_are_confirmed_by_those_who_dialled_them(void **state)
+{
+    static const char *const by[] = {"8.1.0.1", "8.2.0.1", "8.3.0.1", "8.4.0.1"};
+    struct node_own_addrs o = {0};
+    struct multiaddr at = tcp("9.9.9.9", 4001), udp = quic("9.9.9.9", 4001), out[2];
+    (void)state;
+
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+            struct link_info l = from(by[i], round == 0 ? 0 : LINK_INBOUND);
+            l.remote = tcp(by[i], 50000);
+            now += NODE_OWN_HOLD;
+            assert_false(node_own_may_see(&l, &udp)); /* another transport */
+            assert_int_equal(node_own_may_see(&l, &at), round == 1);
+            (void)node_own_observed(&o, &l, &at, now);
+        }
+        assert_int_equal(o.n_announced, round);
+    }
+    assert_true(multiaddr_eq(&o.announced[0], &at));
+    assert_int_equal(node_own_for_cells(&o, out, 2), 0);
+    assert_true(node_own_set(&o, &udp, 1));
+    assert_int_equal(node_own_for_cells(&o, out, 2), 1);
+    assert_true(multiaddr_eq(&out[0], &udp));
+}
+
 static void a_family_with_a_global_address_of_its_own_needs_no_observers(void **state)
 {
     static const char *const both[] = {"5.9.1.1", "fd00::1"};
@@ -292,6 +328,7 @@ int main(void)
         cmocka_unit_test(observers_change_little_in_a_minute),
         cmocka_unit_test(what_proves_nothing_is_not_counted),
         cmocka_unit_test(an_address_is_seen_over_its_own_ip_version_only),
+        cmocka_unit_test(tcp_addresses_are_confirmed_by_those_who_dialled_them),
         cmocka_unit_test(a_family_with_a_global_address_of_its_own_needs_no_observers),
         cmocka_unit_test(what_the_operator_set_is_announced_alone),
         cmocka_unit_test(of_more_addresses_than_fit_the_first_are_taken),

@@ -126,8 +126,15 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab)
 {
     struct netaddr a;
 
-    return multiaddr_to_netaddr(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
+    return multiaddr_direct(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
            (lab || netaddr_is_global(&a));
+}
+
+bool node_rule_cells_addr(const struct multiaddr *addr, bool lab)
+{
+    struct netaddr a;
+
+    return multiaddr_to_netaddr(addr, &a) && node_rule_addr(addr, lab);
 }
 
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
@@ -212,11 +219,12 @@ bool node_rule_extend_gives_way(const struct fair_claim *holder, const struct fa
     return fair_gives_way(holder, newcomer) || (age_ns >= EXTEND_OLD && has_more);
 }
 
-bool node_rule_extend_link(uint8_t props)
+bool node_rule_extend_link(uint8_t props, bool shaped)
 {
     uint8_t need = LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG;
 
-    return (props & need) == need && (props & (LINK_INBOUND | LINK_LIMITED)) == 0;
+    return (props & need) == need && (props & (LINK_INBOUND | LINK_LIMITED)) == 0 &&
+           swarm_rule_cells(props, shaped);
 }
 
 struct netaddr node_rule_extend_target(const struct netaddr *addr)

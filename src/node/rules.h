@@ -17,6 +17,7 @@
 #include "node/anonymity.h"
 #include "node/op.h"
 #include "node/padding.h"
+#include "swarm/rules.h"
 #include "wire/dht_keys.h"
 #include "wire/identify_msg.h"
 #include "wire/relay_desc.h"
@@ -58,10 +59,12 @@ QUDAG_MUST_USE qudag_err node_rule_reachable(const struct dark_target *t);
 const struct peer_id *node_rule_service(const struct dark_target *t);
 
 /*
- * Whether an address that a peer or a record names may be taken, passed on to others and dialled: UDP and QUIC
- * to a port, and on the Internet (|lab|: loopback and private networks too).
+ * Whether an address that a peer or a record names may be taken, passed on to others and dialled: QUIC over UDP, or
+ * TCP, to a port, and on the Internet (|lab|: loopback and private networks too).
  */
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
+/* The same for what leads to a hop of circuits, whose cells go over links of datagrams only (swarm_rule_cells). */
+bool node_rule_cells_addr(const struct multiaddr *addr, bool lab);
 
 /*
  * The IP versions that our addresses can reach the Internet with, as RELAYS_IP4 | RELAYS_IP6: an IPv6 address from
@@ -130,8 +133,8 @@ enum node_extend_known {
     NODE_EXTEND_FETCH, /* a relay perhaps, whose descriptor we do not have */
 };
 
-/* Whether a circuit may be extended over a link with |props|: we dialled it, and it may carry cells. */
-bool node_rule_extend_link(uint8_t props);
+/* Whether a circuit may be extended over a link with |props|: we dialled it, and it may carry cells (|shaped|). */
+bool node_rule_extend_link(uint8_t props, bool shaped);
 
 /*
  * What failed dials to |addr| are counted for: its host, with IPv6 its /64; the very address where it is not global

@@ -272,7 +272,11 @@ static void addresses_that_cannot_be_dialled_from_here_are_not_taken(void **stat
         {"/ip4/8.8.4.4/udp/4001/quic-v1", true, true},
         {"/ip6/2600::1/udp/4001/quic-v1", true, true},
         {"/ip4/8.8.4.4/udp/0/quic-v1", false, false},
-        {"/ip4/8.8.4.4/tcp/4001", false, false},
+        {"/ip4/8.8.4.4/tcp/4001", true, true},
+        {"/ip4/8.8.4.4/tcp/0", false, false},
+        {"/ip4/8.8.4.4/tcp/4001/ws", false, false},
+        {"/ip4/127.0.0.1/tcp/4001", true, false},
+        {"/ip6/fd00::1/tcp/4001", true, false},
         {"/ip4/8.8.4.4/udp/4001", false, false},
         {"/ip4/0.0.0.0/udp/4001/quic-v1", false, false},
         {"/ip6/::/udp/4001/quic-v1", false, false},
@@ -298,6 +302,24 @@ static void addresses_that_cannot_be_dialled_from_here_are_not_taken(void **stat
         assert_int_equal(multiaddr_parse(&ma, row[i].addr), QUDAG_OK);
         assert_int_equal(node_rule_addr(&ma, true), row[i].in_lab);
         assert_int_equal(node_rule_addr(&ma, false), row[i].on_the_internet);
+    }
+}
+
+static void cells_are_sent_to_datagram_addresses_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *addr;
+        bool ok;
+    } row[] = {{"/ip4/8.8.4.4/udp/4001/quic-v1", true},
+               {"/ip4/127.0.0.1/udp/4001/quic-v1", false},
+               {"/ip4/8.8.4.4/tcp/4001", false},
+               {"/ip6/2600::1/tcp/4001", false}};
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct multiaddr ma;
+        assert_int_equal(multiaddr_parse(&ma, row[i].addr), QUDAG_OK);
+        assert_int_equal(node_rule_cells_addr(&ma, false), row[i].ok);
     }
 }
 
@@ -579,13 +601,14 @@ static void circuits_are_extended_over_links_that_we_dialled(void **state)
     const uint8_t need = LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG;
     (void)state;
 
-    assert_true(node_rule_extend_link(need));
-    assert_true(node_rule_extend_link(need | LINK_RELAYED));
-    assert_false(node_rule_extend_link(need | LINK_INBOUND));
-    assert_false(node_rule_extend_link(need | LINK_LIMITED));
-    assert_false(node_rule_extend_link(need & ~LINK_QUDAG));
-    assert_false(node_rule_extend_link(need & ~LINK_PQ_AUTH));
-    assert_false(node_rule_extend_link(need & ~LINK_PQ_KEX));
+    assert_true(node_rule_extend_link(need, true));
+    assert_true(node_rule_extend_link(need | LINK_RELAYED, true));
+    assert_false(node_rule_extend_link(need | LINK_INBOUND, true));
+    assert_false(node_rule_extend_link(need | LINK_LIMITED, true));
+    assert_false(node_rule_extend_link(need & ~LINK_QUDAG, true));
+    assert_false(node_rule_extend_link(need & ~LINK_PQ_AUTH, true));
+    assert_false(node_rule_extend_link(need & ~LINK_PQ_KEX, true));
+    assert_false(node_rule_extend_link(need, false)); /* a byte stream */
 }
 
 static void failures_count_for_the_host_and_in_a_laboratory_for_the_port(void **state)
@@ -624,6 +647,7 @@ int main(void)
         cmocka_unit_test(targets_of_two_kinds_are_reached_and_one_names_a_node),
         cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
+        cmocka_unit_test(cells_are_sent_to_datagram_addresses_only),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
         cmocka_unit_test(labs_and_other_networks_know_each_other),
         cmocka_unit_test(two_errors_speak_of_clocks),

@@ -517,8 +517,11 @@ static qudag_err anchors_restore(struct node *n, struct slice bytes)
         seen++;
         if (ix < NODE_ANCHOR_DIALS) {
             struct netaddr a;
-            (void)multiaddr_to_netaddr(&info->addr[0], &a);
-            multiaddr_quic(&n->anchor[ix], &a, &info->id);
+            if (multiaddr_to_tcp(&info->addr[0], &a)) {
+                multiaddr_tcp(&n->anchor[ix], &a, &info->id);
+            } else if (multiaddr_to_netaddr(&info->addr[0], &a)) {
+                multiaddr_quic(&n->anchor[ix], &a, &info->id);
+            }
             n->n_anchors = seen < NODE_ANCHOR_DIALS ? seen : NODE_ANCHOR_DIALS;
         }
     }

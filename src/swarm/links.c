@@ -27,7 +27,12 @@ static struct slice link_key(const struct swarm_transport *tp, const struct ref 
 
 qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out)
 {
-    return l->tp->t->info(l->tp->owner, l->ref, out);
+    qudag_err err = l->tp->t->info(l->tp->owner, l->ref, out);
+
+    if (err == QUDAG_OK) {
+        out->shaped = l->tp->t->ops->set_unit != NULL;
+    }
+    return err;
 }
 
 static struct swarm_link *find(struct swarm *s, const struct swarm_transport *tp, struct ref ref)

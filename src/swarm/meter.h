@@ -11,7 +11,7 @@
 
 #define SWARM_METER_CORES 20
 #define SWARM_METER_TRANSPORTS                                                                     \
-    2 /* by their index in the swarm; the last place is of all further ones, too */
+    3 /* by their index in the swarm; the last place is of all further ones, too */
 
 /* The outcomes that are told apart. */
 #define SWARM_SETUP_OUTCOMES                                                                       \

@@ -33,7 +33,7 @@ static struct swarm_link *next_gone(const struct swarm *s, const struct swarm_mo
         struct link_info info;
         struct netaddr local;
         if (l->up && (l->props & LINK_RELAYED) == 0 && l->peer != NULL &&
-            swarm_link_info(l, &info) == QUDAG_OK && multiaddr_to_netaddr(&info.local, &local) &&
+            swarm_link_info(l, &info) == QUDAG_OK && multiaddr_direct(&info.local, &local) &&
             swarm_rule_local_gone(m, &local, (l->props & LINK_INBOUND) != 0)) {
             return l;
         }

@@ -167,6 +167,23 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
     }
 }
 
+static bool is_for_cells(const struct swarm_link *l)
+{
+    return swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL);
+}
+
+bool swarm_carries_cells(const struct swarm *s, const struct peer_id *peer)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
+        if (is_for_cells(p->link[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
                                    unsigned core, tstamp now)
 {
@@ -176,10 +193,12 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links)) {
+        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links) ||
+            (ops->unit != 0 && !is_for_cells(l))) {
             continue;
         }
-        struct swarm_rank rank = {l->props, swarm_link_silent(l, now), l->up_order};
+        struct swarm_rank rank = {l->props, swarm_link_silent(l, now), (uint8_t)l->tp->t->cost,
+                                  l->up_order};
         if (best == NULL || swarm_rule_better(&rank, &best_rank)) {
             best = l;
             best_rank = rank;

@@ -183,14 +183,19 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
            (!ours_only || (props & LINK_INBOUND) == 0);
 }
 
+bool swarm_rule_cells(uint8_t props, bool shaped)
+{
+    return shaped || (props & LINK_ANON) != 0;
+}
+
 /* The criteria but for age, the weightiest in the highest bit; less is better. */
 static unsigned flaws(const struct swarm_rank *r)
 {
     unsigned lacking =
         ((r->props & LINK_PQ_KEX) != 0 ? 0u : 1u) + ((r->props & LINK_PQ_AUTH) != 0 ? 0u : 1u);
 
-    return (r->silent ? 16u : 0) | ((r->props & LINK_LIMITED) != 0 ? 8u : 0) |
-           ((r->props & LINK_RELAYED) != 0 ? 4u : 0) | lacking;
+    return (r->silent ? 64u : 0) | ((r->props & LINK_LIMITED) != 0 ? 32u : 0) |
+           ((r->props & LINK_RELAYED) != 0 ? 16u : 0) | lacking << 2 | (r->cost & 3u);
 }
 
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)

@@ -124,6 +124,14 @@ bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *lo
  */
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only);
 
+/*
+ * Whether streams of cells may go over a link with |props|: where it is |shaped|, each packet ends with a cell
+ * (link_ops.set_unit) and links can be padded, so that packets show the number of cells and no more.  What a byte
+ * stream shows depends on what else it carries: sizes of records, windows, what the kernel joins and sends again.  The
+ * links of circuits have no packets of their own: they are cells.
+ */
+bool swarm_rule_cells(uint8_t props, bool shaped);
+
 /* Whether a stream of a protocol that is served to |anonymous| callers only may come over a link with |props|. */
 bool swarm_rule_served(uint8_t props, bool anonymous);
 
@@ -170,12 +178,14 @@ bool swarm_rule_is_ours(qudag_err err);
 struct swarm_rank {
     uint8_t props;  /* enum link_prop */
     bool silent;    /* a liveness probe was not answered */
+    uint8_t cost;   /* enum transport_cost */
     uint64_t order; /* the newer link has the higher number */
 };
 
 /*
  * Whether |a| is used rather than |b|: one that answers before a silent one, one without a limit before a
- * limited one, direct before relayed, more post-quantum properties before fewer, newer before older.
+ * limited one, direct before relayed, more post-quantum properties before fewer, datagrams before byte streams, newer
+ * before older.
  * The newest, because a peer that restarted leaves older links behind that are dead.
  */
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);

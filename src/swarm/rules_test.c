@@ -258,19 +258,34 @@ static void a_limited_link_carries_only_what_allows_it(void **state)
     }
 }
 
+/* Over a byte stream no packet ends where a cell does, and nothing can be padded. */
+static void cells_go_over_links_whose_packets_they_shape(void **state)
+{
+    (void)state;
+    assert_true(swarm_rule_cells(K | A, true));
+    assert_false(swarm_rule_cells(K | A, false));
+    assert_false(swarm_rule_cells(K | A | LINK_INBOUND | LINK_QUDAG, false));
+    assert_false(swarm_rule_cells(K | A | LINK_RELAYED, false));
+    assert_true(swarm_rule_cells(LINK_ANON, false));
+}
+
 /* Every link before every later one, whichever is newer, unless they are alike. */
 static void of_two_links_the_better_is_used(void **state)
 {
     static const struct swarm_rank best_first[] = {
-        {K | A, false, 0},
-        {K, false, 0},
-        {0, false, 0},
-        {K | A | LINK_RELAYED, false, 0},
-        {LINK_RELAYED, false, 0},
-        {K | A | LINK_LIMITED, false, 0},
-        {K | A | LINK_LIMITED | LINK_RELAYED, false, 0},
-        {K | A, true, 0},
-        {LINK_LIMITED | LINK_RELAYED, true, 0},
+        {K | A, false, TRANSPORT_DATAGRAM, 0},
+        {K | A, false, TRANSPORT_STREAM, 0},
+        {K, false, TRANSPORT_DATAGRAM, 0},
+        {K, false, TRANSPORT_STREAM, 0},
+        {0, false, TRANSPORT_DATAGRAM, 0},
+        {0, false, TRANSPORT_STREAM, 0},
+        {K | A | LINK_RELAYED, false, TRANSPORT_RELAYED, 0},
+        {LINK_RELAYED, false, TRANSPORT_RELAYED, 0},
+        {K | A | LINK_LIMITED, false, TRANSPORT_DATAGRAM, 0},
+        {K | A | LINK_LIMITED | LINK_RELAYED, false, TRANSPORT_RELAYED, 0},
+        {K | A, true, TRANSPORT_DATAGRAM, 0},
+        {K | A, true, TRANSPORT_STREAM, 0},
+        {LINK_LIMITED | LINK_RELAYED, true, TRANSPORT_RELAYED, 0},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(best_first); i++) {
@@ -510,6 +525,7 @@ int main(void)
         cmocka_unit_test(the_first_key_is_pinned_and_stays),
         cmocka_unit_test(hints_lead_to_public_hosts_only),
         cmocka_unit_test(a_limited_link_carries_only_what_allows_it),
+        cmocka_unit_test(cells_go_over_links_whose_packets_they_shape),
         cmocka_unit_test(of_two_links_the_better_is_used),
         cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
         cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),

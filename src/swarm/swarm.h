@@ -217,6 +217,8 @@ QUDAG_MUST_USE qudag_err swarm_pin_restore(struct swarm *s,
                                            struct slice bytes);
 /* Whether a link with |peer| is up; |*props| then has what any of them has. */
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
+/* Whether a link with |peer| is up that may carry cells (swarm_rule_cells). */
+bool swarm_carries_cells(const struct swarm *s, const struct peer_id *peer);
 /* Looking in at the links with |peer|, |*it| from 0 on; false at the end. */
 bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
                           struct link_info *out);

@@ -92,7 +92,7 @@ uint64_t kad_addr_group(const struct multiaddr *a)
 {
     struct netaddr n;
 
-    return multiaddr_to_netaddr(a, &n) ? netaddr_group(&n) : 0;
+    return multiaddr_direct(a, &n) ? netaddr_group(&n) : 0;
 }
 
 /* The Peer message of what is usable of |info|; returns its length. */
