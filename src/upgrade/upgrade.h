@@ -28,7 +28,8 @@ struct upgrade_config {
     uint32_t streams_max;            /* peer-opened streams of a link; default 512 */
     uint64_t handshake_timeout_ns;   /* until the link is up; default 10 s */
     uint64_t keepalive_ns;           /* default 25 s */
-    uint64_t idle_timeout_ns;        /* without a byte of the peer, which pings make it send; default 60 s */
+    uint64_t
+        idle_timeout_ns; /* without a byte of the peer, which pings make it send; default 60 s */
 };
 
 /* A byte stream of a carrier that shall become a link.  Copied. */
@@ -64,7 +65,10 @@ QUDAG_MUST_USE qudag_err upgrade_begin(struct upgrade *u, const struct upgrade_s
                                        tstamp now, struct ref *link);
 /* Bytes of the peer, all taken.  For links that are gone this and the next do nothing. */
 void upgrade_receive(struct upgrade *u, struct ref link, struct slice in, tstamp now);
-/* The byte stream is at its end: QUDAG_OK after an orderly end of the peer's direction. */
+/*
+ * The byte stream is at its end.  QUDAG_OK: an orderly end of the peer's direction, ours is named as |ended| by
+ * upgrade_next_work() in its turn.  An error: both are gone, and the carrier need not ask for it any more.
+ */
 void upgrade_lost(struct upgrade *u, struct ref link, qudag_err err, tstamp now);
 
 /*
@@ -76,7 +80,10 @@ bool upgrade_next_work(struct upgrade *u, struct ref *link, uint64_t *cookie, bo
 /* Fills |dst| with what is to be sent next; 0: nothing for now. */
 size_t upgrade_output(struct upgrade *u, struct ref link, uint8_t *dst, size_t cap, tstamp now);
 
-/* As quic_next_event(). */
+/*
+ * As quic_next_event().  A dialler's link is up with the first bytes of the peer that come sealed: they say that it has
+ * accepted what we proved.
+ */
 bool upgrade_next_event(struct upgrade *u, struct link_ev *ev);
 /* When upgrade_tick() is due; TSTAMP_NEVER for no timer. */
 tstamp upgrade_deadline(const struct upgrade *u);

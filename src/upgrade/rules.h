@@ -1,0 +1,40 @@
+/*
+ * rules.h - which protocols secure a byte stream, and what they have to prove: decisions as functions of what is known.
+ *
+ *                                  require     prefer          off
+ *   /tls/1.0.0                     yes         first           first
+ *   /noise-mlkem768-hfs/0.1.0      -           second          -
+ *   /noise                         -           third           second
+ *
+ * Noise proves an Ed25519 key only: whoever needs an ML-DSA key proven, or has the hash of one, neither proposes nor
+ * takes it.  The hybrid one has a post-quantum key exchange, the other has none.  The same protocols are proposed and
+ * accepted, so a peer, or whoever stands between, cannot talk us into one that we would not propose.
+ */
+#ifndef QUDAG_SRC_UPGRADE_RULES_H
+#define QUDAG_SRC_UPGRADE_RULES_H
+
+#include "sec/sec.h"
+
+enum upgrade_proto { UPGRADE_TLS, UPGRADE_NOISE_HYBRID, UPGRADE_NOISE, UPGRADE_PROTOS };
+
+/* What a link has to be. */
+struct upgrade_wish {
+    enum pq_policy pq;
+    uint8_t need; /* LINK_PQ_KEX, LINK_PQ_AUTH */
+    bool pinned;  /* the peer's ML-DSA key is known by its hash */
+};
+
+/* The protocol's id; static. */
+const char *upgrade_proto_id(enum upgrade_proto p);
+
+/* The protocols that fulfil |w|, the preferred first; how many, at least one. */
+size_t upgrade_rule_protos(const struct upgrade_wish *w, enum upgrade_proto out[UPGRADE_PROTOS]);
+
+/*
+ * Whether a link with the properties |props| and, |has_hash|, a proven ML-DSA key fulfils |w|, whatever protocol it
+ * came by: QUDAG_EPOLICY, QUDAG_EAUTH; *text says why (static).
+ */
+QUDAG_MUST_USE qudag_err upgrade_rule_admit(const struct upgrade_wish *w, uint8_t props,
+                                            bool has_hash, const char **text);
+
+#endif

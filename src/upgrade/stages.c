@@ -1,0 +1,423 @@
+/*
+ * stages.c - the way of a byte stream to a link, and its bytes after that.
+ *
+ *   SECURITY ─ agreed ▶ TLS | NOISE ─ proven ─┬─ muxer agreed early ─▶ STREAMS
+ *                                             └▶ MUXER ─ agreed ──────┘
+ *
+ * A listener's link is up with STREAMS, a dialler's with the first bytes that come opened: not before has the other
+ * side accepted what the dialler proved.
+ */
+#include "upgrade/upgrade_int.h"
+
+#include <string.h>
+
+static const char *const muxers[] = {UPGRADE_MUXER};
+static const char *const alpn[] = {UPGRADE_MUXER, "libp2p", NULL};
+
+/* Fills in what is the same for all of mss. */
+static qudag_err propose(struct upgrade_link *l, const char *proto, bool sealed)
+{
+    uint8_t msg[MSS_DIAL_MAX];
+    size_t len;
+    qudag_err err = mss_dial(&l->mss, proto, msg, sizeof(msg), &len);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct slice out = {msg, len};
+    return sealed ? upgrade_put_sealed(l, out) : upgrade_put(l, out);
+}
+
+qudag_err upgrade_stage_begin(struct upgrade_link *l)
+{
+    l->n_protos = upgrade_rule_protos(&l->wish, l->proto);
+    for (size_t i = 0; i < l->n_protos; i++) {
+        l->protos[i] = upgrade_proto_id(l->proto[i]);
+    }
+    if (l->dialer) {
+        return propose(l, l->protos[l->next_proto++], false);
+    }
+    mss_listen(&l->mss, l->protos, l->n_protos);
+    return QUDAG_OK;
+}
+
+static qudag_err begin_tls(struct upgrade_link *l)
+{
+    struct tls_stream_config c = {.mem = l->u->cfg.mem,
+                                  .sec = l->u->cfg.sec,
+                                  .server = !l->dialer,
+                                  .expect = &l->expect,
+                                  .protos = alpn,
+                                  .proto_needed = true};
+
+    qudag_err err = tls_stream_new(&l->tls, &c, l->u->now);
+    if (err == QUDAG_OK) {
+        l->stage = STAGE_TLS;
+    }
+    return err;
+}
+
+/* A handshake message that waits in the session goes behind what is queued already. */
+static qudag_err noise_flush(struct upgrade_link *l)
+{
+    struct slice out = noise_output(l->noise);
+
+    qudag_err err = upgrade_put(l, out);
+    if (err == QUDAG_OK) {
+        noise_output_sent(l->noise, out.len);
+    }
+    return err;
+}
+
+static qudag_err begin_noise(struct upgrade_link *l, enum noise_suite suite)
+{
+    struct noise_config c = {
+        .mem = l->u->cfg.mem, .rng = l->u->cfg.rng, .suite = suite, .initiator = l->dialer};
+
+    qudag_err err = noise_new(&l->noise, &c);
+    if (err == QUDAG_OK) {
+        l->stage = STAGE_NOISE;
+        err = upgrade_noise_start(l);
+    }
+    return err == QUDAG_OK ? noise_flush(l) : err;
+}
+
+static qudag_err begin_security(struct upgrade_link *l, enum upgrade_proto p)
+{
+    if (p == UPGRADE_TLS) {
+        return begin_tls(l);
+    }
+    return begin_noise(l, p == UPGRADE_NOISE ? NOISE_XX : NOISE_XXHFS);
+}
+
+/* The dialler's proposal was refused. */
+static qudag_err next_proposal(struct upgrade_link *l, const char **text)
+{
+    if (l->next_proto < l->n_protos) {
+        return propose(l, l->protos[l->next_proto++], false);
+    }
+    *text = "the peer speaks no security protocol that this link may use";
+    return l->n_protos < UPGRADE_PROTOS ? QUDAG_EPOLICY : QUDAG_EUNSUPPORTED;
+}
+
+/* mss before there is a security layer.  *used: of |in|. */
+static qudag_err on_security(struct upgrade_link *l, struct slice in, size_t *used,
+                             const char **text)
+{
+    uint8_t reply[MSS_REPLY_MAX];
+    size_t len;
+    enum mss_result r = mss_input(&l->mss, in, used, reply, sizeof(reply), &len);
+
+    qudag_err err = upgrade_put(l, (struct slice){reply, len});
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    switch (r) {
+    case MSS_MORE:
+        return QUDAG_OK;
+    case MSS_DONE:
+        return begin_security(l, l->proto[l->dialer ? l->next_proto - 1 : mss_chosen(&l->mss)]);
+    case MSS_NA:
+        return next_proposal(l, text);
+    case MSS_FAIL:
+        break;
+    }
+    *text = "the peer does not speak multistream-select, or no protocol of ours";
+    return QUDAG_EPROTO;
+}
+
+static qudag_err begin_streams(struct upgrade_link *l)
+{
+    const struct upgrade_config *u = &l->u->cfg;
+    struct yamux_config c = {.mem = u->mem,
+                             .dialer = l->dialer,
+                             .streams_max = u->streams_max,
+                             .own_max = u->streams_max,
+                             .keepalive_ns = u->keepalive_ns,
+                             .ping_timeout_ns = u->idle_timeout_ns - u->keepalive_ns};
+
+    rng_fill(&u->rng, c.seed, sizeof(c.seed));
+    qudag_err err = yamux_new(&l->yamux, &c, l->u->now);
+    if (err == QUDAG_OK) {
+        l->stage = STAGE_STREAMS;
+    }
+    return err;
+}
+
+/* Everything is agreed on, and the peer has accepted us. */
+static qudag_err go_up(struct upgrade_link *l)
+{
+    struct upgrade_stats *st = &l->u->stats;
+
+    qudag_err err = upgrade_account_up(l);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    l->up = l->up_due = true;
+    l->info.since = l->u->now;
+    l->info.handshake_ns = l->u->now - l->started;
+    st->half_open--;
+    st->links++;
+    *((l->info.props & LINK_INBOUND) != 0 ? &st->handshakes_ok_in : &st->handshakes_ok_out) += 1;
+    upgrade_set_timer(l);
+    upgrade_mark_busy(l);
+    return QUDAG_OK;
+}
+
+/* Each side has proven itself to the other; |muxer|: it is agreed on. */
+static qudag_err on_secure(struct upgrade_link *l, bool muxer, const char **text)
+{
+    qudag_err err = upgrade_rule_admit(&l->wish, l->info.props, l->info.has_pq_hash, text);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (muxer) {
+        err = begin_streams(l);
+        return err == QUDAG_OK && !l->dialer ? go_up(l) : err;
+    }
+    l->stage = STAGE_MUXER;
+    l->mss = (struct mss){0};
+    if (l->dialer) {
+        return propose(l, UPGRADE_MUXER, true);
+    }
+    mss_listen(&l->mss, muxers, ARRAY_LEN(muxers));
+    return QUDAG_OK;
+}
+
+static qudag_err on_muxer(struct upgrade_link *l, struct slice *in, const char **text)
+{
+    uint8_t reply[MSS_REPLY_MAX];
+    size_t used, len;
+    enum mss_result r = mss_input(&l->mss, *in, &used, reply, sizeof(reply), &len);
+
+    *in = (struct slice){in->base + used, in->len - used};
+    qudag_err err = len == 0 ? QUDAG_OK : upgrade_put_sealed(l, (struct slice){reply, len});
+    if (err == QUDAG_OK && r == MSS_DONE) {
+        err = begin_streams(l);
+        return err == QUDAG_OK ? go_up(l) : err;
+    }
+    if (err == QUDAG_OK && r == MSS_NA) {
+        *text = "no stream muxer in common";
+        err = QUDAG_EUNSUPPORTED;
+    } else if (err == QUDAG_OK && r == MSS_FAIL) {
+        *text = "the peer broke the rules of multistream-select";
+        err = QUDAG_EPROTO;
+    }
+    return err;
+}
+
+/* Bytes that the security layer has opened; |hint|: about so many more are at hand. */
+static qudag_err on_plain(struct upgrade_link *l, struct slice plain, size_t hint,
+                          const char **text)
+{
+    qudag_err err = QUDAG_OK;
+
+    if (plain.len > 0 && l->stage == STAGE_MUXER) {
+        err = on_muxer(l, &plain, text);
+    }
+    if (err != QUDAG_OK || plain.len == 0) {
+        return err;
+    }
+    if (!l->up) {
+        err = go_up(l);
+    }
+    return err == QUDAG_OK ? upgrade_block_put(l, plain, hint) : err;
+}
+
+static bool tls_is_through(const struct upgrade_link *l)
+{
+    enum tls_stream_state s = tls_stream_state(l->tls);
+
+    return s == TLS_STREAM_READY || s == TLS_STREAM_ENDED;
+}
+
+static qudag_err tls_failed(struct upgrade_link *l, const char **text)
+{
+    const struct peer_id *found = NULL;
+    qudag_err err = tls_stream_why(l->tls, text, &found);
+
+    l->unsealed = true;
+    if (found != NULL) {
+        l->other_peer = true;
+        l->found = *found;
+    }
+    return err == QUDAG_OK ? QUDAG_EPROTO : err;
+}
+
+static qudag_err tls_ready(struct upgrade_link *l, const char **text)
+{
+    const char *proto = tls_stream_proto(l->tls);
+    uint8_t props = l->info.props;
+
+    tls_stream_report(l->tls, &l->info);
+    l->info.props |= props;
+    return on_secure(l, proto != NULL && strcmp(proto, UPGRADE_MUXER) == 0, text);
+}
+
+static qudag_err on_tls(struct upgrade_link *l, struct slice in, const char **text)
+{
+    struct slice plain;
+    size_t used;
+
+    do {
+        qudag_err err = tls_stream_receive(l->tls, in, &used, &plain, l->u->now);
+        if (err != QUDAG_OK) {
+            return tls_failed(l, text);
+        }
+        in = (struct slice){in.base + used, in.len - used};
+        if (l->stage == STAGE_TLS && tls_is_through(l)) {
+            err = tls_ready(l, text);
+        }
+        if (err == QUDAG_OK) {
+            err = on_plain(l, plain, in.len, text);
+        }
+        if (err != QUDAG_OK) {
+            return err;
+        }
+    } while (used > 0 || plain.len > 0);
+    if (tls_stream_state(l->tls) == TLS_STREAM_ENDED) {
+        *text = "the peer closed the link";
+        return QUDAG_ECLOSED;
+    }
+    return QUDAG_OK;
+}
+
+/* In NOISE_VERIFY: the peer's payload is there. */
+static qudag_err noise_ready(struct upgrade_link *l, const char **text)
+{
+    static const char *const groups[] = {"X25519", "X25519MLKEM768"};
+    bool hybrid =
+        l->proto[l->dialer ? l->next_proto - 1 : mss_chosen(&l->mss)] == UPGRADE_NOISE_HYBRID;
+    bool agreed;
+
+    qudag_err err = upgrade_noise_peer(l, &agreed, text);
+    if (err == QUDAG_OK) {
+        err = noise_verified(l->noise);
+    }
+    if (err == QUDAG_OK) {
+        err = noise_flush(l);
+    }
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    memcpy(l->info.group, groups[hybrid], strlen(groups[hybrid]));
+    memcpy(l->info.cipher, "ChaChaPoly", sizeof("ChaChaPoly"));
+    memcpy(l->info.sig_local, "ed25519", sizeof("ed25519"));
+    memcpy(l->info.sig_remote, "ed25519", sizeof("ed25519"));
+    l->info.props |= hybrid ? LINK_PQ_KEX : 0;
+    return on_secure(l, agreed, text);
+}
+
+static qudag_err on_noise(struct upgrade_link *l, struct slice in, const char **text)
+{
+    while (in.len > 0) {
+        struct slice plain;
+        size_t used;
+
+        qudag_err err = noise_receive(l->noise, in, &used, &plain);
+        if (err != QUDAG_OK) {
+            l->unsealed = true;
+            *text = err == QUDAG_EAUTH ? "a Noise message is not what the peer sent"
+                                       : "a Noise message is malformed";
+            return err;
+        }
+        in = (struct slice){in.base + used, in.len - used};
+        if (noise_state(l->noise) == NOISE_VERIFY) {
+            err = noise_ready(l, text);
+        } else if (l->stage == STAGE_NOISE) {
+            err = noise_flush(l);
+        } else {
+            err = on_plain(l, plain, in.len, text);
+        }
+        if (err != QUDAG_OK) {
+            return err;
+        }
+    }
+    return QUDAG_OK;
+}
+
+qudag_err upgrade_stage_input(struct upgrade_link *l, struct slice in, const char **text)
+{
+    if (l->stage == STAGE_SECURITY) {
+        while (l->stage == STAGE_SECURITY && in.len > 0) {
+            size_t used;
+            qudag_err err = on_security(l, in, &used, text);
+
+            if (err != QUDAG_OK) {
+                return err;
+            }
+            in = (struct slice){in.base + used, in.len - used};
+        }
+        if (l->stage == STAGE_SECURITY) {
+            return QUDAG_OK;
+        }
+    }
+    return l->tls != NULL ? on_tls(l, in, text) : on_noise(l, in, text);
+}
+
+static void block_gone(struct buf *b)
+{
+    struct upgrade_block *block = LIST_ENTRY(b, struct upgrade_block, lent);
+
+    mem_free(mem_owner(block), block);
+}
+
+static struct upgrade_block *block_new(struct upgrade *u, size_t want)
+{
+    struct upgrade_block *b = u->spare;
+    size_t cap = want < UPGRADE_BLOCK_LEAST ? UPGRADE_BLOCK_LEAST : want;
+
+    if (b != NULL && want > UPGRADE_BLOCK_LEAST) {
+        u->spare = NULL;
+        return b;
+    }
+    cap = cap > UPGRADE_BLOCK_LEAST ? UPGRADE_BLOCK : cap;
+    b = mem_alloc(u->cfg.mem, sizeof(*b) + cap);
+    if (b != NULL) {
+        buf_init(&b->lent, block_gone);
+        b->lent.size = cap;
+        b->cap = cap;
+    }
+    return b;
+}
+
+qudag_err upgrade_block_put(struct upgrade_link *l, struct slice plain, size_t hint)
+{
+    while (plain.len > 0) {
+        struct upgrade_block *b = l->last_block;
+
+        if (b == NULL || b->len == b->cap) {
+            b = block_new(l->u, plain.len + hint);
+            if (b == NULL) {
+                return QUDAG_ENOMEM;
+            }
+            *(l->last_block == NULL ? &l->blocks : &l->last_block->next) = b;
+            l->last_block = b;
+        }
+        size_t n = b->cap - b->len < plain.len ? b->cap - b->len : plain.len;
+        memcpy(b->data + b->len, plain.base, n);
+        b->len += n;
+        plain = (struct slice){plain.base + n, plain.len - n};
+    }
+    upgrade_mark_busy(l);
+    return QUDAG_OK;
+}
+
+void upgrade_block_drop(struct upgrade_link *l)
+{
+    struct upgrade_block *b = l->blocks;
+    struct upgrade *u = l->u;
+
+    l->blocks = b->next;
+    if (l->blocks == NULL) {
+        l->last_block = NULL;
+    }
+    b->next = NULL;
+    if (u->spare == NULL && b->lent.refs == 1 && b->cap == UPGRADE_BLOCK) {
+        b->len = b->read = 0;
+        u->spare = b;
+    } else {
+        buf_drop(&b->lent);
+    }
+}
