@@ -48,7 +48,7 @@ FOLDERS = {
     'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
               'sha512 transcript_ x25519_',
     'wire': 'circuit_ envelope_ identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_ voucher_',
-    'core': 'acts_',
+    'core': 'acts_ link_',
     'core/dark': 'dark_',
     'core/gateway': 'gateway_',
     'core/hidden': 'hidden_',

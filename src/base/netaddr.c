@@ -70,6 +70,17 @@ uint64_t netaddr_group(const struct netaddr *a)
     return (uint64_t)a->family << 48 | g;
 }
 
+uint64_t netaddr_host(const struct netaddr *a)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < (a->family == 4 ? 4u : 8u); i++) {
+        v = v << 8 | a->ip[i];
+    }
+    return a->family == 4 ? v | UINT64_C(1) << 63 | UINT64_C(1) << 32
+                          : v; /* no unicast prefix begins so */
+}
+
 uint64_t netaddr_wide_group(uint64_t group)
 {
     uint64_t family = group >> 48, prefix = group & ((UINT64_C(1) << 48) - 1);

@@ -47,6 +47,9 @@ size_t netaddr_to_tell(struct netaddr *a, size_t n, size_t max);
 /* The network it is of, for limits: /24 of IPv4, /48 of IPv6; 0 for none. */
 uint64_t netaddr_group(const struct netaddr *a);
 
+/* A host as places for handshakes count it: an IPv4 address, or an IPv6 /64. */
+uint64_t netaddr_host(const struct netaddr *a);
+
 /* The wider network that a netaddr_group() lies in: /16 of IPv4, /32 of IPv6; 0 for none. */
 uint64_t netaddr_wide_group(uint64_t group);
 

@@ -41,7 +41,7 @@ void quic_account_say(struct quic *q, const struct res_refusal *why)
 qudag_err quic_account_handshake(struct quic *q, const struct netaddr *a, bool proven,
                                  struct res_account *out, struct res_refusal *why)
 {
-    uint64_t host = quic_work_host(a);
+    uint64_t host = netaddr_host(a);
     struct res_place at = {true, netaddr_group(a), {(const uint8_t *)&host, sizeof host}};
     struct res_ask one = {proven ? RES_HALF_OPEN : RES_UNPROVEN, 1, RES_PROTOS, 0};
     qudag_err err = resources_open(q->accounts, out, &at);

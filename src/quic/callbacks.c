@@ -116,7 +116,7 @@ static int refuse_data(struct quic_conn *c, struct quic_stream *s, uint64_t len)
     ngtcp2_conn_extend_max_offset(c->ng, s->unconsumed + len);
     quic_credit_taken(s, s->unconsumed);
     /* Fails without memory only; then the idle timeout ends what is left. */
-    (void)ngtcp2_conn_shutdown_stream(c->ng, 0, s->id, quic_stream_code(QUDAG_ELIMIT));
+    (void)ngtcp2_conn_shutdown_stream(c->ng, 0, s->id, link_code(QUDAG_ELIMIT));
     return report_reset(c, s, QUDAG_ELIMIT);
 }
 
@@ -200,7 +200,7 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
         return 0;
     }
     if (!s->dead && !(s->rx_done && s->fin_sent)) {
-        rv = report_reset(c, s, quic_stream_error(code));
+        rv = report_reset(c, s, link_code_error(code));
     }
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(ng, s->unconsumed);
@@ -225,7 +225,7 @@ static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uin
     if (ngtcp2_conn_shutdown_stream(ng, 0, id, code) != 0) {
         return no_memory(c);
     }
-    return report_reset(c, s, quic_stream_error(code));
+    return report_reset(c, s, link_code_error(code));
 }
 
 static int on_stream_limit(ngtcp2_conn *ng, uint64_t max_streams, void *user_data)

@@ -375,11 +375,11 @@ static void test_codes_of_reset_streams(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(quic_stream_code(row[i].err), row[i].code);
-        assert_int_equal(quic_stream_error(row[i].code), row[i].read);
+        assert_int_equal(link_code(row[i].err), row[i].code);
+        assert_int_equal(link_code_error(row[i].code), row[i].read);
     }
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        assert_int_equal(quic_stream_error(others[i].code), others[i].err);
+        assert_int_equal(link_code_error(others[i].code), others[i].err);
     }
 }
 

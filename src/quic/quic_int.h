@@ -17,6 +17,7 @@
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
 #define QUDAG_SRC_QUIC_QUIC_INT_H
 
+#include "core/codes.h"
 #include "quic/conn.h"
 
 /* addr.c */
@@ -289,11 +290,5 @@ QUDAG_MUST_USE bool quic_stream_report_reset(struct quic_stream *s, qudag_err er
 ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                                    uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts,
                                    void *user_data);
-
-/* The application error code with which a stream is reset because of |err|: one of libp2p's, our own, or 0. */
-uint64_t quic_stream_code(qudag_err err);
-
-/* What a peer's code means; QUDAG_ERESET for one that is not known. */
-qudag_err quic_stream_error(uint64_t code);
 
 #endif

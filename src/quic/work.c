@@ -1,17 +1,6 @@
 /* work.c - see work.h. */
 #include "quic/work.h"
 
-uint64_t quic_work_host(const struct netaddr *a)
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < (a->family == 4 ? 4u : 8u); i++) {
-        v = v << 8 | a->ip[i];
-    }
-    return a->family == 4 ? v | UINT64_C(1) << 63 | UINT64_C(1) << 32
-                          : v; /* no unicast prefix begins so */
-}
-
 bool quic_work_known(const struct quic_conn *c)
 {
     return !c->server || c->proven || c->completed;
@@ -56,7 +45,7 @@ enum load_state quic_work_take(struct quic_conn *c)
 bool quic_work_put_out(struct quic_conn *c)
 {
     c->q->stats.links_put_out++;
-    load_put_out(&c->q->load, quic_work_host(&c->remote), c->q->now);
+    load_put_out(&c->q->load, netaddr_host(&c->remote), c->q->now);
     return limiter_take(&c->q->out_log, 1, c->q->now);
 }
 
@@ -92,13 +81,13 @@ void quic_work_refused(struct quic_conn *c, qudag_err err)
 void quic_work_begun(struct quic *q, const struct netaddr *a, bool proven)
 {
     if (proven) {
-        load_begun(&q->load, netaddr_group(a), quic_work_host(a), q->now);
+        load_begun(&q->load, netaddr_group(a), netaddr_host(a), q->now);
     }
 }
 
 bool quic_work_closed(struct quic *q, const struct netaddr *a)
 {
-    uint64_t host = quic_work_host(a);
+    uint64_t host = netaddr_host(a);
 
     return load_is_out(&q->load, host, q->now) ||
            !load_may_begin(&q->load, netaddr_group(a), host, q->now);

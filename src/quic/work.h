@@ -8,9 +8,6 @@
 
 #include "quic/conn.h"
 
-/* A host as places for handshakes count it: an IPv4 address, or an IPv6 /64. */
-uint64_t quic_work_host(const struct netaddr *a);
-
 /*
  * Whether the peer of |c| is where its packets say: until a handshake is over, or came with a token, they may be
  * anybody's, who can seal them too, as the keys of Initials are public.  Neither the network nor the host of somebody
