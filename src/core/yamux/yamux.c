@@ -27,6 +27,7 @@ static void defaults(struct yamux_config *c)
     c->window_max = c->window_max == 0 ? WINDOW_MAX : c->window_max;
     c->window_max = c->window_max < YAMUX_WINDOW ? YAMUX_WINDOW : c->window_max;
     c->keepalive_ns = c->keepalive_ns == 0 ? KEEPALIVE : c->keepalive_ns;
+    c->ping_timeout_ns = c->ping_timeout_ns == 0 ? YAMUX_PING_TIMEOUT : c->ping_timeout_ns;
 }
 
 static void ping(struct yamux *y)
@@ -35,6 +36,7 @@ static void ping(struct yamux *y)
 
     yamux_control(y, &f);
     y->ping_sent = y->now;
+    y->ping_timeout_ns = y->cfg.ping_timeout_ns;
 }
 
 qudag_err yamux_new(struct yamux **out, const struct yamux_config *cfg, tstamp now)
@@ -109,6 +111,16 @@ static void spend(struct yamux *y)
 {
     if (!limiter_take(&y->empty, 1, y->now)) {
         end(y, QUDAG_ELIMIT, YAMUX_PROTOCOL, "too many frames that carry nothing");
+    }
+}
+
+/* One for a stream that is gone: the peer could not know, as often as it has reason to. */
+static void on_late(struct yamux *y)
+{
+    if (y->late > 0) {
+        y->late--;
+    } else {
+        spend(y);
     }
 }
 
@@ -250,7 +262,7 @@ static bool on_stream_frame(struct yamux *y, const struct frame *f, struct yamux
     y->in_frame = true;
     struct yamux_stream *s = yamux_find(y, f->id);
     if (s == NULL) { /* it was closed, and what follows was on its way */
-        spend(y);
+        on_late(y);
         if (y->left > y->cfg.window_max) {
             end(y, QUDAG_EPROTO, YAMUX_PROTOCOL, "data beyond any window");
         }
@@ -429,7 +441,7 @@ tstamp yamux_deadline(const struct yamux *y)
     }
     if (y->ping_sent != TSTAMP_NEVER) {
         return tstamp_after(y->ping_sent > y->last_input ? y->ping_sent : y->last_input,
-                            YAMUX_PING_TIMEOUT);
+                            y->ping_timeout_ns);
     }
     return tstamp_after(y->last_input, y->cfg.keepalive_ns);
 }
@@ -447,6 +459,21 @@ void yamux_tick(struct yamux *y, tstamp now)
     ping(y);
 }
 
+void yamux_probe(struct yamux *y, uint64_t timeout_ns, tstamp now)
+{
+    y->now = now;
+    if (y->ended) {
+        return;
+    }
+    if (y->ping_sent == TSTAMP_NEVER) {
+        ping(y);
+    }
+    if (timeout_ns < y->ping_timeout_ns) {
+        y->ping_sent = now;
+        y->ping_timeout_ns = timeout_ns;
+    }
+}
+
 uint32_t yamux_streams(const struct yamux *y)
 {
     return y->n_own + y->n_theirs;
@@ -455,6 +482,11 @@ uint32_t yamux_streams(const struct yamux *y)
 size_t yamux_held(const struct yamux *y)
 {
     return y->held;
+}
+
+size_t yamux_queued(const struct yamux *y)
+{
+    return y->queued;
 }
 
 uint64_t yamux_rtt(const struct yamux *y)

@@ -25,6 +25,10 @@
 #define YAMUX_EMPTY_RATE 1000   /* frames a second that carry nothing, for long */
 #define YAMUX_EMPTY_BURST 4000  /* and at once */
 #define YAMUX_PING_TIMEOUT (10 * NS_PER_S)
+#define YAMUX_LATE_DROPPED 64 /* frames that may still come for a stream that we reset ... */
+#define YAMUX_LATE_OVER 4     /* ... or that ended on both sides ... */
+#define YAMUX_LATE_MAX                                                                             \
+    16384 /* ... and for all of them, before they count as ones that carry nothing */
 
 /* Codes of GO_AWAY. */
 enum yamux_code {
@@ -44,6 +48,8 @@ struct yamux_config {
     uint32_t
         window_max; /* bytes of window a stream grows to; default 4 MiB, at least YAMUX_WINDOW */
     uint64_t keepalive_ns; /* a ping after so long without input; default 30 s */
+    uint64_t
+        ping_timeout_ns; /* the end after so long without input then; default YAMUX_PING_TIMEOUT */
 };
 
 enum yamux_ev_type {
@@ -85,9 +91,14 @@ bool yamux_next_event(struct yamux *y, struct yamux_ev *ev);
  */
 size_t yamux_output(struct yamux *y, uint8_t *dst, size_t cap);
 
+/* Whether yamux_output() has something. */
+bool yamux_has_output(const struct yamux *y);
+
 /* When yamux_tick() is due; TSTAMP_NEVER after the end. */
 tstamp yamux_deadline(const struct yamux *y);
 void yamux_tick(struct yamux *y, tstamp now);
+/* Asks the peer for a sign of life: without any input for |timeout_ns| from now on the session ends. */
+void yamux_probe(struct yamux *y, uint64_t timeout_ns, tstamp now);
 
 /*
  * Opens a stream.  QUDAG_EAGAIN: YAMUX_UNACKED_MAX of ours are not answered yet, YAMUX_STREAMS_OK tells when.
@@ -111,6 +122,7 @@ void yamux_close(struct yamux *y, enum yamux_code code);
 
 uint32_t yamux_streams(const struct yamux *y); /* of both sides, at this time */
 size_t yamux_held(const struct yamux *y);      /* bytes delivered and not consumed */
+size_t yamux_queued(const struct yamux *y);    /* bytes written and not taken by yamux_output() */
 uint64_t yamux_rtt(const struct yamux *y); /* of the last ping, in ns; 0: none was answered yet */
 
 #endif

@@ -58,6 +58,8 @@ struct yamux {
     struct limiter empty;
     uint32_t n_own, n_theirs, n_unacked, next_id;
     size_t held, grown; /* |grown|: bytes of windows above YAMUX_WINDOW */
+    size_t queued;      /* bytes in the queues of all streams */
+    uint32_t late;      /* frames for streams that are gone which are nobody's fault */
     bool open_refused;  /* QUDAG_EAGAIN was said and not taken back */
 
     struct slice in;
@@ -70,6 +72,7 @@ struct yamux {
     tstamp now, last_input;
     tstamp ping_sent; /* TSTAMP_NEVER: none is under way */
     uint32_t ping_value;
+    uint64_t ping_timeout_ns; /* of the one under way */
     uint64_t rtt_ns;
 
     bool peer_gone;   /* its GO_AWAY came */
@@ -90,6 +93,8 @@ void yamux_stream_free(struct yamux *y, struct yamux_stream *s);
 bool yamux_stream_over(struct yamux *y, struct yamux_stream *s);
 /* Puts it among those that may send if it may. */
 void yamux_stream_ready(struct yamux *y, struct yamux_stream *s);
+/* So many frames may still come for a stream that is gone now. */
+void yamux_expect_late(struct yamux *y, uint32_t frames);
 /* The peer answered a stream of ours. */
 void yamux_acked(struct yamux *y, struct yamux_stream *s);
 /* Frees |s| and tells the peer so. */

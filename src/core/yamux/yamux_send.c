@@ -53,6 +53,7 @@ static size_t put_data(struct yamux *y, struct yamux_stream *s, uint8_t *dst, si
     }
     f.len = (uint32_t)fifo_take(&s->queue, dst + YAMUX_HEADER, f.len);
     s->send_window -= f.len;
+    y->queued -= f.len;
     if (s->fin_wanted && s->queue.len == 0) {
         f.flags = FLAG_FIN;
         s->fin_sent = true;
@@ -66,6 +67,11 @@ static size_t put_data(struct yamux *y, struct yamux_stream *s, uint8_t *dst, si
     }
     (void)yamux_stream_over(y, s);
     return YAMUX_HEADER + f.len;
+}
+
+bool yamux_has_output(const struct yamux *y)
+{
+    return y->control.len > 0 || !list_empty(&y->updates) || !list_empty(&y->ready);
 }
 
 size_t yamux_output(struct yamux *y, uint8_t *dst, size_t cap)

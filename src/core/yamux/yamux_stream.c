@@ -39,6 +39,7 @@ void yamux_stream_free(struct yamux *y, struct yamux_stream *s)
     yamux_acked(y, s);
     *(s->own ? &y->n_own : &y->n_theirs) -= 1;
     y->held -= s->held;
+    y->queued -= s->queue.len;
     y->grown -= s->window - YAMUX_WINDOW;
     list_del(&s->all);
     list_del(&s->update);
@@ -56,7 +57,13 @@ bool yamux_stream_over(struct yamux *y, struct yamux_stream *s)
         return false;
     }
     yamux_stream_free(y, s);
+    yamux_expect_late(y, YAMUX_LATE_OVER);
     return true;
+}
+
+void yamux_expect_late(struct yamux *y, uint32_t frames)
+{
+    y->late = y->late > YAMUX_LATE_MAX - frames ? YAMUX_LATE_MAX : y->late + frames;
 }
 
 void yamux_stream_ready(struct yamux *y, struct yamux_stream *s)
@@ -85,6 +92,7 @@ void yamux_drop(struct yamux *y, struct yamux_stream *s, uint32_t code)
 
     yamux_stream_free(y, s);
     if (known) {
+        yamux_expect_late(y, YAMUX_LATE_DROPPED);
         yamux_control(y, &f);
     }
 }
@@ -144,6 +152,7 @@ qudag_err yamux_write(struct yamux *y, uint32_t id, struct slice data)
     }
     qudag_err err = fifo_append(&s->queue, data);
     if (err == QUDAG_OK) {
+        y->queued += data.len;
         yamux_stream_ready(y, s);
     }
     return err;
