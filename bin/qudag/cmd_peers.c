@@ -14,6 +14,8 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"peer", "PEER", COL_PEER},
         {"address", "ADDRESS", COL_TEXT},
         {"direction", "DIR", COL_TEXT},
+        {"transport", "VIA", COL_TEXT},
+        {"security", "SEC", COL_TEXT},
         {"group", "KEX GROUP", COL_TEXT},
         {"state", "STATE", COL_TEXT},
         {"signature_remote", "PROVEN", COL_TEXT},

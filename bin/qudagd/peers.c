@@ -34,6 +34,7 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     rec_peer(r, "peer", &info->peer);
     rec_str(r, "state", peers_state_name(info->state));
     rec_str(r, "transport", info->transport);
+    rec_str(r, "security", info->security);
     rec_str(r, "address", info->remote);
     rec_str(r, "direction", info->inbound ? "in" : "out");
     rec_str(r, "group", info->group);

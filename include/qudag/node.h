@@ -40,13 +40,14 @@ typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
     qudag_log_level log_level;      /* least severe level passed to |log|; default INFO */
     const qudag_identity *identity; /* required; must outlive the node */
-    const char *const *listen;      /* multiaddrs; default: any address, any port, IPv4 and
-                                          IPv6; where the machine has only one IP version, a
-                                          wildcard of the other is left out */
+    const char *const *listen;      /* multiaddrs of QUIC and TCP; default: QUIC, any address, any
+                                          port, IPv4 and IPv6; where the machine has only one IP
+                                          version, a wildcard of the other is left out.  Addresses
+                                          of TCP are dialled with or without one to listen at */
     size_t listen_n;                /* at most QUDAG_LISTEN_MAX */
     const char *const *bootstrap;   /* multiaddrs with /p2p/ID, and "#" HEX64, the hash of the
-                                          peer's ML-DSA key, if known; at least one of an
-                                          IP version that |listen| has */
+                                          peer's ML-DSA key, if known; at least one of TCP,
+                                          or of an IP version in which |listen| has QUIC */
     size_t bootstrap_n;             /* at most QUDAG_BOOTSTRAP_MAX */
     const qudag_mem *mem;           /* NULL: malloc; must outlive the node */
     void *uv_loop;                  /* a uv_loop_t to live on; NULL: an own one, driven by

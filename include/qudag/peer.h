@@ -29,12 +29,13 @@ typedef struct qudag_multiaddr {
     uint8_t ip[16]; /* family 4: the first 4 bytes; network order */
     qudag_peer_id peer;
     uint8_t pq_hash[QUDAG_PQ_HASH_LEN];
-    uint8_t pad[3];
+    bool tcp; /* /tcp/PORT, else /udp/PORT/quic-v1 */
+    uint8_t pad[2];
 } qudag_multiaddr;
 
 /*
- * Parses "/ip4/1.2.3.4/udp/4001/quic-v1[/p2p/ID[#HEX64]]" and checks it for |use|; needs no node.  |out| may
- * be NULL.  On failure |why| (may be NULL) gets a sentence that begins with the address:
+ * Parses "/ip4/1.2.3.4/udp/4001/quic-v1[/p2p/ID[#HEX64]]", or with "tcp/4001", and checks it for |use|; needs no
+ * node.  |out| may be NULL.  On failure |why| (may be NULL) gets a sentence that begins with the address:
  * QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (a transport or name this version cannot use), QUDAG_EINVAL (not fit
  * for |use|; or out->size).
  */
@@ -116,7 +117,7 @@ typedef struct qudag_link_event {
     uint64_t link;         /* a number of its own, never used again */
     qudag_link_why why;    /* CLOSING, DOWN */
     qudag_err err;         /* likewise */
-    const char *transport; /* "quic" */
+    const char *transport; /* "quic", "tcp" */
     const char *text;      /* "", or more about its end, for people */
     const char *remote;    /* "1.2.3.4:5"; "": not known */
     bool inbound;          /* the peer dialled */
@@ -155,10 +156,11 @@ typedef struct qudag_link_info {
     bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
     qudag_peer_id peer;
     qudag_link_state state; /* CONNECTING and HANDSHAKING: a dial, of which little else is known */
-    char transport[12];     /* "quic" */
+    char transport[12];     /* "quic", "tcp" */
     int32_t
         value; /* to this node, in points; above links_high the lowest go first, see qudag_peer_protect() */
     qudag_standing standing;
+    char security[32]; /* protocol that secures it: "tls", over byte streams also "noise"; "": a dial */
 } qudag_link_info;
 /* The links of this node and its dials, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);

@@ -10,7 +10,7 @@
 
 API_NO_TAIL(qudag_multiaddr, pad);
 
-#define FORM "/ip4/ADDRESS/udp/PORT/quic-v1 or /ip6/..."
+#define FORM "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT or /ip6/..."
 
 /* What is wrong with |text| for |use|, or NULL; *err is set then. */
 static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use use,
@@ -30,7 +30,8 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
                    : "malformed; the form is " FORM;
     }
     a->has_peer = multiaddr_peer(&a->addr, &a->peer);
-    if (!multiaddr_to_netaddr(&a->addr, &a->net)) {
+    a->tcp = multiaddr_to_tcp(&a->addr, &a->net);
+    if (!a->tcp && !multiaddr_to_netaddr(&a->addr, &a->net)) {
         *err = QUDAG_EUNSUPPORTED;
         return "not of the form " FORM;
     }
@@ -65,6 +66,22 @@ qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use u
     return err;
 }
 
+bool api_addr_text(char text[QUDAG_ADDR_TEXT_MAX], const struct multiaddr *addr,
+                   const struct peer_id *peer)
+{
+    struct multiaddr full;
+    struct netaddr a;
+
+    if (multiaddr_to_tcp(addr, &a)) {
+        multiaddr_tcp(&full, &a, peer);
+    } else if (multiaddr_to_netaddr(addr, &a)) {
+        multiaddr_quic(&full, &a, peer);
+    } else {
+        return false;
+    }
+    return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &full) > 0;
+}
+
 qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text, qudag_addr_use use,
                                 char *why, size_t why_len)
 {
@@ -85,6 +102,7 @@ qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text, qudag_ad
         api_peer_out(&full.peer, &a.peer);
     }
     full.pinned = a.has_pq;
+    full.tcp = a.tcp;
     memcpy(full.pq_hash, a.pq_hash, sizeof(full.pq_hash));
     return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }

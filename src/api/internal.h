@@ -20,7 +20,7 @@ struct qudag_identity {
 };
 
 #define API_WHY_LEN 384 /* a sentence of why something is refused, with NUL */
-#define API_ADDRS_MAX 16
+#define API_TCP_ADDRS 3 /* of ours, for which addresses of QUIC make room */
 #define API_RESULT_PEERS_MAX 64
 #define API_STATS_MAX 320
 
@@ -58,7 +58,7 @@ struct qudag_node {
     void *user;
     void (*log)(void *user, const qudag_log_record *rec);
     struct logger logger;
-    struct netaddr addr[API_ADDRS_MAX];
+    struct multiaddr addr[NODE_LISTEN_MAX]; /* ours, those of QUIC first */
     size_t n_addrs;
     struct netaddr
         source[2]; /* what the kernel sends from by default, IPv4 and IPv6; family 0: not known */
@@ -136,6 +136,7 @@ struct api_addr {
     struct peer_id peer;
     uint8_t pq_hash[QUDAG_PQ_HASH_LEN];
     bool has_peer, has_pq;
+    bool tcp; /* |net| is of TCP, else of QUIC */
 };
 /*
  * Parses |text| (NULL allowed) and checks it for |use|.  On failure |why| (may be NULL) gets a sentence that
@@ -143,6 +144,10 @@ struct api_addr {
  */
 QUDAG_MUST_USE qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use use,
                                        char *why, size_t why_len);
+
+/* The text of a direct |addr| with the id of |peer|; false: it is of another kind. */
+bool api_addr_text(char text[QUDAG_ADDR_TEXT_MAX], const struct multiaddr *addr,
+                   const struct peer_id *peer);
 
 /* keep.c: a peer id, or a multiaddr with one, of a peer to be kept.  Errors and |why| as of api_addr_read(). */
 QUDAG_MUST_USE qudag_err api_keep_read(struct node_keep_wish *out, const char *text, char *why,
@@ -179,8 +184,8 @@ void api_rules_free(struct qudag_node *n);
 struct api_settings {
     qudag_settings full; /* in our size, with our defaults; its pointers are the program's */
     struct node_config config;
-    struct netaddr listen[NODE_LISTEN_MAX];
-    size_t n_listen;
+    struct netaddr listen[NODE_LISTEN_MAX], listen_tcp[NODE_LISTEN_MAX];
+    size_t n_listen, n_listen_tcp;
     struct multiaddr announce[NODE_LISTEN_MAX];
     size_t n_announce;
 };

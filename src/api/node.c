@@ -329,11 +329,19 @@ static void learn_moved(struct qudag_node *n)
 
 static void learn_addrs(struct qudag_node *n)
 {
-    struct multiaddr ma[NODE_LISTEN_MAX];
-    struct netaddr now[NODE_LISTEN_MAX];
-    size_t count = io_addrs(n->io, now, NODE_LISTEN_MAX), same = 0;
+    struct multiaddr now[NODE_LISTEN_MAX];
+    struct netaddr a[NODE_LISTEN_MAX];
+    size_t n_tcp = io_tcp_addrs(n->io, a, API_TCP_ADDRS), count, same = 0;
 
-    while (same < count && same < n->n_addrs && netaddr_eq(&now[same], &n->addr[same])) {
+    count = io_addrs(n->io, a, NODE_LISTEN_MAX - n_tcp);
+    for (size_t i = 0; i < count; i++) {
+        multiaddr_quic(&now[i], &a[i], NULL);
+    }
+    n_tcp = io_tcp_addrs(n->io, a, NODE_LISTEN_MAX - count);
+    for (size_t i = 0; i < n_tcp; i++) {
+        multiaddr_tcp(&now[count++], &a[i], NULL);
+    }
+    while (same < count && same < n->n_addrs && multiaddr_eq(&now[same], &n->addr[same])) {
         same++;
     }
     if (same == count && same == n->n_addrs) {
@@ -341,10 +349,7 @@ static void learn_addrs(struct qudag_node *n)
     }
     memcpy(n->addr, now, sizeof(now));
     n->n_addrs = count;
-    for (size_t i = 0; i < n->n_addrs; i++) {
-        multiaddr_quic(&ma[i], &n->addr[i], NULL);
-    }
-    node_set_addrs(n->node, ma, n->n_addrs);
+    node_set_addrs(n->node, n->addr, n->n_addrs);
 }
 
 /* Also when interfaces or routes have changed since. */
@@ -419,6 +424,9 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
         return err;
     }
     err = io_new(&n->io, s->uv_loop, read->listen, read->n_listen, &why);
+    if (err == QUDAG_OK) {
+        err = io_listen_tcp(n->io, read->listen_tcp, read->n_listen_tcp, &why);
+    }
     if (err != QUDAG_OK) {
         log_event(&c->log, LOG_ERROR, "io.failed", LOG_STR("call", why.call),
                   LOG_STR("error", strerror(why.err)), LOG_NUM("address", why.at));
@@ -617,26 +625,18 @@ void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out)
 
 bool qudag_node_addr_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_TEXT_MAX])
 {
-    struct multiaddr ma;
-
     if (n == NULL || it == NULL || text == NULL || *it >= n->n_addrs) {
         return false;
     }
-    multiaddr_quic(&ma, &n->addr[(*it)++], &n->self);
-    return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
+    return api_addr_text(text, &n->addr[(*it)++], &n->self);
 }
 
 bool qudag_node_announced_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_TEXT_MAX])
 {
     struct multiaddr ma;
-    struct netaddr a;
 
-    if (n == NULL || it == NULL || text == NULL || !node_announced_next(n->node, it, &ma) ||
-        !multiaddr_to_netaddr(&ma, &a)) {
-        return false;
-    }
-    multiaddr_quic(&ma, &a, &n->self);
-    return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
+    return n != NULL && it != NULL && text != NULL && node_announced_next(n->node, it, &ma) &&
+           api_addr_text(text, &ma, &n->self);
 }
 
 void qudag_node_join_text(const qudag_node *n, char *out, size_t cap)

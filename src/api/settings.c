@@ -139,9 +139,9 @@ static qudag_err refuse(char *why, size_t cap, const char *what, const char *pro
     return QUDAG_EINVAL;
 }
 
-static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_settings *s, char *why,
-                             size_t cap)
+static qudag_err read_listen(struct api_settings *out, char *why, size_t cap)
 {
+    const qudag_settings *s = &out->full;
     static const char *const any[] = {"/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1"};
     const char *const *list = s->listen_n > 0 ? s->listen : any;
     size_t count = s->listen_n > 0 ? s->listen_n : ARRAY_LEN(any);
@@ -158,9 +158,12 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
         if (api_addr_read(&a, list[i], QUDAG_ADDR_LISTEN, fault, sizeof(fault)) != QUDAG_OK) {
             return refuse(why, cap, "listen", "%s", fault);
         }
-        out[i] = a.net;
+        if (a.tcp) {
+            out->listen_tcp[out->n_listen_tcp++] = a.net;
+        } else {
+            out->listen[out->n_listen++] = a.net;
+        }
     }
-    *n = count;
     return QUDAG_OK;
 }
 
@@ -246,7 +249,7 @@ static qudag_err check_bootstrap_reach(const struct node_config *c, const struct
 
     for (size_t i = 0; i < c->n_boot; i++) {
         if (!multiaddr_to_netaddr(&c->boot[i].addr, &a)) {
-            return QUDAG_OK; /* neither IPv4 nor IPv6 */
+            return QUDAG_OK; /* TCP, whose connections need no listener */
         }
         for (size_t k = 0; k < n_listen; k++) {
             if (listen[k].family == a.family) {
@@ -446,6 +449,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;
     c->persist = s->store_dir != NULL;
+    c->tcp = true;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;
     c->record_bytes_max = s->dht_bytes_max;
@@ -470,7 +474,7 @@ qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, c
     memset(out, 0, sizeof(*out));
     if ((err = settings_in(&out->full, s, why, why_len)) != QUDAG_OK ||
         (err = check_all(full, why, why_len)) != QUDAG_OK ||
-        (err = read_listen(out->listen, &out->n_listen, full, why, why_len)) != QUDAG_OK ||
+        (err = read_listen(out, why, why_len)) != QUDAG_OK ||
         (err = read_announce(out, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
         (err = read_keep(c, full, why, why_len)) != QUDAG_OK ||

@@ -1,7 +1,7 @@
 /*
  * io.h - sockets, clock, entropy and the loop: what a node needs from the operating system.
  *
- * One UDP socket per listening address serves listening and dialling.  The loop is libuv's; each turn
+ * One UDP socket per listening address serves listening and dialling; TCP connections have sockets of their own.  The loop is libuv's; each turn
  * reads what arrived, lets the node work, and sends what is due.
  */
 #ifndef QUDAG_SRC_IO_IO_H
@@ -34,6 +34,13 @@ QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
                                 const struct netaddr *listen, size_t n, struct io_failure *why);
 
 /*
+ * Listens for TCP at |n| addresses, too (port 0: the number of a UDP socket of that IP version, if it is free, or any);
+ * wildcards as above.  Before io_attach().  QUDAG_ESYSTEM.
+ */
+QUDAG_MUST_USE qudag_err io_listen_tcp(struct io *io, const struct netaddr *listen, size_t n,
+                                       struct io_failure *why);
+
+/*
  * The loop drives |node| (borrowed) from its next turn on; NULL: none.  To be called from the loop's thread.
  */
 void io_attach(struct io *io, struct node *node);
@@ -58,8 +65,10 @@ void io_free(struct io *io);
  * of the interfaces.
  */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
+/* The same of the sockets that listen for TCP. */
+size_t io_tcp_addrs(const struct io *io, struct netaddr *out, size_t max);
 #define IO_ADDRS_MAX 256
-/* All of them, in no order, and how many; IO_ADDRS_MAX: perhaps there are more. */
+/* All of both, in no order, and how many; IO_ADDRS_MAX: perhaps there are more. */
 size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX]);
 
 /*

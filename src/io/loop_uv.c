@@ -2,12 +2,14 @@
  * loop_uv.c - the loop: sockets polled, one timer of nanosecond resolution, one async.
  *
  *   readable ─▶ udp_recv ─▶ node_recv            before the loop sleeps (uv_prepare):
+ *   readable, writable ─▶ tcp.c ─▶ node_tcp_*
  *   timerfd, async, program's own calls ─▶          node_drain, node_tick if due, send, arm the timer
  *
  * Setting the timer costs as much as sending a packet, and deadlines mostly move away: a timer that
  * is set for too early stays, wakes the loop once for nothing, and is set again then.
  */
 #include "io/interfaces.h"
+#include "io/tcp.h"
 #include "io/udp.h"
 
 #include <errno.h>
@@ -52,6 +54,7 @@ struct io {
     uint64_t step_hooks_called; /* ... which began when so many hooks had been called */
     struct sock sock[NODE_LISTEN_MAX];
     size_t n_socks;
+    struct io_tcp tcp;
     int timer_fd;
     uv_poll_t timer;
     int watch_fd; /* tells when interfaces change; -1: the system does not let us know */
@@ -228,9 +231,13 @@ static void turn(struct io *io)
         node_tick(io->node, now);
     }
     persist_retry(io, now);
+    io_tcp_tick(&io->tcp, now);
+    (void)io_tcp_run(&io->tcp, now);
     bool all = flush(io, now);
-    persist(io, now); /* what came of having sent */
+    all = !io_tcp_run(&io->tcp, now) && all; /* else there may be more to send by now */
+    persist(io, now);                        /* what came of having sent */
     tstamp next = tstamp_min(node_deadline(io->node), tstamp_min(io->store_retry, io->addrs_at));
+    next = tstamp_min(next, io_tcp_deadline(&io->tcp));
     arm(io, all ? next : now, now);
     worked(io, IO_WORK_TURN, now);
 }
@@ -406,6 +413,15 @@ static void handle_gone(struct io *io)
     }
 }
 
+static void tcp_handle(struct io *io, int more)
+{
+    if (more > 0) {
+        io->handles++;
+    } else {
+        handle_gone(io);
+    }
+}
+
 static void on_closed(uv_handle_t *h)
 {
     handle_gone(h->data);
@@ -535,6 +551,34 @@ static qudag_err open_sockets(struct io *io, const struct netaddr *listen, size_
     return QUDAG_OK;
 }
 
+qudag_err io_listen_tcp(struct io *io, const struct netaddr *listen, size_t n,
+                        struct io_failure *why)
+{
+    struct io_failure missing = {.call = NULL};
+
+    for (size_t i = 0; i < n && i < NODE_LISTEN_MAX; i++) {
+        struct netaddr at = listen[i];
+        for (size_t k = 0; k < io->n_socks && at.port == 0; k++) { /* that of UDP, if it is free */
+            at.port = io->sock[k].udp.bound.family == at.family ? io->sock[k].udp.bound.port : 0;
+        }
+        int err = io_tcp_listen(&io->tcp, &at);
+        if (err == EADDRINUSE && listen[i].port == 0) {
+            err = io_tcp_listen(&io->tcp, &listen[i]);
+        }
+        if (udp_version_missing(&listen[i], err)) {
+            missing = (struct io_failure){"socket or bind", err, i};
+        } else if (err != 0) {
+            *why = (struct io_failure){"socket, bind or listen", err, i};
+            return QUDAG_ESYSTEM;
+        }
+    }
+    if (missing.call != NULL && io->n_socks == 0 && io->tcp.n_listeners == 0) {
+        *why = missing;
+        return QUDAG_ESYSTEM;
+    }
+    return QUDAG_OK;
+}
+
 qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *listen, size_t n,
                  struct io_failure *why)
 {
@@ -556,11 +600,16 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
         free(io);
         return rc == UV_ENOMEM ? QUDAG_ENOMEM : system_error(why, "uv_loop_init", rc);
     }
+    io_tcp_init(&io->tcp, io, io->loop);
+    io->tcp.handle = tcp_handle;
+    io->tcp.before_send = persist;
     err = start_handles(io, why);
     err = err == QUDAG_OK ? open_sockets(io, listen, n, why) : err;
     io->rx = malloc((size_t)UDP_BATCH * UDP_BUF);
     io->tx_buf = malloc(QUIC_TX_MAX);
-    if (err == QUDAG_OK && (io->rx == NULL || io->tx_buf == NULL)) {
+    io->tcp.rx = io->rx;
+    io->tcp.tx = malloc(TCP_TX);
+    if (err == QUDAG_OK && (io->rx == NULL || io->tx_buf == NULL || io->tcp.tx == NULL)) {
         err = QUDAG_ENOMEM;
     }
     if (err != QUDAG_OK) {
@@ -574,6 +623,7 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
 void io_attach(struct io *io, struct node *node)
 {
     io->node = node;
+    io->tcp.node = node;
 }
 
 void io_attach_store(struct io *io, struct store *store)
@@ -596,8 +646,10 @@ static void shutdown_flush(struct io *io)
 {
     tstamp now = io_now();
 
+    (void)io_tcp_run(&io->tcp, now);
     for (size_t i = 0; i < SHUTDOWN_SENDS_MAX && !flush(io, now); i++) {
     }
+    (void)io_tcp_run(&io->tcp, now);
 }
 
 void io_shutdown(struct io *io)
@@ -620,6 +672,7 @@ void io_free(struct io *io)
     io_shutdown(io);
     io->node = NULL;
     io->closed = true;
+    io_tcp_close(&io->tcp);
     for (size_t i = 0; i < io->n_socks; i++) {
         (void)uv_poll_stop(&io->sock[i].poll);
         udp_close(&io->sock[i].udp);
@@ -649,6 +702,7 @@ void io_free(struct io *io)
     }
     free(io->rx);
     free(io->tx_buf);
+    free(io->tcp.tx);
     if (io->has_own) {
         (void)uv_run(io->loop, UV_RUN_DEFAULT); /* runs the close callbacks */
         (void)uv_loop_close(io->loop);
@@ -709,25 +763,56 @@ uint64_t io_timeout(const struct io *io)
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
 
-size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
+/* Of |bound|, behind the |n| that there are. */
+static size_t add_addrs(const struct netaddr *bound, struct netaddr out[IO_ADDRS_MAX], size_t n)
+{
+    if (n == IO_ADDRS_MAX) {
+        return n;
+    }
+    if (netaddr_is_unspecified(bound)) {
+        return n + io_interface_addrs(bound, out + n, IO_ADDRS_MAX - n);
+    }
+    out[n] = *bound;
+    return n + 1;
+}
+
+static size_t udp_addrs(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < io->n_socks && n < IO_ADDRS_MAX; i++) {
-        const struct netaddr *b = &io->sock[i].udp.bound;
-        if (netaddr_is_unspecified(b)) {
-            n += io_interface_addrs(b, out + n, IO_ADDRS_MAX - n);
-        } else {
-            out[n++] = *b;
-        }
+    for (size_t i = 0; i < io->n_socks; i++) {
+        n = add_addrs(&io->sock[i].udp.bound, out, n);
     }
+    return n;
+}
+
+size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
+{
+    size_t n = udp_addrs(io, out);
+
+    for (size_t i = 0; i < io->tcp.n_listeners; i++) {
+        n = add_addrs(io_tcp_bound(&io->tcp, i), out, n);
+    }
+    return n;
+}
+
+size_t io_tcp_addrs(const struct io *io, struct netaddr *out, size_t max)
+{
+    struct netaddr all[IO_ADDRS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < io->tcp.n_listeners; i++) {
+        n = add_addrs(io_tcp_bound(&io->tcp, i), all, n);
+    }
+    n = netaddr_to_tell(all, n, max);
+    memcpy(out, all, n * sizeof(*out));
     return n;
 }
 
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
 {
     struct netaddr all[IO_ADDRS_MAX];
-    size_t n = io_addrs_all(io, all);
+    size_t n = udp_addrs(io, all);
 
     n = netaddr_to_tell(all, n, max);
     memcpy(out, all, n * sizeof(*out));

@@ -2,6 +2,8 @@
  * or device cannot segment. */
 #include "io/udp.h"
 
+#include "io/sockaddr.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
@@ -20,43 +22,6 @@
 #define GSO_RETRY (60 * NS_PER_S)
 #define GSO_SEGMENTS_MAX 64 /* linux: UDP_MAX_SEGMENTS of the oldest kernels */
 #define SOCKET_BUFFER (4 * 1024 * 1024)
-
-union any_addr {
-    struct sockaddr sa;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static socklen_t to_sockaddr(union any_addr *out, const struct netaddr *a)
-{
-    memset(out, 0, sizeof(*out));
-    if (a->family == 4) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(a->port);
-        memcpy(&out->v4.sin_addr, a->ip, 4);
-        return sizeof(out->v4);
-    }
-    out->v6.sin6_family = AF_INET6;
-    out->v6.sin6_port = htons(a->port);
-    out->v6.sin6_scope_id = a->scope;
-    memcpy(&out->v6.sin6_addr, a->ip, 16);
-    return sizeof(out->v6);
-}
-
-static void from_sockaddr(struct netaddr *out, const union any_addr *a)
-{
-    memset(out, 0, sizeof(*out));
-    if (a->sa.sa_family == AF_INET) {
-        out->family = 4;
-        out->port = ntohs(a->v4.sin_port);
-        memcpy(out->ip, &a->v4.sin_addr, 4);
-    } else {
-        out->family = 6;
-        out->port = ntohs(a->v6.sin6_port);
-        out->scope = a->v6.sin6_scope_id;
-        memcpy(out->ip, &a->v6.sin6_addr, 16);
-    }
-}
 
 static bool set_int(int fd, int level, int name, int value)
 {
@@ -87,8 +52,8 @@ static void set_options(struct udp *u, bool v4)
 
 int udp_open(struct udp *u, const struct netaddr *listen)
 {
-    union any_addr sa;
-    socklen_t len = to_sockaddr(&sa, listen);
+    union io_sockaddr sa;
+    socklen_t len = io_to_sockaddr(&sa, listen);
 
     *u = (struct udp){.fd = -1};
     u->fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -104,7 +69,7 @@ int udp_open(struct udp *u, const struct netaddr *listen)
         udp_close(u);
         return err;
     }
-    from_sockaddr(&u->bound, &sa);
+    io_from_sockaddr(&u->bound, &sa);
     return 0;
 }
 
@@ -148,7 +113,7 @@ size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf)
 {
     struct mmsghdr hdr[UDP_BATCH];
     struct iovec iov[UDP_BATCH];
-    union any_addr from[UDP_BATCH];
+    union io_sockaddr from[UDP_BATCH];
     _Alignas(struct cmsghdr) uint8_t control[UDP_BATCH][128];
 
     memset(hdr, 0, sizeof(hdr));
@@ -166,7 +131,7 @@ size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf)
         struct udp_msg *m = &msg[i];
         struct msghdr *h = &hdr[i].msg_hdr;
         *m = (struct udp_msg){.local = u->bound, .len = hdr[i].msg_len, .buf = iov[i].iov_base};
-        from_sockaddr(&m->remote, &from[i]);
+        io_from_sockaddr(&m->remote, &from[i]);
         for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
             read_cmsg(m, c);
         }
@@ -230,12 +195,12 @@ static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t l
                     uint16_t segment)
 {
     _Alignas(struct cmsghdr) uint8_t control[128];
-    union any_addr to;
+    union io_sockaddr to;
     struct iovec iov = {tx->buf + at, len};
     struct msghdr h = {.msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1};
 
     memset(control, 0, sizeof(control));
-    h.msg_namelen = to_sockaddr(&to, &tx->remote);
+    h.msg_namelen = io_to_sockaddr(&to, &tx->remote);
     put_controls(&h, control, u, tx, segment);
     if (h.msg_controllen == 0) {
         h.msg_control = NULL;
@@ -350,7 +315,7 @@ static enum udp_error error_of(const struct cmsghdr *c)
 enum udp_error udp_next_error(struct udp *u, struct netaddr *remote, struct udp_quote *quote)
 {
     _Alignas(struct cmsghdr) uint8_t control[512];
-    union any_addr to;
+    union io_sockaddr to;
     struct iovec iov = {quote->bytes, sizeof(quote->bytes)};
     struct msghdr h = {.msg_name = &to,
                        .msg_namelen = sizeof(to),
@@ -367,7 +332,7 @@ enum udp_error udp_next_error(struct udp *u, struct netaddr *remote, struct udp_
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
         enum udp_error e = error_of(c);
         if (e != UDP_OTHER_ERROR) {
-            from_sockaddr(remote, &to);
+            io_from_sockaddr(remote, &to);
             return e;
         }
     }

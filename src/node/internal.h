@@ -67,8 +67,10 @@ struct node {
     struct sec *sec;
     struct resources *accounts; /* of all that links use */
     struct quic *quic;
+    struct tcp *tcp; /* NULL: the host has none */
+    tstamp tcp_room_told;
     struct swarm *swarm;
-    unsigned quic_tp, circuit_tp; /* their indices as transports of the swarm */
+    unsigned quic_tp, tcp_tp, circuit_tp; /* their indices as transports of the swarm */
     struct ping ping;
     struct successions successions;
     struct node_doubts doubts;

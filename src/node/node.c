@@ -88,6 +88,29 @@ static qudag_err make_accounts(struct node *n)
     return err;
 }
 
+/* TCP comes behind QUIC: of two addresses of a peer the one over QUIC is the better. */
+static qudag_err make_tcp(struct node *n, const struct quic_config *as, tstamp now)
+{
+    struct upgrade_config cfg = {.mem = as->mem,
+                                 .rng = as->rng,
+                                 .log = as->log,
+                                 .sec = as->sec,
+                                 .identity = n->cfg.identity,
+                                 .accounts = as->accounts,
+                                 .pq = as->pq,
+                                 .links_max = as->conns_max,
+                                 .streams_max = as->streams_bidi_max,
+                                 .handshake_timeout_ns = as->handshake_timeout_ns,
+                                 .keepalive_ns = as->keepalive_ns};
+
+    if (!n->cfg.tcp) {
+        return QUDAG_OK;
+    }
+    qudag_err err = tcp_new(&n->tcp, &cfg, now);
+    return err != QUDAG_OK ? err
+                           : swarm_transport_add(n->swarm, &tcp_transport, n->tcp, &n->tcp_tp);
+}
+
 static qudag_err make_links(struct node *n, tstamp now)
 {
     const struct node_config *c = &n->cfg;
@@ -150,10 +173,11 @@ static qudag_err make_links(struct node *n, tstamp now)
     if (err != QUDAG_OK) {
         return err;
     }
-    err = swarm_transport_add(n->swarm, &quic_transport, n->quic, &n->quic_tp);
-    return err != QUDAG_OK
-               ? err
-               : swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
+    if ((err = swarm_transport_add(n->swarm, &quic_transport, n->quic, &n->quic_tp)) != QUDAG_OK ||
+        (err = make_tcp(n, &quic, now)) != QUDAG_OK) {
+        return err;
+    }
+    return swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
 }
 
 static void renew(void *node, tstamp now, struct acts *out)
@@ -268,6 +292,7 @@ void node_free(struct node *n)
     node_budget_fini(&n->budget);
     swarm_free(n->swarm);
     node_cores_free(n);
+    tcp_free(n->tcp);
     quic_free(n->quic);
     resources_free(n->accounts);
     sec_free(n->sec);
@@ -358,8 +383,14 @@ static void take_link_events(struct node *n, tstamp now)
 {
     struct link_ev ev;
 
-    while (quic_next_event(n->quic, &ev)) {
-        swarm_link_event(n->swarm, n->quic_tp, &ev, now);
+    for (;;) {
+        if (quic_next_event(n->quic, &ev)) {
+            swarm_link_event(n->swarm, n->quic_tp, &ev, now);
+        } else if (n->tcp != NULL && tcp_next_event(n->tcp, &ev)) {
+            swarm_link_event(n->swarm, n->tcp_tp, &ev, now);
+        } else {
+            break;
+        }
         node_drain(n, now);
     }
     if (!list_empty(&n->released)) {
@@ -388,6 +419,62 @@ void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
     take_link_events(n, now);
 }
 
+bool node_tcp_next(struct node *n, struct tcp_action *out, tstamp now)
+{
+    return n->tcp != NULL && tcp_next_action(n->tcp, out, now);
+}
+
+void node_tcp_connected(struct node *n, uint64_t id, const struct netaddr *local, tstamp now)
+{
+    n->now = now;
+    tcp_connected(n->tcp, id, local);
+    take_link_events(n, now);
+}
+
+void node_tcp_failed(struct node *n, uint64_t id, qudag_err err, tstamp now)
+{
+    n->now = now;
+    tcp_failed(n->tcp, id, err, now);
+    take_link_events(n, now);
+}
+
+qudag_err node_tcp_accepted(struct node *n, const struct netaddr *local,
+                            const struct netaddr *remote, tstamp now, uint64_t *id)
+{
+    n->now = now;
+    return n->tcp == NULL ? QUDAG_EUNSUPPORTED : tcp_accepted(n->tcp, local, remote, now, id);
+}
+
+void node_tcp_received(struct node *n, uint64_t id, struct slice in, tstamp now)
+{
+    n->now = now;
+    tcp_received(n->tcp, id, in, now);
+    take_link_events(n, now);
+}
+
+void node_tcp_ended(struct node *n, uint64_t id, qudag_err err, tstamp now)
+{
+    n->now = now;
+    tcp_ended(n->tcp, id, err, now);
+    take_link_events(n, now);
+}
+
+size_t node_tcp_output(struct node *n, uint64_t id, uint8_t *dst, size_t cap, tstamp now)
+{
+    size_t len = tcp_output(n->tcp, id, dst, cap, now);
+
+    take_link_events(n, now); /* LINK_SENT */
+    return len;
+}
+
+void node_tcp_no_room(struct node *n, tstamp now)
+{
+    if (n->tcp_room_told == 0 || now - n->tcp_room_told >= 60 * NS_PER_S) {
+        n->tcp_room_told = now;
+        log_plain(&n->cfg.log, LOG_WARN, "tcp.no_descriptors");
+    }
+}
+
 static void tick_cores(struct node *n, tstamp now)
 {
     for (unsigned i = 0; i < n->n_cores && n->ending.state != NODE_ENDED; i++) {
@@ -406,6 +493,9 @@ void node_tick(struct node *n, tstamp now)
     n->now = now;
     node_drain(n, now);
     quic_tick(n->quic, now);
+    if (n->tcp != NULL && tcp_deadline(n->tcp) <= now) {
+        tcp_tick(n->tcp, now);
+    }
     take_link_events(n, now);
     if (swarm_deadline(n->swarm) <= now) {
         swarm_tick(n->swarm, now);
@@ -432,6 +522,7 @@ tstamp node_deadline(const struct node *n)
         return 0;
     }
     at = tstamp_min(at, swarm_deadline(n->swarm));
+    at = n->tcp != NULL ? tstamp_min(at, tcp_deadline(n->tcp)) : at;
     for (unsigned i = 0; i < n->n_cores && n->ending.state != NODE_ENDED; i++) {
         const struct node_core *c = &n->core[i];
         at = c->ops->deadline != NULL ? tstamp_min(at, c->ops->deadline(c->instance)) : at;
@@ -463,6 +554,9 @@ void node_shutdown(struct node *n, tstamp now)
     node_ops_cancel(n); /* before the links go, else streams seem to end by the peers' doing */
     node_streams_free(n);
     quic_shutdown(n->quic, now);
+    if (n->tcp != NULL) {
+        tcp_shutdown(n->tcp, now);
+    }
 }
 
 void node_disconnect(struct node *n, const struct peer_id *peer)
@@ -503,6 +597,11 @@ struct dark *node_dark(const struct node *n)
 struct quic *node_quic(const struct node *n)
 {
     return n->quic;
+}
+
+struct tcp *node_tcp(const struct node *n)
+{
+    return n->tcp;
 }
 
 void node_status_get(const struct node *n, struct node_status *out)
