@@ -3,7 +3,7 @@
 
     functions   at most 70 lines between the braces
     parameters  at most 6 in src, sim, bin and include; a callback whose signature a library dictates is known by
-                one of its first two parameters: a pointer to one of that library's own types (LIBRARY_TYPE)
+                one of its first or last two: a pointer to one of that library's own types (LIBRARY_TYPE)
     names       a function declared in a header of src begins with a prefix of its folder (FOLDERS)
     struct tags a tag is defined once in src, so that a name means one thing; files of tests aside
     prototypes  85 % of those in the headers of a folder of src, and 95 % of the public ones, have a comment on the
@@ -169,7 +169,7 @@ def check_shared(rel, text, code, bad, tags, prototypes):
     test = TEST_FILE.search(rel)
     for name, line, params, static, end in heads(code):
         defined = code[end:].lstrip().startswith('{')
-        if len(params) > PARAMS_MAX and not any(LIBRARY_TYPE.match(p) for p in params[:2]):
+        if len(params) > PARAMS_MAX and not any(LIBRARY_TYPE.match(p) for p in params[:2] + params[-2:]):
             bad.append(f'{rel}:{line}: {name} has {len(params)} parameters, at most {PARAMS_MAX}')
         if test or static or defined or not rel.endswith('.h') or top not in ('src', 'include'):
             continue

@@ -87,17 +87,32 @@ static const char *sigalgs_of(enum pq_policy pq)
     return CLASSICAL_SIGALGS;
 }
 
-static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-                       const unsigned char *in, unsigned int in_len, void *arg)
+/* Where |want| is in the list of a client; base NULL: it is not. */
+static struct slice find_alpn(struct slice list, const char *want)
 {
-    struct rd r = rd_init((struct slice){in, in_len});
+    struct rd r = rd_init(list);
 
-    (void)ssl;
-    (void)arg;
     while (rd_ok(&r) && r.left > 0) {
         struct slice name = rd_bytes(&r, rd_u8(&r));
 
-        if (rd_ok(&r) && name.len == SEC_ALPN_LEN && memcmp(name.base, SEC_ALPN, name.len) == 0) {
+        if (rd_ok(&r) && name.len == strlen(want) && memcmp(name.base, want, name.len) == 0) {
+            return name;
+        }
+    }
+    return (struct slice){NULL, 0};
+}
+
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                       const unsigned char *in, unsigned int in_len, void *arg)
+{
+    static const char only[] = SEC_ALPN "\0"; /* a list of one, as sec_hs.protos is */
+    const struct sec_hs *hs = sec_hs_find(arg, ssl);
+
+    for (const char *p = hs == NULL || hs->protos == NULL ? only : hs->protos; *p != '\0';
+         p += strlen(p) + 1) {
+        struct slice name = find_alpn((struct slice){in, in_len}, p);
+
+        if (name.base != NULL) {
             *out = name.base;
             *out_len = (unsigned char)name.len;
             return SSL_TLSEXT_ERR_OK;
@@ -150,7 +165,7 @@ static qudag_err set_context(struct sec *s, const struct sec_config *cfg)
     SSL_CTX_set_max_cert_list(ctx, CERT_DER_MAX);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, sec_verify_cb, s);
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, s);
     return set_algorithms(ctx, cfg);
 }
 
@@ -226,8 +241,10 @@ qudag_err sec_new(struct sec **out, const struct sec_config *cfg)
     s->pq = cfg->pq;
     s->clock = cfg->clock;
     list_init(&s->running);
+    list_init(&s->streams);
     s->ctx = SSL_CTX_new_ex(sec_lib(), NULL, TLS_method());
-    err = s->ctx == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
+    s->bio = sec_stream_bio_new();
+    err = s->ctx == NULL || s->bio == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
     if (err == QUDAG_OK) {
         err = sec_renew(s, cfg->clock.at);
     }
@@ -245,7 +262,8 @@ void sec_free(struct sec *s)
     if (s == NULL) {
         return;
     }
-    ASSERT(list_empty(&s->running));
+    ASSERT(list_empty(&s->running) && list_empty(&s->streams));
+    BIO_meth_free(s->bio);
     X509_free(s->short_crt);
     SSL_CTX_free(s->ctx);
     mem_free(s->mem, s);

@@ -21,8 +21,16 @@ struct sec {
     SSL_CTX *ctx;
     X509 *short_crt;     /* short form of the post-quantum certificate in |ctx|; NULL without one */
     struct list running; /* struct sec_hs, by its link */
+    struct list streams; /* the same, of those that are up over a byte stream (tls_stream.h) */
+    BIO_METHOD *bio;     /* how these read and write */
     tstamp renew_at;
 };
+
+/* The handshake of |ssl| that is under way, or NULL. */
+struct sec_hs *sec_hs_find(const struct sec *s, const SSL *ssl);
+
+/* How a stream reads and writes: NULL without memory. */
+BIO_METHOD *sec_stream_bio_new(void);
 
 /* SSL_CTX_set_cert_verify_callback's function; |arg| is the struct sec. */
 int sec_verify_cb(X509_STORE_CTX *ctx, void *arg);

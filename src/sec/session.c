@@ -167,7 +167,7 @@ static const char *unmet(const struct sec_hs *hs, const struct sec_peer *peer, q
     return NULL;
 }
 
-static struct sec_hs *find_hs(const struct sec *s, const SSL *ssl)
+struct sec_hs *sec_hs_find(const struct sec *s, const SSL *ssl)
 {
     LIST_EACH(it, &s->running)
     {
@@ -180,20 +180,42 @@ static struct sec_hs *find_hs(const struct sec *s, const SSL *ssl)
     return NULL;
 }
 
-static bool alpn_ok(const SSL *ssl)
+static struct slice alpn_of(const SSL *ssl)
 {
     const unsigned char *name = NULL;
     unsigned int len = 0;
 
     SSL_get0_alpn_selected(ssl, &name, &len);
-    return len == SEC_ALPN_LEN && memcmp(name, SEC_ALPN, SEC_ALPN_LEN) == 0;
+    return (struct slice){name, len};
+}
+
+const char *sec_hs_proto(const struct sec_hs *hs)
+{
+    struct slice name = alpn_of(hs->ssl);
+
+    for (const char *p = hs->protos; p != NULL && *p != '\0'; p += strlen(p) + 1) {
+        if (name.len == strlen(p) && memcmp(name.base, p, name.len) == 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool alpn_ok(const struct sec_hs *hs)
+{
+    struct slice name = alpn_of(hs->ssl);
+
+    if (hs->protos == NULL) {
+        return name.len == SEC_ALPN_LEN && memcmp(name.base, SEC_ALPN, SEC_ALPN_LEN) == 0;
+    }
+    return name.len == 0 ? hs->proto_optional : sec_hs_proto(hs) != NULL;
 }
 
 int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
 {
     const struct sec *s = arg;
     const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct sec_hs *hs = find_hs(s, ssl);
+    struct sec_hs *hs = sec_hs_find(s, ssl);
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(ctx);
     X509 *crt = X509_STORE_CTX_get0_cert(ctx);
     struct sec_peer peer;
@@ -206,8 +228,8 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     if (crt == NULL || sk_X509_num(chain) != 1) {
         return refuse(hs, ctx, QUDAG_EMALFORMED, "peer must present exactly one certificate");
     }
-    if (!alpn_ok(ssl)) {
-        return refuse(hs, ctx, QUDAG_EUNSUPPORTED, "peer does not speak libp2p (ALPN)");
+    if (!alpn_ok(hs)) {
+        return refuse(hs, ctx, QUDAG_EUNSUPPORTED, "peer does not speak our protocol (ALPN)");
     }
     err = cert_check(&peer, crt, s->pq, wall_now(&s->clock, hs->now), hs->known);
     if (err == QUDAG_ENOTFOUND) {

@@ -25,6 +25,9 @@ struct sec_hs {
     struct sec *sec;
     SSL *ssl; /* owned until sec_hs_stop */
     struct sec_expect expect;
+    /* ALPN: names one behind another in our order, each with its NUL, an empty one at the end; NULL: SEC_ALPN only. */
+    const char *protos;
+    bool proto_optional;  /* with |protos|: a peer that negotiates none is let in */
     tstamp now;           /* the transport keeps it current */
     bool verified;        /* |peer| is what the certificate proved */
     bool other_peer;      /* refused, for |peer| proved itself, but is not the one expected */
@@ -50,6 +53,9 @@ bool sec_hs_pq_both(const struct sec_hs *hs);
 
 /* After the handshake, on the accepting side: the client offered early data, of which nothing was taken. */
 bool sec_hs_early_refused(const struct sec_hs *hs);
+
+/* After the handshake: which of |protos| was agreed on, or NULL. */
+const char *sec_hs_proto(const struct sec_hs *hs);
 
 /* Frees the SSL object; harmless when there is none. */
 void sec_hs_stop(struct sec_hs *hs);

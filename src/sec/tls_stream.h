@@ -17,6 +17,9 @@
 #define TLS_STREAM_PLAIN_MAX 16384           /* of one record */
 #define TLS_STREAM_HANDSHAKE_MAX (64 * 1024) /* bytes of the peer before the handshake is complete */
 #define TLS_STREAM_PROTOS_MAX 8
+#define TLS_STREAM_PROTO_LEN_MAX 63           /* bytes of a name */
+#define TLS_STREAM_REKEY_RECORDS (UINT64_C(1) << 20) /* of data, both ways, that keys are used for */
+#define TLS_STREAM_REKEY_NS (3600 * NS_PER_S) /* the longest that they are; +- 10 % */
 
 enum tls_stream_state {
     TLS_STREAM_HANDSHAKE,
@@ -48,8 +51,11 @@ enum tls_stream_state tls_stream_state(const struct tls_stream *t);
 /*
  * Takes bytes of the peer, as many as it can, *used says how many; *plain is what they held, at most
  * TLS_STREAM_PLAIN_MAX bytes, and stays until the next call.  To be called again, also with no input, until *used is
- * all and *plain is empty.  An error is also the state TLS_STREAM_FAILED, with an alert in the output: QUDAG_EAUTH,
- * EPOLICY, EEXPIRED, ECLOCK, EPROTO, ELIMIT (a handshake that is too long), ENOMEM; ECLOSED: an alert of the peer.
+ * all and *plain is empty.  An error is also the state TLS_STREAM_FAILED, in most cases with an alert in the output:
+ * QUDAG_EAUTH, EPOLICY, EEXPIRED, ECLOCK, EUNSUPPORTED, EPROTO, ENOMEM; ELIMIT: a handshake that is too long, 64 KiB
+ * in a row without data, or more than 32 changes of keys while output waits.  An alert of the peer is what it means,
+ * which tls_stream_why() has in words.  A client is ready before the server has seen its certificate: a refusal comes
+ * as an alert afterwards.
  */
 QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice in, size_t *used,
                                             struct slice *plain, tstamp now);
@@ -69,6 +75,9 @@ void tls_stream_close(struct tls_stream *t);
 struct slice tls_stream_output(const struct tls_stream *t);
 /* The first |n| of them are sent. */
 void tls_stream_output_sent(struct tls_stream *t, size_t n);
+
+/* Whether keys must be replaced that sealed and opened |records| and were to last until |at|. */
+bool tls_stream_rule_rekey(uint64_t records, tstamp at, tstamp now);
 
 /* The protocol that ALPN chose, once ready; NULL: none.  Lives as long as the session. */
 const char *tls_stream_proto(const struct tls_stream *t);
