@@ -244,7 +244,9 @@ qudag_err sec_new(struct sec **out, const struct sec_config *cfg)
     list_init(&s->streams);
     s->ctx = SSL_CTX_new_ex(sec_lib(), NULL, TLS_method());
     s->bio = sec_stream_bio_new();
-    err = s->ctx == NULL || s->bio == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
+    s->small = EVP_PKEY_new_raw_public_key_ex(sec_lib(), "ED25519", NULL, cfg->identity->ed_pk,
+                                              ED25519_PK_LEN);
+    err = s->ctx == NULL || s->bio == NULL || s->small == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
     if (err == QUDAG_OK) {
         err = sec_renew(s, cfg->clock.at);
     }
@@ -264,6 +266,7 @@ void sec_free(struct sec *s)
     }
     ASSERT(list_empty(&s->running) && list_empty(&s->streams));
     BIO_meth_free(s->bio);
+    EVP_PKEY_free(s->small);
     X509_free(s->short_crt);
     SSL_CTX_free(s->ctx);
     mem_free(s->mem, s);

@@ -23,6 +23,7 @@ struct sec {
     struct list running; /* struct sec_hs, by its link */
     struct list streams; /* the same, of those that are up over a byte stream (tls_stream.h) */
     BIO_METHOD *bio;     /* how these read and write */
+    EVP_PKEY *small;     /* takes the place of a peer's key that is needed no more */
     tstamp renew_at;
 };
 

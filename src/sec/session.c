@@ -6,6 +6,26 @@
 #include <openssl/tls1.h>
 #include <string.h>
 
+static SSL *new_ssl(SSL_CTX *ctx, bool server)
+{
+    SSL *ssl;
+
+    ERR_clear_error();
+    ssl = SSL_new(ctx);
+    if (ssl != NULL && server) {
+        SSL_set_accept_state(ssl);
+    } else if (ssl != NULL) {
+        SSL_set_connect_state(ssl);
+    }
+    /* These two say nothing when they had no memory, and leave an object without a record layer. */
+    if (ERR_peek_error() != 0) {
+        SSL_free(ssl);
+        ssl = NULL;
+        ERR_clear_error();
+    }
+    return ssl;
+}
+
 qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
                        const struct sec_expect *expect)
 {
@@ -17,20 +37,14 @@ qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
             return QUDAG_ENOMEM;
         }
     }
-    hs->ssl = SSL_new(sec->ctx);
+    hs->ssl = new_ssl(sec->ctx, server);
     if (hs->ssl == NULL) {
         mem_free(sec->mem, hs->known);
         hs->known = NULL;
-        ERR_clear_error();
         return QUDAG_ENOMEM;
     }
     if (expect != NULL) {
         hs->expect = *expect;
-    }
-    if (server) {
-        SSL_set_accept_state(hs->ssl);
-    } else {
-        SSL_set_connect_state(hs->ssl);
     }
     list_push_back(&sec->running, &hs->link);
     return QUDAG_OK;

@@ -275,10 +275,28 @@ static qudag_err fail(struct tls_stream *t)
 
 /* ------------------------------------------------------------------ the handshake */
 
+/*
+ * The library keeps the peer's certificate, and its key in three forms, as long as it lives.  What was to be verified
+ * with it is verified: its largest parts, 15 KB, go.  Should that fail, they stay.
+ */
+static void shrink_certificate(const struct tls_stream *t)
+{
+    X509 *crt = SSL_get0_peer_certificate(t->hs.ssl);
+
+    if (crt != NULL) {
+        (void)X509_set_pubkey(crt, t->hs.sec->small);
+        while (X509_get_ext_count(crt) > 0) {
+            X509_EXTENSION_free(X509_delete_ext(crt, 0));
+        }
+        ERR_clear_error();
+    }
+}
+
 static void ready(struct tls_stream *t)
 {
     t->state = TLS_STREAM_READY;
     set_rekey(t);
+    shrink_certificate(t);
     /* No certificate is asked for any more: out of the list that the answers are looked up in. */
     list_del(&t->hs.link);
     list_push_back(&t->hs.sec->streams, &t->hs.link);
