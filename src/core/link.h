@@ -89,6 +89,8 @@ struct link_ops {
      */
     qudag_err (*write_kept)(void *owner, struct ref link, int64_t sid, struct slice data,
                             struct buf *keep);
+    /* Bytes that the link has in the accounts: queued, or sent and not acknowledged.  NULL: what is queued. */
+    uint64_t (*held)(const void *owner, struct ref link, int64_t sid);
 };
 
 #endif

@@ -9,8 +9,6 @@
  */
 #include "node/internal.h"
 
-#define STREAM_QUEUE_LEAST 16384 /* bytes */
-
 struct node_buf {
     struct buf buf;
     struct list at; /* in stream.early_owned, then in node.released */
@@ -35,22 +33,9 @@ bool node_rule_fits(size_t used, size_t more, size_t max)
     return used <= max && more <= max - used;
 }
 
-size_t node_rule_queue_most(uint64_t ease)
-{
-    if (ease >= NODE_STREAM_QUEUE_MAX) {
-        return NODE_STREAM_QUEUE_MAX;
-    }
-    return ease > STREAM_QUEUE_LEAST ? (size_t)ease : STREAM_QUEUE_LEAST;
-}
-
 bool node_rule_writable(size_t queued, size_t most)
 {
     return queued <= most / 2;
-}
-
-size_t node_stream_queue_most(const struct node *n, const struct node_stream *a)
-{
-    return node_rule_queue_most(swarm_stream_ease(n->swarm, a->strm));
 }
 
 bool node_rule_takes_whole(size_t queued, size_t len, size_t most)
@@ -58,9 +43,10 @@ bool node_rule_takes_whole(size_t queued, size_t len, size_t most)
     return node_rule_fits(queued, len, most) || node_rule_writable(queued, most);
 }
 
-void node_stream_want_writable(struct node *n, struct node_stream *a)
+void node_stream_want_writable(struct node *n, struct node_stream *a, size_t wanted)
 {
     a->want_writable = true;
+    a->wanted = wanted;
     if (!list_linked(&a->todo)) {
         list_push_back(&n->todo, &a->todo);
     }
@@ -70,7 +56,8 @@ static bool fits(const struct node *n, const struct node_stream *a, size_t len)
 {
     if (a->opened && a->early.len == 0 && list_empty(&a->early_owned)) {
         return node_acts_room(&n->acts) &&
-               node_rule_takes_whole(a->queued, len, node_stream_queue_most(n, a));
+               node_rule_takes_whole(a->queued, len, NODE_STREAM_QUEUE_MAX) &&
+               node_stream_whole(n, a, len);
     }
     return a->early_owned_n < NODE_STREAM_OWNED_EARLY &&
            node_rule_fits(a->early_owned_len, len, NODE_STREAM_OWNED_MAX);
@@ -78,7 +65,8 @@ static bool fits(const struct node *n, const struct node_stream *a, size_t len)
 
 static void write_now(struct node *n, struct node_stream *a, struct node_buf *b)
 {
-    if (acts_write_kept(node_begin(n), a->strm, b->owned.data, &b->buf)) {
+    if (node_stream_reserve(n, a, b->owned.data.len) &&
+        acts_write_kept(node_begin(n), a->strm, b->owned.data, &b->buf)) {
         a->queued += (uint32_t)b->owned.data.len;
     }
     node_end(n, n->ix.streams);
@@ -108,7 +96,7 @@ qudag_err node_stream_write_owned(struct node *n, struct ref s, const struct nod
         return err;
     }
     if (!fits(n, a, what->data.len)) {
-        node_stream_want_writable(n, a);
+        node_stream_want_writable(n, a, what->data.len);
         return QUDAG_EAGAIN;
     }
     struct node_buf *b = mem_alloc(n->mem, sizeof(*b));
@@ -144,10 +132,16 @@ static struct node_buf *take_early(struct node_stream *a)
     return b;
 }
 
+size_t node_stream_early_first(const struct node_stream *a)
+{
+    return LIST_ENTRY(a->early_owned.next, struct node_buf, at)->owned.data.len;
+}
+
 void node_stream_flush_owned(struct node *n, struct node_stream *a)
 {
-    for (struct node_buf *b = take_early(a); b != NULL; b = take_early(a)) {
-        write_now(n, a, b);
+    while (!list_empty(&a->early_owned) && node_acts_room(&n->acts) &&
+           node_stream_whole(n, a, node_stream_early_first(a))) {
+        write_now(n, a, take_early(a));
     }
 }
 

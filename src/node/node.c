@@ -261,6 +261,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     list_init(&n->serving);
     list_init(&n->serving_keys);
     list_init(&n->todo);
+    list_init(&n->pressed);
     list_init(&n->released);
     list_init(&n->notes);
     slots_init(&n->optab, n->mem, NODE_OPS_MAX);
@@ -359,6 +360,7 @@ void node_drain(struct node *n, tstamp now)
         act(n, now); /* before a program or the swarm calls a core again */
         bool begun = node_op_begin_next(n, now);
         act(n, now);
+        node_streams_ease(n);
         node_streams_flush(n);
         node_succession_doubts(n);
         act(n, now);
@@ -368,7 +370,7 @@ void node_drain(struct node *n, tstamp now)
         act(n, now);
         hand_on_news(n, now);
         if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo) && n->news == 0 &&
-            list_empty(&n->released)) {
+            list_empty(&n->released) && !node_streams_pressed_due(n)) {
             break;
         }
     }
@@ -393,7 +395,7 @@ static void take_link_events(struct node *n, tstamp now)
         }
         node_drain(n, now);
     }
-    if (!list_empty(&n->released)) {
+    if (!list_empty(&n->released) || node_streams_pressed_due(n)) {
         node_drain(n, now); /* acknowledgements are no events */
     }
 }
@@ -518,7 +520,7 @@ tstamp node_deadline(const struct node *n)
     tstamp at = quic_deadline(n->quic);
 
     if (n->acts.n > 0 || n->news != 0 || !list_empty(&n->fresh) || !list_empty(&n->todo) ||
-        !list_empty(&n->released)) {
+        !list_empty(&n->released) || node_streams_pressed_due(n)) {
         return 0;
     }
     at = tstamp_min(at, swarm_deadline(n->swarm));

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define LOOKED_AT 64 /* of the streams that wait for room, at once */
+
 static struct node_stream *get(struct node *n, struct ref s)
 {
     return slots_get(&n->strmtab, s);
@@ -25,6 +27,7 @@ static struct node_stream *new_stream(struct node *n)
     }
     list_init(&a->wait);
     list_init(&a->todo);
+    list_init(&a->pressed);
     list_init(&a->early_owned);
     list_init(&a->lent);
     dyn_init(&a->early, n->mem, NODE_STREAM_EARLY_MAX);
@@ -53,6 +56,7 @@ void node_stream_free(struct node *n, struct node_stream *a)
 {
     list_del(&a->wait);
     list_del(&a->todo);
+    node_stream_unpress(n, a);
     map_del(&n->strm_map, strm_key(&a->strm));
     slots_del(&n->strmtab, a->ref);
     forget(n, a);
@@ -159,44 +163,132 @@ static void flush_dropped(struct node *n, struct node_stream *a)
     forget(n, a);
 }
 
+static bool has_early(const struct node_stream *a)
+{
+    return a->early.len > 0 || !list_empty(&a->early_owned);
+}
+
+/* Whether |a| has room for what it waits for. */
+static bool eased(const struct node *n, const struct node_stream *a)
+{
+    if (a->early.len > 0) {
+        return node_stream_room(n, a) > 0;
+    }
+    if (!list_empty(&a->early_owned)) {
+        return node_stream_whole(n, a, node_stream_early_first(a));
+    }
+    return node_stream_whole(n, a, a->wanted);
+}
+
+/* |a| waits for room, behind all others that do. */
+static void press(struct node *n, struct node_stream *a)
+{
+    if (list_linked(&a->pressed)) {
+        return;
+    }
+    list_push_back(&n->pressed, &a->pressed);
+    n->pressed_n++;
+    a->turn = true;
+    if (eased(n, a)) { /* only the others before it are in its way: they have their turn */
+        n->pressed_look = n->pressed_n;
+    }
+    a->turn = false;
+}
+
+/* What was written before |a| was open, as far as there is room. */
+static void flush_early(struct node *n, struct node_stream *a)
+{
+    if (a->early.len > 0) {
+        size_t room = node_stream_room(n, a), len = a->early.len < room ? a->early.len : room;
+        if (len > 0 && node_stream_reserve(n, a, len)) {
+            acts_write(node_begin(n), a->strm, a->early.p, len);
+            node_end(n, n->ix.streams);
+            a->queued += (uint32_t)len;
+            dyn_drop(&a->early, len);
+        }
+    }
+    if (a->early.len == 0) {
+        node_stream_flush_owned(n, a);
+    }
+    if (has_early(a)) {
+        press(n, a);
+    }
+}
+
+static void tell_writable(struct node *n, struct node_stream *a)
+{
+    if (!eased(n, a)) {
+        press(n, a);
+        return;
+    }
+    a->want_writable = false;
+    if (n->hooks.stream_writable != NULL) {
+        n->hooks_called++;
+        n->hooks.stream_writable(n->hooks.ctx, a->ref);
+    }
+}
+
+/* Does what |a| waits for, as far as there is room. */
 static void flush_one(struct node *n, struct node_stream *a)
 {
     struct acts *out = node_begin(n);
-    bool fin = a->fin_out && a->opened && !a->fin_done;
 
     if (a->open_due) {
         acts_open(out, &a->to, ref_to_u64(a->ref), 0)->obj = a->on;
+        a->open_due = false;
     }
-    if (a->opened && a->early.len > 0) {
-        acts_write(out, a->strm, a->early.p, a->early.len);
-        a->queued += (uint32_t)a->early.len;
-        dyn_drop(&a->early, a->early.len);
+    node_end(n, n->ix.streams);
+    if (a->opened && has_early(a)) {
+        flush_early(n, a);
     }
-    if (a->opened && !list_empty(&a->early_owned)) {
-        node_end(n, n->ix.streams);
-        node_stream_flush_owned(n, a);
-        out = node_begin(n);
-    }
-    bool writable = a->want_writable && a->opened && !a->fin_out &&
-                    node_rule_writable(a->queued, node_stream_queue_most(n, a));
+    bool over = a->opened && !has_early(a);
+    bool writable = a->want_writable && over && !a->fin_out &&
+                    node_rule_writable(a->queued, NODE_STREAM_QUEUE_MAX);
+    out = node_begin(n);
     if (a->credit > 0 && a->opened) {
         acts_consume(out, a->strm, a->credit);
         a->credit = 0;
     }
-    if (fin) {
+    if (over && a->fin_out && !a->fin_done) {
         acts_fin(out, a->strm);
         a->fin_done = true;
     }
-    a->open_due = false;
     node_end(n, n->ix.streams);
     if (writable) {
-        a->want_writable = false;
-        if (n->hooks.stream_writable != NULL) {
-            n->hooks_called++;
-            n->hooks.stream_writable(n->hooks.ctx, a->ref);
-        }
+        tell_writable(n, a);
     } else {
         on_end(n, a);
+    }
+}
+
+void node_streams_ease(struct node *n)
+{
+    uint64_t returned = resources_returned(n->accounts);
+
+    if (n->pressed_seen != returned) {
+        n->pressed_seen = returned;
+        n->pressed_look = n->pressed_n;
+    }
+    for (unsigned i = 0; i < LOOKED_AT && n->pressed_look > 0 && node_acts_room(&n->acts); i++) {
+        if (list_empty(&n->pressed)) {
+            n->pressed_look = 0;
+            return;
+        }
+        struct node_stream *a = LIST_ENTRY(n->pressed.next, struct node_stream, pressed);
+        struct ref ref = a->ref;
+        n->pressed_look--;
+        list_del(&a->pressed);
+        a->turn = true;
+        if (!eased(n, a)) {
+            a->turn = false;
+            list_push_back(&n->pressed, &a->pressed);
+            continue;
+        }
+        n->pressed_n--;
+        flush_one(n, a);
+        if ((a = slots_get(&n->strmtab, ref)) != NULL) {
+            a->turn = false;
+        }
     }
 }
 
@@ -412,10 +504,11 @@ static size_t room_for(const struct node *n, const struct node_stream *a, bool e
     if (!node_acts_room(&n->acts)) {
         return 0;
     }
-    size_t most = node_stream_queue_most(n, a);
+    size_t most = NODE_STREAM_QUEUE_MAX, account = node_stream_room(n, a);
     size_t room = a->queued < most ? most - a->queued : 0;
     size_t left = n->acts.bytes_cap - n->acts.bytes_n;
     left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
+    room = room < account ? room : account;
     return room < left ? room : left;
 }
 
@@ -453,7 +546,7 @@ qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, siz
     if (a->fin_out) {
         return QUDAG_ESTATE;
     }
-    bool early = !a->opened || a->early.len > 0 || !list_empty(&a->early_owned);
+    bool early = !a->opened || has_early(a);
     size_t room = room_for(n, a, early), wanted = data.len;
     data.len = wanted < room ? wanted : room;
     if (early && data.len > 0) {
@@ -461,13 +554,16 @@ qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, siz
         if (err != QUDAG_OK) {
             return err;
         }
-    } else if (data.len > 0) {
+    } else if (data.len > 0 && node_stream_reserve(n, a, data.len)) {
         write_copy(n, a, data);
         a->queued += (uint32_t)data.len;
+    } else {
+        data.len = 0;
     }
     *taken = data.len;
     if (data.len < wanted) {
-        node_stream_want_writable(n, a);
+        size_t rest = wanted - data.len;
+        node_stream_want_writable(n, a, rest < NODE_STREAM_STEP ? rest : NODE_STREAM_STEP);
         return data.len == 0 ? QUDAG_EAGAIN : QUDAG_OK;
     }
     return QUDAG_OK;
@@ -503,6 +599,7 @@ void node_stream_reset(struct node *n, struct ref s, qudag_err why)
 
     if (a != NULL) {
         list_del(&a->wait);
+        node_stream_unpress(n, a);
         map_del(&n->strm_map, strm_key(&a->strm));
         slots_del(&n->strmtab, a->ref);
         a->dropped = true;

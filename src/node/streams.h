@@ -14,6 +14,7 @@
 struct node_stream {
     struct list wait; /* in circuit.waiting, or node.resolving */
     struct list todo; /* in node.todo, while the drain has something to do for it */
+    struct list pressed; /* in node.pressed, while it waits for room in the accounts of bytes */
     struct ref ref, strm;
     const char *proto;
     struct dark_addr dark;
@@ -33,6 +34,8 @@ struct node_stream {
     void *owner;   /* the host's: to whom its events go */
     qudag_err why; /* dropped: the reason that the peer gets */
     size_t credit; /* bytes consumed, not returned as credit yet */
+    size_t wanted; /* for which there must be room: a buffer, or NODE_STREAM_STEP bytes at most */
+    bool turn;     /* it is its turn among those that wait for room */
     bool open_due, opened, want_writable;
     uint8_t targets;      /* of its dark address, that led nowhere */
     uint64_t target_seq;  /* the last of them, if it was hidden: dark_target.seq */
@@ -56,27 +59,53 @@ void node_streams_cancel_opens(struct node *n, struct ref circuit);
 void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why);
 /* Closes all in |from|, and none that the program opens meanwhile. */
 void node_streams_close_list(struct node *n, struct list *from, qudag_err why);
-/* |a| took less than the program had: hooks.stream_writable follows. */
-void node_stream_want_writable(struct node *n, struct node_stream *a);
+/* |a| took less than the program had: hooks.stream_writable follows, when |wanted| bytes find room. */
+void node_stream_want_writable(struct node *n, struct node_stream *a, size_t wanted);
 
 /* Whether |more| bytes fit beside |used|, where at most |max| may be. */
 bool node_rule_fits(size_t used, size_t more, size_t max);
-/*
- * Bytes that a stream may have queued where its link takes |ease| more with ease (swarm_stream_ease): what others have
- * queued leaves less, but a little each stream always may, as only what it sends itself wakes it.
- */
-size_t node_rule_queue_most(uint64_t ease);
 /*
  * Whether the program is told that a stream with |queued| bytes takes more, of |most|.  Then it does take some, else a
  * program that tries at once would be told again and again.
  */
 bool node_rule_writable(size_t queued, size_t most);
-/* Whether it takes |len| bytes in one piece: always where the program would be told that it takes more. */
+/* Whether its queue takes |len| bytes in one piece: always where the program would be told that it takes more. */
 bool node_rule_takes_whole(size_t queued, size_t len, size_t most);
-/* What |a|, which is open, may have queued now. */
-size_t node_stream_queue_most(const struct node *n, const struct node_stream *a);
-/* Writes what was handed over before |a| was open. */
+
+/* pressure.c: streams of the program and the accounts of bytes. */
+
+#define NODE_STREAM_STEP 16384 /* bytes that a stream may have on the way even where others use all that there is */
+
+/* How a stream stands with the accounts of bytes. */
+struct node_pressure {
+    uint64_t ease, left, held; /* struct swarm_stream_room */
+    uint32_t waiting;          /* streams that wait for room */
+    bool turn;                 /* it is the turn of this one among them, or nobody waits */
+};
+/*
+ * Bytes that it may add.  With ease, what is left of it: shared with those that wait, out of turn, and a buffer at most
+ * in it.  Without, what makes NODE_STREAM_STEP bytes on the way; out of turn none.
+ */
+uint64_t node_rule_room(const struct node_pressure *p);
+/* Whether it may add |len| bytes in one piece: there is that room, or it is its turn and it has nothing on the way. */
+bool node_rule_whole(const struct node_pressure *p, size_t len);
+
+/* The same for |a|, which is open, now. */
+size_t node_stream_room(const struct node *n, const struct node_stream *a);
+bool node_stream_whole(const struct node *n, const struct node_stream *a, size_t len);
+/* |len| bytes, for which there is room, are to be written on |a|.  False: it is gone. */
+bool node_stream_reserve(struct node *n, struct node_stream *a, size_t len);
+/* |a| does not wait for room any more. */
+void node_stream_unpress(struct node *n, struct node_stream *a);
+/* Whether there may be room for some that wait. */
+bool node_streams_pressed_due(const struct node *n);
+/* streams.c: gives those their turn, who waits longest first. */
+void node_streams_ease(struct node *n);
+
+/* Writes what was handed over before |a| was open, as far as there is room. */
 void node_stream_flush_owned(struct node *n, struct node_stream *a);
+/* The length of the first of these; there is one. */
+size_t node_stream_early_first(const struct node_stream *a);
 /* Gives that back instead. */
 void node_stream_drop_owned(struct node_stream *a);
 /* Tells the program of all that nobody holds any more. */

@@ -405,14 +405,14 @@ ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pk
     }
 }
 
-static struct quic_conn *conn_of(void *owner, struct ref link)
+static struct quic_conn *conn_of(const void *owner, struct ref link)
 {
     const struct quic *q = owner;
 
     return slots_get(&q->conns, link);
 }
 
-static struct quic_stream *stream_of(void *owner, struct ref link, int64_t sid)
+static struct quic_stream *stream_of(const void *owner, struct ref link, int64_t sid)
 {
     const struct quic_conn *c = conn_of(owner, link);
 
@@ -680,6 +680,13 @@ static void op_close(void *owner, struct ref link, qudag_err err)
     quic_conn_mark_dirty(c);
 }
 
+static uint64_t op_held(const void *owner, struct ref link, int64_t sid)
+{
+    const struct quic_stream *s = stream_of(owner, link, sid);
+
+    return s != NULL ? s->queued : 0;
+}
+
 const struct link_ops quic_link_ops = {
     .open = op_open,
     .set_user = op_set_user,
@@ -690,4 +697,5 @@ const struct link_ops quic_link_ops = {
     .close = op_close,
     .set_unit = op_set_unit,
     .write_kept = op_write_kept,
+    .held = op_held,
 };

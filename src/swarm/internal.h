@@ -129,7 +129,8 @@ struct swarm_stream {
     bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
     const char *proto;
     struct mss *mss; /* while negotiating */
-    size_t preamble; /* negotiation bytes of ours not yet reported sent */
+    size_t preamble;   /* negotiation bytes of ours not yet reported sent */
+    uint32_t reserved; /* RES_BYTES that are to be written */
     tstamp since;
 };
 
@@ -285,8 +286,7 @@ qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out);
 /* Probed at least SWARM_SILENT_AFTER ago, and nothing came since. */
 bool swarm_link_silent(struct swarm_link *l, tstamp now);
 
-/* streams.c */
-/* On success |report| tells of it; on failure it is still the caller's.  EAGAIN: when streams end. */
+/* streams.c: on success |report| tells of it; on failure it is still the caller's.  EAGAIN: when streams end. */
 qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                             const char *proto, tstamp now);
 void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);

@@ -62,6 +62,15 @@ static void uncount(struct swarm *s, struct swarm_stream *st)
     }
 }
 
+/* |n| bytes of what |st| has reserved are written now, for which its link asks. */
+static void spend_reserved(struct swarm *s, struct swarm_stream *st, size_t n)
+{
+    struct res_ask part = {RES_BYTES, n < st->reserved ? (uint32_t)n : st->reserved, RES_PROTOS, 0};
+
+    resources_hand_on(s->resources, &st->link->account, &part);
+    st->reserved -= part.n;
+}
+
 /*
  * |st| is one of |proto|, of which its peer may have |most| that way (0: any number); RES_PROTOS: not known yet.
  * QUDAG_ELIMIT, *refused says which limit it was; |st| is not counted at all then.
@@ -101,6 +110,8 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
     struct swarm_link *l = st->link;
 
     uncount(s, st);
+    resources_give(s->resources, &st->link->account,
+                   &(struct res_ask){RES_BYTES, st->reserved, RES_PROTOS, 0});
     if (st->core < SWARM_CORES_MAX) {
         l->n_cells -= carries_cells(s, st->core);
         l->n_ours -= st->inbound ? 0 : 1;
@@ -554,6 +565,7 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
     struct swarm_link *l = st->link;
     switch (a->type) {
     case ACT_WRITE: {
+        spend_reserved(s, st, a->data.len);
         qudag_err err = st->fin_out ? QUDAG_OK : write_out(st, a);
         if (err != QUDAG_OK) { /* over its queue: the stream cannot go on without losing bytes */
             stream_fail(s, st, err, now);

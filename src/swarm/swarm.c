@@ -479,13 +479,6 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
     return false;
 }
 
-uint64_t swarm_stream_ease(const struct swarm *s, struct ref strm)
-{
-    const struct swarm_stream *st = slots_get(&s->streams, strm);
-
-    return st != NULL ? resources_ease(s->resources, &st->link->account, RES_BYTES) : 0;
-}
-
 qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm_stream_info *out)
 {
     const struct swarm_stream *st = slots_get(&s->streams, strm);

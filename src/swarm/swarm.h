@@ -275,12 +275,6 @@ struct swarm_stream_info {
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
 
-/*
- * How many bytes |strm| may be given at once by somebody who can wait: three quarters of what the accounts allow its
- * peer, its network and the node to have queued.  0 for a stream that is gone.
- */
-uint64_t swarm_stream_ease(const struct swarm *s, struct ref strm);
-
 /* The accounts of links: limits, what is used, what was refused.  Borrowed for the life of the swarm. */
 const struct resources *swarm_resources(const struct swarm *s);
 /* Which limit of ours the last QUDAG_ELIMIT of swarm_connect() or swarm_dial_out() came from; 0: another. */

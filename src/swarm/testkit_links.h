@@ -214,7 +214,7 @@ static inline void f_pad(void *owner, struct ref link, const struct transport_pa
 }
 
 static const struct link_ops f_ops = {f_open,  f_set_user, f_write,    f_consume, f_fin,
-                                      f_reset, f_close,    f_set_unit, NULL};
+                                      f_reset, f_close,    f_set_unit, NULL,      NULL};
 static const struct transport f_transport = {.name = "first",
                                              .ops = &f_ops,
                                              .handles = f_handles,

@@ -155,7 +155,7 @@ static void m_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
 }
 
 static const struct link_ops m_ops = {m_open,  m_set_user, m_write, m_consume, m_fin,
-                                      m_reset, m_close,    NULL,    NULL};
+                                      m_reset, m_close,    NULL,    NULL, NULL};
 static const struct transport quick_transport = {.name = "quick",
                                                  .cost = TRANSPORT_DATAGRAM,
                                                  .ops = &m_ops,

@@ -30,6 +30,7 @@ struct resources {
     uint32_t common_max;
     uint32_t dials_caused; /* under way, of others' choice */
     uint64_t refused[RES_SCOPES][RES_WHATS];
+    uint64_t returned; /* RES_BYTES */
 };
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -439,11 +440,17 @@ qudag_err resources_ask(struct resources *r, struct res_account *a, const struct
     return QUDAG_OK;
 }
 
-void resources_give(struct resources *r, struct res_account *a, const struct res_ask *ask)
+void resources_hand_on(struct resources *r, struct res_account *a, const struct res_ask *ask)
 {
     if (ask->n > 0) {
         move(r, a, ask, true);
     }
+}
+
+void resources_give(struct resources *r, struct res_account *a, const struct res_ask *ask)
+{
+    resources_hand_on(r, a, ask);
+    r->returned += ask->what == RES_BYTES ? ask->n : 0;
 }
 
 bool resources_in_common(const struct resources *r, enum res_class class)
@@ -503,6 +510,38 @@ uint64_t resources_ease(const struct resources *r, const struct res_account *a, 
         least_left = left < least_left ? left : least_left;
     }
     return least_left;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Never more than bytes_kept() and refused() let through. */
+uint64_t resources_left(const struct resources *r, const struct res_account *a, enum res_what what)
+{
+    const struct res_scope *in[] = {a->net, a->wide, &r->fixed[RES_NODE], a->peer};
+    uint64_t all = UINT64_MAX, unkept = UINT64_MAX;
+
+    if (a->peer == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        uint64_t limit = in[i] != NULL ? r->limit[in[i]->kind][what] : 0;
+        uint64_t used = in[i] != NULL ? in[i]->used[what] : 0;
+        uint64_t left = limit != 0 ? minus(limit, used) : UINT64_MAX;
+        uint64_t most = limit != 0 ? minus(limit - limit / 8, used) : UINT64_MAX;
+        all = left < all ? left : all;
+        unkept = most < unkept ? most : unkept;
+    }
+    uint64_t little = minus(r->limit[RES_NODE][what] / LITTLE_PART, a->peer->used[what]);
+    little = little < all ? little : all;
+    return little > unkept ? little : unkept;
+}
+
+uint64_t resources_returned(const struct resources *r)
+{
+    return r->returned;
 }
 
 uint32_t resources_dials(const struct resources *r, uint8_t core)

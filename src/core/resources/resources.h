@@ -130,6 +130,8 @@ QUDAG_MUST_USE qudag_err resources_ask(struct resources *r, struct res_account *
                                        const struct res_ask *ask, struct res_refusal *why);
 /* Exactly what was asked for, or a part of it. */
 void resources_give(struct resources *r, struct res_account *a, const struct res_ask *ask);
+/* The same where another account of the same scopes asks for it at once: there is no more room than before. */
+void resources_hand_on(struct resources *r, struct res_account *a, const struct res_ask *ask);
 
 /*
  * |a| is of another class from now on, up where the new one has a place left or |a| takes a common one anyway, else it
@@ -158,6 +160,13 @@ uint32_t resources_common(const struct resources *r, uint32_t *places);
  * wait does so then, and leaves the rest to those who cannot.
  */
 uint64_t resources_ease(const struct resources *r, const struct res_account *a, enum res_what what);
+/*
+ * The most bytes of |what| that it may ask for at all: an eighth of each limit is left, that of node and network not to
+ * peers that hold little.  So many resources_ask() grants; an account that is not open has none.
+ */
+uint64_t resources_left(const struct resources *r, const struct res_account *a, enum res_what what);
+/* Bytes to be sent that were given back since the beginning: who waits for some looks again when it has changed. */
+uint64_t resources_returned(const struct resources *r);
 /* Dials under way of one core. */
 uint32_t resources_dials(const struct resources *r, uint8_t core);
 /* Links of strangers in the network of |a|; 0: it has none. */

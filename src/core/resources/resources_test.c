@@ -368,6 +368,39 @@ static void who_can_wait_leaves_a_quarter(void **state)
     assert_int_equal(resources_ease(w.r, &w.a[3], RES_BYTES), 350); /* the node's */
 }
 
+/* Peer 1,000, network 2,000, node 4,000; a peer that holds 7 bytes at most, a 512th, holds little. */
+static void who_can_wait_never_takes_all(void **state)
+{
+    (void)state;
+    for (uint8_t i = 0; i < 6; i++) {
+        open_as(i, true, net_no(i < 3 ? 1 : 2, 1), (uint8_t)(1 + i), RES_STRANGER);
+    }
+    uint64_t before = resources_returned(w.r);
+    assert_int_equal(resources_left(w.r, &w.a[0], RES_BYTES), 875);
+    assert_int_equal(ask(0, RES_BYTES, 875, 0), QUDAG_OK);
+    assert_int_equal(resources_left(w.r, &w.a[0], RES_BYTES), 0);
+    assert_int_equal(ask(0, RES_BYTES, 125, 0), QUDAG_OK); /* of those who cannot wait */
+    assert_int_equal(resources_left(w.r, &w.a[1], RES_BYTES), 750); /* of 1,750 of the network */
+    assert_int_equal(ask(1, RES_BYTES, 750, 0), QUDAG_OK);
+    assert_int_equal(resources_left(w.r, &w.a[1], RES_BYTES), 0);
+    assert_int_equal(resources_left(w.r, &w.a[2], RES_BYTES), 7); /* it holds little */
+    assert_int_equal(ask(2, RES_BYTES, 7, 0), QUDAG_OK);
+    assert_int_equal(resources_left(w.r, &w.a[2], RES_BYTES), 0);
+    assert_int_equal(ask(3, RES_BYTES, 1000, 0), QUDAG_OK);
+    assert_int_equal(resources_left(w.r, &w.a[4], RES_BYTES), 743); /* of 3,500 of the node */
+    assert_int_equal(ask(4, RES_BYTES, 743, 0), QUDAG_OK);
+    assert_int_equal(resources_left(w.r, &w.a[4], RES_BYTES), 0);
+    assert_int_equal(resources_left(w.r, &w.a[5], RES_BYTES), 7);
+    assert_int_equal(resources_left(w.r, &(struct res_account){0}, RES_BYTES), 0);
+    assert_int_equal(resources_returned(w.r), before);
+    struct res_ask part = {RES_BYTES, 40, RES_PROTOS, 0};
+    resources_hand_on(w.r, &w.a[4], &part);
+    assert_int_equal(resources_left(w.r, &w.a[4], RES_BYTES), 40);
+    assert_int_equal(resources_returned(w.r), before);
+    resources_give(w.r, &w.a[4], &part);
+    assert_int_equal(resources_returned(w.r), before + 40);
+}
+
 /* With a share of all there are no networks: one machine, a laboratory. */
 static void where_networks_do_not_matter_only_the_places_do(void **state)
 {
@@ -493,6 +526,7 @@ int main(void)
         T(bytes_fit_peer_network_and_node),
         T(who_holds_little_is_not_refused_for_what_others_hold),
         T(who_can_wait_leaves_a_quarter),
+        T(who_can_wait_never_takes_all),
         T(where_networks_do_not_matter_only_the_places_do),
         T(a_refusal_survives_packing),
         T(any_order_of_asking_and_giving_adds_up),
