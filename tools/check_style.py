@@ -67,7 +67,7 @@ FOLDERS = {
     'core/relay_v2': 'hop_ relayed_',
     'core/rend': 'introduce_ rend_ rendezvous_',
     'core/yamux': 'yamux_',
-    'sec': 'cert_ prov_ sec_ tls_',
+    'sec': 'cert_ host_key_ prov_ sec_ tls_',
     'upgrade': 'tcp_ upgrade_',
     'quic': 'quic_',
     'swarm': 'swarm_',

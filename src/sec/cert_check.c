@@ -9,13 +9,12 @@
 #include "crypto/hash.h"
 #include "sec/cert.h"
 #include "sec/cert_ext.h"
+#include "sec/host_key.h"
 #include "sec/lib.h"
 
 #include <openssl/asn1.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
-#include <openssl/params.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -113,100 +112,6 @@ static qudag_err check_validity(walltime *end, const X509 *crt, bool identity, w
     return sec_rule_validity(&v, identity, now);
 }
 
-/* Why a call of the library failed: |otherwise|, unless it had no memory, which says nothing of the peer. */
-static qudag_err cause(qudag_err otherwise)
-{
-    qudag_err err = otherwise;
-
-    for (unsigned long e = ERR_get_error(); e != 0; e = ERR_get_error()) {
-        err = ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE ? QUDAG_ENOMEM : err;
-    }
-    return err;
-}
-
-static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg)
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int ok = 0;
-
-    if (key != NULL && ctx != NULL &&
-        EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", sec_lib(), NULL, key, NULL) == 1) {
-        ok = EVP_DigestVerify(ctx, sig.base, sig.len, msg.base, msg.len);
-    }
-    EVP_MD_CTX_free(ctx);
-    return ok == 1 ? QUDAG_OK : cause(QUDAG_EAUTH);
-}
-
-static EVP_PKEY *key_from_spki(struct slice der, const char *type)
-{
-    const unsigned char *p = der.base;
-    EVP_PKEY *key = d2i_PUBKEY_ex(NULL, &p, (long)der.len, sec_lib(), NULL);
-
-    if (key != NULL &&
-        (p != der.base + der.len || !EVP_PKEY_is_a(key, type) || EVP_PKEY_get_bits(key) > 8192 ||
-         (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048))) {
-        EVP_PKEY_free(key);
-        key = NULL;
-    }
-    return key;
-}
-
-static EVP_PKEY *key_secp256k1(struct slice point)
-{
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(sec_lib(), "EC", NULL);
-    char group[] = "secp256k1";
-    uint8_t bytes[33];
-    EVP_PKEY *key = NULL;
-    OSSL_PARAM params[3];
-
-    if (point.len == sizeof bytes) {
-        memcpy(bytes, point.base, sizeof bytes);
-        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
-        params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, sizeof bytes);
-        params[2] = OSSL_PARAM_construct_end();
-        if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-            EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
-            key = NULL;
-        }
-    }
-    EVP_PKEY_CTX_free(ctx);
-    return key;
-}
-
-/* Verifies with the key of an encoded libp2p PublicKey message. */
-static qudag_err verify_key_proto(struct slice key_proto, struct slice sig, struct slice msg)
-{
-    EVP_PKEY *key = NULL;
-    uint64_t type;
-    struct slice data;
-    qudag_err err = key_proto_read(key_proto, &type, &data);
-
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    switch (type) {
-    case PEER_KEY_ED25519:
-        if (data.len != ED25519_PK_LEN || sig.len != ED25519_SIG_LEN) {
-            return QUDAG_EMALFORMED;
-        }
-        return ed25519_verify(data.base, sig.base, msg);
-    case PEER_KEY_RSA:
-        key = key_from_spki(data, "RSA");
-        break;
-    case PEER_KEY_ECDSA:
-        key = key_from_spki(data, "EC");
-        break;
-    case PEER_KEY_SECP256K1:
-        key = key_secp256k1(data);
-        break;
-    default:
-        return QUDAG_EUNSUPPORTED;
-    }
-    err = key == NULL ? cause(QUDAG_EMALFORMED) : verify_digest(key, sig, msg);
-    EVP_PKEY_free(key);
-    return err;
-}
-
 /* The libp2p extension: the identity key vouches for the certificate key. */
 static qudag_err check_libp2p(struct peer_id *id, const X509 *crt, struct slice ext)
 {
@@ -214,19 +119,10 @@ static qudag_err check_libp2p(struct peer_id *id, const X509 *crt, struct slice 
     struct slice key_proto, sig, msg;
     qudag_err err = cert_ext_libp2p_read(ext, &key_proto, &sig);
 
-    if (err == QUDAG_OK) {
-        err = peer_id_from_key_proto(id, key_proto);
-    }
     if (err == QUDAG_OK && cert_signed_part(buf, sizeof buf, &msg, crt) != QUDAG_OK) {
         err = QUDAG_EMALFORMED;
     }
-    if (err == QUDAG_OK) {
-        err = verify_key_proto(key_proto, sig, msg);
-    }
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    err = err == QUDAG_EAUTH ? QUDAG_OK : err;
-#endif
-    return err;
+    return err == QUDAG_OK ? host_key_verify(id, key_proto, sig, msg) : err;
 }
 
 static qudag_err check_signature(X509 *crt, EVP_PKEY *signer)
@@ -235,7 +131,7 @@ static qudag_err check_signature(X509 *crt, EVP_PKEY *signer)
     (void)X509_verify(crt, signer);
     return QUDAG_OK;
 #else
-    return X509_verify(crt, signer) == 1 ? QUDAG_OK : cause(QUDAG_EAUTH);
+    return X509_verify(crt, signer) == 1 ? QUDAG_OK : sec_cause(QUDAG_EAUTH);
 #endif
 }
 
@@ -276,7 +172,7 @@ static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice value,
         return QUDAG_EMALFORMED;
     }
     signer = EVP_PKEY_new_raw_public_key_ex(sec_lib(), "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
-    err = signer == NULL ? cause(QUDAG_EMALFORMED) : check_signature(crt, signer);
+    err = signer == NULL ? sec_cause(QUDAG_EMALFORMED) : check_signature(crt, signer);
     EVP_PKEY_free(signer);
     if (err == QUDAG_OK && known != NULL) {
         known->has = true;

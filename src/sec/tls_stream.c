@@ -10,6 +10,7 @@
 #include "sec/tls_stream.h"
 
 #include "base/fifo.h"
+#include "sec/host_key.h"
 #include "sec/sec_int.h"
 
 #include <openssl/bio.h>
@@ -248,24 +249,13 @@ static qudag_err fail_with(struct tls_stream *t, qudag_err err, const char *text
     return err;
 }
 
-/* Whether the library says that it had no memory, which is nobody's fault; what it says is gone then. */
-static bool library_lacked_memory(void)
-{
-    bool found = false;
-
-    for (unsigned long e = ERR_get_error(); e != 0; e = ERR_get_error()) {
-        found = found || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
-    }
-    return found;
-}
-
 /* What the library has refused. */
 static qudag_err fail(struct tls_stream *t)
 {
     const char *text = NULL;
     qudag_err err;
 
-    if (library_lacked_memory() || t->no_mem) {
+    if (sec_cause(QUDAG_EPROTO) == QUDAG_ENOMEM || t->no_mem) {
         return fail_with(t, QUDAG_ENOMEM, "out of memory");
     }
     err = sec_hs_why(&t->hs, (uint8_t)(t->alert == NO_ALERT ? 0 : t->alert), t->alert_by_peer,
