@@ -84,6 +84,11 @@ static qudag_err begin_noise(struct upgrade_link *l, enum noise_suite suite)
 
 static qudag_err begin_security(struct upgrade_link *l, enum upgrade_proto p)
 {
+    static const char *const name[UPGRADE_PROTOS] = {[UPGRADE_TLS] = "tls",
+                                                     [UPGRADE_NOISE_HYBRID] = "noise-mlkem768-hfs",
+                                                     [UPGRADE_NOISE] = "noise"};
+
+    l->info.security = name[p];
     if (p == UPGRADE_TLS) {
         return begin_tls(l);
     }

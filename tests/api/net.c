@@ -182,7 +182,8 @@ static void on_log(void *user, const qudag_log_record *r)
 void net_start(size_t i, const struct net_options *o)
 {
     struct peer *p = &net[i];
-    const char *listen = o->listen != NULL ? o->listen : "/ip4/127.0.0.1/udp/0/quic-v1";
+    const char *listen[] = {o->listen != NULL ? o->listen : "/ip4/127.0.0.1/udp/0/quic-v1",
+                            o->also};
     const char *ns = o->name_space != NULL ? o->name_space : "app";
     qudag_settings s;
     qudag_callbacks cb = {.size = sizeof(cb),
@@ -202,8 +203,9 @@ void net_start(size_t i, const struct net_options *o)
         assert_int_equal(qudag_identity_generate(&p->id), QUDAG_OK);
     }
     s.identity = p->id;
-    s.listen = &listen;
-    s.listen_n = 1;
+    s.listen = listen;
+    s.listen_n = o->also != NULL ? 2 : 1;
+    s.pq = o->pq;
     s.bootstrap = o->bootstrap;
     s.bootstrap_n = o->n_bootstrap;
     s.open_namespaces = &ns;

@@ -85,6 +85,8 @@ struct net_options {
     const char *bootstrap[8];
     size_t n_bootstrap;
     const char *listen;     /* NULL: loopback, any port */
+    const char *also;       /* a second address to listen at; NULL: none */
+    qudag_pq pq;
     const char *name_space; /* open to any value; NULL: "app" */
     const qudag_mem *mem;
     uint32_t links_max;
