@@ -17,6 +17,18 @@ static void say(struct upgrade *u, const struct res_refusal *why)
 
 static const struct res_ask one_handshake = {RES_HALF_OPEN, 1, RES_PROTOS, 0};
 
+static void count_half_open(struct upgrade_link *l)
+{
+    l->half_open = true;
+    l->u->inbound_half_open++;
+}
+
+static void uncount_half_open(struct upgrade_link *l)
+{
+    l->u->inbound_half_open -= l->half_open ? 1 : 0;
+    l->half_open = false;
+}
+
 /* Of those that others begin; where they come from has shown itself, or a byte stream would not stand. */
 qudag_err upgrade_account_begin(struct upgrade_link *l)
 {
@@ -24,7 +36,14 @@ qudag_err upgrade_account_begin(struct upgrade_link *l)
     struct netaddr from = {0};
     struct res_refusal why;
 
-    if (u->cfg.accounts == NULL || (l->info.props & LINK_INBOUND) == 0) {
+    if ((l->info.props & LINK_INBOUND) == 0) {
+        return QUDAG_OK;
+    }
+    if (u->inbound_half_open >= (u->cfg.links_max + 1) / 2) {
+        return QUDAG_ELIMIT;
+    }
+    if (u->cfg.accounts == NULL) {
+        count_half_open(l);
         return QUDAG_OK;
     }
     uint64_t host = multiaddr_endpoint(&l->info.remote, &from) ? netaddr_host(&from) : 0;
@@ -37,6 +56,8 @@ qudag_err upgrade_account_begin(struct upgrade_link *l)
     if (err != QUDAG_OK) {
         resources_end(u->cfg.accounts, &l->account);
         say(u, &why);
+    } else {
+        count_half_open(l);
     }
     return err;
 }
@@ -46,6 +67,7 @@ qudag_err upgrade_account_up(struct upgrade_link *l)
     struct res_place at = {(l->info.props & LINK_INBOUND) != 0, l->info.net,
                            peer_id_slice(&l->info.peer)};
 
+    uncount_half_open(l);
     if (l->u->cfg.accounts == NULL) {
         return QUDAG_OK;
     }
@@ -101,6 +123,7 @@ void upgrade_account_sync(struct upgrade_link *l)
 
 void upgrade_account_end(struct upgrade_link *l)
 {
+    uncount_half_open(l);
     if (l->u->cfg.accounts != NULL) {
         resources_end(l->u->cfg.accounts, &l->account);
         l->queued = l->waiting = 0;

@@ -14,7 +14,7 @@ qudag_err upgrade_noise_start(struct upgrade_link *l)
     struct noise_payload p = {.identity_key = {key, sizeof(key)},
                               .identity_sig = {sig, sizeof(sig)},
                               .muxers = {muxer},
-                              .n_muxers = 1};
+                              .n_muxers = l->u->late_muxer ? 0 : 1};
     size_t len = noise_signed(text, noise_static(l->noise));
 
     key_proto_ed25519(key, id->ed_pk);
@@ -73,7 +73,7 @@ static qudag_err check_identity(struct upgrade_link *l, const struct noise_paylo
 
 qudag_err upgrade_noise_peer(struct upgrade_link *l, bool *agreed, const char **text)
 {
-    struct noise_payload theirs, ours = {.muxers = {muxer}, .n_muxers = 1};
+    struct noise_payload theirs, ours = {.muxers = {muxer}, .n_muxers = l->u->late_muxer ? 0 : 1};
     const uint8_t *static_key;
     struct slice payload, chosen;
 

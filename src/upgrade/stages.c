@@ -47,7 +47,7 @@ static qudag_err begin_tls(struct upgrade_link *l)
                                   .sec = l->u->cfg.sec,
                                   .server = !l->dialer,
                                   .expect = &l->expect,
-                                  .protos = alpn,
+                                  .protos = alpn + (l->u->late_muxer ? 1 : 0),
                                   .proto_needed = true};
 
     qudag_err err = tls_stream_new(&l->tls, &c, l->u->now);
@@ -291,7 +291,7 @@ static qudag_err on_tls(struct upgrade_link *l, struct slice in, const char **te
 /* In NOISE_VERIFY: the peer's payload is there. */
 static qudag_err noise_ready(struct upgrade_link *l, const char **text)
 {
-    static const char *const groups[] = {"X25519", "X25519MLKEM768"};
+    static const char *const groups[] = {"x25519", "X25519MLKEM768"};
     bool hybrid =
         l->proto[l->dialer ? l->next_proto - 1 : mss_chosen(&l->mss)] == UPGRADE_NOISE_HYBRID;
     bool agreed;

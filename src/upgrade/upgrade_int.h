@@ -59,6 +59,7 @@ struct upgrade_link {
     bool unsealed; /* the security layer has failed: nothing is sent but what waits */
     bool going;    /* GO_AWAY came */
     bool carrier_gone, end_named;
+    bool half_open; /* counted in u->inbound_half_open */
 
     struct upgrade_wish wish;
     struct sec_expect expect;
@@ -94,6 +95,8 @@ struct upgrade {
     struct upgrade_block *spare;
     uint8_t *scratch; /* a record's worth of frames */
     struct limiter refused_log;
+    uint32_t inbound_half_open; /* at most half of links_max: others cannot keep us from dialling */
+    bool late_muxer; /* tests: nothing is said of muxers before they are negotiated on the stream */
     struct upgrade_stats stats;
     struct peer_id found; /* what the last LINK_DOWN refers to */
     tstamp now;
