@@ -725,3 +725,19 @@ void multiaddr_strip_peer(struct multiaddr *m)
     memset(m->b + cut, 0, m->len - cut);
     m->len = (uint8_t)cut;
 }
+
+bool multiaddr_add_peer(struct multiaddr *m, const struct peer_id *peer)
+{
+    struct multiaddr a = *m;
+    struct wr w = wr_init(a.b, sizeof(a.b));
+
+    w.len = a.len;
+    wr_uvarint(&w, CODE_P2P);
+    wr_lp(&w, peer_id_slice(peer));
+    if (!wr_ok(&w)) {
+        return false;
+    }
+    a.len = (uint8_t)w.len;
+    *m = a;
+    return true;
+}

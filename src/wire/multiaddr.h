@@ -71,6 +71,8 @@ bool multiaddr_through(const struct multiaddr *m, struct multiaddr *relay);
 /* The address at which a peer is through the relay at |relay|, which names it; false: it does not, or too long. */
 bool multiaddr_circuit(struct multiaddr *out, const struct multiaddr *relay);
 void multiaddr_strip_peer(struct multiaddr *m); /* drops a trailing /p2p */
+/* Puts /p2p/|peer| at the end; false, and nothing done: too long. */
+bool multiaddr_add_peer(struct multiaddr *m, const struct peer_id *peer);
 
 /*
  * Bootstrap form with the hash of the ML-DSA key: "<multiaddr>/p2p/ID#HEX64".  *has_pq tells whether

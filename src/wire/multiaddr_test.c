@@ -425,6 +425,12 @@ static void an_address_through_a_relay_names_the_relay_and_whom_it_leads_to(void
     assert_int_equal(multiaddr_parse(&m, "/ip4/192.0.2.1/tcp/1"), QUDAG_OK);
     assert_false(multiaddr_circuit(&out, &m));
     assert_int_equal(out.len, 0);
+    struct peer_id ed, id;
+    assert_int_equal(peer_id_parse(&ed, ED), QUDAG_OK);
+    assert_true(multiaddr_add_peer(&m, &ed) && multiaddr_peer(&m, &id) && peer_id_eq(&id, &ed));
+    m.len = MULTIADDR_MAX - 30;
+    assert_false(multiaddr_add_peer(&m, &ed));
+    assert_false(multiaddr_circuit(&out, &m));
 }
 
 int main(void)

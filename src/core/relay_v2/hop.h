@@ -1,0 +1,77 @@
+/*
+ * hop.h - the relay of circuit relay v2 (libp2p specs: relay/circuit-v2.md): keeps places for peers that nobody can
+ * dial, and passes bytes between them and those who ask for them.
+ *
+ *   peer B ─ RESERVE ─▶ relay: a place until it expires, or B's last link is gone; a signed voucher
+ *   peer A ─ CONNECT B ─▶ relay ─ stop: CONNECT A, limit ─▶ B ─ STATUS ok ─▶ relay ─ STATUS ok, limit ─▶ A
+ *   A ◀──────────────── bytes of either side, with its credit ────────────────▶ B
+ *
+ * What is passed on is encrypted between A and B; the relay sees who talks to whom, when and how much.  Bytes are
+ * never kept: credit goes back to a side once what it sent has left to the other, in turns where a rate is set, so
+ * that no circuit takes another's share.
+ */
+#ifndef QUDAG_SRC_CORE_RELAY_V2_HOP_H
+#define QUDAG_SRC_CORE_RELAY_V2_HOP_H
+
+#include "core/core.h"
+#include "crypto/sign.h"
+#include "wire/circuit_msg.h"
+
+#define HOP_READ_TIMEOUT (10 * NS_PER_S)   /* for a request to be complete */
+#define HOP_ANSWER_TIMEOUT (15 * NS_PER_S) /* for the peer that was asked for */
+#define HOP_LINGER (10 * NS_PER_S)         /* for the peer to close after our answer */
+#define HOP_AGAIN (60 * NS_PER_S) /* who reserves again before is told the same: signatures cost */
+#define HOP_QUANTUM 16384         /* bytes of credit that a circuit gets at its turn */
+#define HOP_STREAMS_PEER 24       /* streams that one peer may have open to us */
+
+/* Copied.  A 0 takes the default, but for |limit| and |rate|. */
+struct hop_config {
+    struct mem *mem;
+    struct rng rng;
+    struct peer_id self;
+    const struct secret_ed25519 *sk;   /* of |self|, for vouchers; borrowed for the life of the hop */
+    const struct wallclock *clock;     /* likewise */
+    uint32_t reservations_max;         /* default 128 */
+    uint32_t reservations_host;        /* of one host; default 8 */
+    uint32_t reservations_net;         /* of one network; default 32 */
+    uint32_t reservation_s;            /* default 3600 */
+    uint32_t circuits_max;             /* with requests that are being read; default 512 */
+    uint32_t circuits_peer;            /* in which one peer takes part, at either end; default 16 */
+    struct circuit_limit limit;        /* of each circuit; 0: none */
+    uint64_t rate;                     /* bytes a second of all circuits together; 0: no limit */
+};
+
+/* Why a request was refused. */
+enum hop_refusal {
+    HOP_REFUSED_PERMISSION, /* over a relayed or an anonymous link */
+    HOP_REFUSED_LIMIT,      /* a limit of ours */
+    HOP_REFUSED_ABSENT,     /* there is no reservation of the peer that was asked for */
+    HOP_REFUSED_FAILED,     /* that peer did not answer, or would not */
+    HOP_REFUSED_MESSAGE,    /* malformed or unexpected */
+    HOP_REFUSALS,
+};
+
+/* Counted since the beginning; the last line as of now. */
+struct hop_stats {
+    uint64_t reserved, renewed, gave_way, connected, ended_by_limit, bytes;
+    uint64_t refused[HOP_REFUSALS];
+    uint32_t reservations, circuits, requests;
+};
+
+struct hop_service;
+extern const struct core_ops hop_ops; /* of CIRCUIT_HOP_PROTOCOL; opens CIRCUIT_STOP_PROTOCOL */
+
+/* A relay without reservations; freed with hop_free().  QUDAG_ENOMEM: *out is NULL. */
+QUDAG_MUST_USE qudag_err hop_new(struct hop_service **out, const struct hop_config *cfg, tstamp now);
+/* Frees it without a word to anybody; NULL allowed. */
+void hop_free(struct hop_service *h);
+/* Where peers reach this relay, told with each reservation: the first CIRCUIT_ADDRS_MAX of |n|, each with a /p2p. */
+void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n);
+/* Copies the counters. */
+void hop_stats_get(const struct hop_service *h, struct hop_stats *out);
+/* Whether |peer| has a place here. */
+bool hop_reserved(const struct hop_service *h, const struct peer_id *peer);
+/* For display, like "permission"; static. */
+const char *hop_refusal_name(enum hop_refusal why);
+
+#endif

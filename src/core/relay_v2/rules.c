@@ -1,0 +1,50 @@
+/* rules.c - decisions of circuit relay v2. */
+#include "core/relay_v2/rules.h"
+
+bool relayed_rule_carrier(uint8_t props, const struct peer_id *peer)
+{
+    return peer != NULL && peer->len > 0 && (props & (LINK_ANON | LINK_RELAYED)) == 0;
+}
+
+bool hop_rule_room(const struct hop_room *r)
+{
+    return r->host < r->host_max && r->net < r->net_max && (r->all < r->all_max || r->gives_way);
+}
+
+bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint64_t n)
+{
+    return limit->data == 0 || (passed <= limit->data && n <= limit->data - passed);
+}
+
+uint32_t relayed_rule_term(uint64_t expire, walltime now)
+{
+    uint64_t at = now > 0 ? (uint64_t)now : 0;
+    uint64_t left = expire > at ? expire - at : 0;
+
+    left = left < RELAYED_TERM_MIN ? RELAYED_TERM_MIN : left;
+    return left > RELAYED_TERM_MAX ? RELAYED_TERM_MAX : (uint32_t)left;
+}
+
+qudag_err relayed_rule_voucher(const struct voucher *v, const struct peer_id *self, walltime now)
+{
+    if (!peer_id_eq(&v->peer, self)) {
+        return QUDAG_EAUTH;
+    }
+    return now > RELAYED_VOUCHER_SKEW && v->expiration < (uint64_t)now - RELAYED_VOUCHER_SKEW
+               ? QUDAG_EEXPIRED
+               : QUDAG_OK;
+}
+
+/* Whether |used| is within an eighth of |limit|, or over it. */
+static bool used_up(uint64_t used, uint64_t limit)
+{
+    return limit != 0 && used >= limit - limit / 8;
+}
+
+qudag_err relayed_rule_end(const struct relayed_end *e)
+{
+    bool over = used_up(e->in, e->limit.data) || used_up(e->out, e->limit.data) ||
+                used_up(e->lived_ns, e->limit.duration_s * NS_PER_S);
+
+    return e->err == QUDAG_ERESET && over ? QUDAG_ELIMIT : e->err;
+}

@@ -1,0 +1,56 @@
+/* rules.h - decisions of circuit relay v2 on which safety rests, as pure functions. */
+#ifndef QUDAG_SRC_CORE_RELAY_V2_RULES_H
+#define QUDAG_SRC_CORE_RELAY_V2_RULES_H
+
+#include "core/core.h"
+#include "wire/circuit_msg.h"
+#include "wire/voucher.h"
+
+/*
+ * Whether a link may carry what this protocol is for: its peer is known, and no other relay passes its bytes on.
+ * Circuits through circuits would be chains that nobody chose, and an anonymous peer cannot be reserved for.
+ */
+bool relayed_rule_carrier(uint8_t props, const struct peer_id *peer);
+
+/* How many places are taken, and the most that may be. */
+struct hop_room {
+    uint32_t all, net, host; /* in all; by the network, by the host that asks */
+    uint32_t all_max, net_max, host_max;
+    bool gives_way; /* somebody who has more than his share would give up a place */
+};
+/* Whether one more reservation may be made. */
+bool hop_rule_room(const struct hop_room *r);
+
+/* Whether |n| more bytes in a direction in which |passed| have passed are within |limit|. */
+bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint64_t n);
+
+#define RELAYED_TERM_MIN 120   /* seconds: who is told less refreshes no more often than that asks for */
+#define RELAYED_TERM_MAX 86400 /* ... and of more nothing is believed */
+/*
+ * For how long, in seconds, a reservation is taken to hold that the relay says ends at |expire|, by our clock |now|:
+ * within the bounds above, since its clock, or ours, may be wrong, or the relay lie.
+ */
+uint32_t relayed_rule_term(uint64_t expire, walltime now);
+
+#define RELAYED_VOUCHER_SKEW 300 /* seconds */
+/*
+ * Whether a voucher that |relay| signed is one for |self| whose time is not over at |now|.  QUDAG_EAUTH: for another
+ * peer; QUDAG_EEXPIRED: an old one, shown again.
+ */
+QUDAG_MUST_USE qudag_err relayed_rule_voucher(const struct voucher *v, const struct peer_id *self,
+                                              walltime now);
+
+/* Why a circuit ended, as its two ends see it. */
+struct relayed_end {
+    qudag_err err;              /* QUDAG_OK: in good order */
+    struct circuit_limit limit; /* that the relay told */
+    uint64_t in, out;           /* bytes */
+    uint64_t lived_ns;
+};
+/*
+ * QUDAG_ELIMIT for a reset that comes when the limit that was told is used up, or all but used up: the relay counts
+ * bytes that are still on their way to us.  Else e->err.
+ */
+qudag_err relayed_rule_end(const struct relayed_end *e);
+
+#endif
