@@ -4,7 +4,7 @@
  *   swarm ─ a link in doubt ─▶ succession: who followed the pinned key? ─ statement ─▶ checked ─▶ the pin moves, and
  *                                                                        asked again until it is the link's key
  *                                           nobody did ─▶ who followed the key before it?  Two successors: alarm
- *   the doubt ends ─▶ swarm: the link comes up, or ends with EAUTH
+ *   the doubt ends ─▶ swarm: the link comes up, or ends with EAUTH; where we could not ask, with what we lack
  */
 #include "node/internal.h"
 
@@ -23,12 +23,13 @@ static struct node_doubt *doubt_of(struct node *n, const struct peer_id *peer)
     return NULL;
 }
 
-static void end(struct node *n, struct node_doubt *d)
+/* |why|: what kept us from asking; OK: its key is what counts. */
+static void end(struct node *n, struct node_doubt *d, qudag_err why)
 {
     struct peer_id peer = d->what.peer;
 
     d->used = false;
-    swarm_doubt_end(n->swarm, &peer, n->now);
+    swarm_doubt_end(n->swarm, &peer, why, n->now);
 }
 
 static void ask(struct node *n, struct node_doubt *d, const uint8_t key[32])
@@ -39,7 +40,7 @@ static void ask(struct node *n, struct node_doubt *d, const uint8_t key[32])
     memcpy(d->asked, key, sizeof(d->asked));
     node_end(n, n->ix.successions);
     if (err != QUDAG_OK) {
-        end(n, d);
+        end(n, d, err);
     }
 }
 
@@ -68,7 +69,7 @@ static void none(struct node *n, struct node_doubt *d)
         d->former = true;
         ask(n, d, d->what.former);
     } else {
-        end(n, d);
+        end(n, d, QUDAG_OK);
     }
 }
 
@@ -100,7 +101,7 @@ static void told(struct node *n, struct node_doubt *d, const struct succession *
     case SWARM_FOLLOW_LATE:
         break;
     }
-    end(n, d);
+    end(n, d, QUDAG_OK);
 }
 
 static void report(struct node *n, const struct act *a, tstamp now)
@@ -130,7 +131,12 @@ static void report(struct node *n, const struct act *a, tstamp now)
     if (swarm_key_said(n->swarm, now)) {
         log_event(&n->cfg.log, LOG_WARN, "pin.not_followed", LOG_ERR(err));
     }
-    end(n, d);
+    end(n, d, node_rule_doubt_ours(err) ? err : QUDAG_OK);
+}
+
+bool node_rule_doubt_ours(qudag_err err)
+{
+    return err == QUDAG_ENOMEM || err == QUDAG_ECANCELED;
 }
 
 bool node_rule_doubt_goes_on(const uint8_t pin[32], const uint8_t now[32], unsigned steps)
@@ -148,7 +154,7 @@ void node_succession_doubts(struct node *n)
             d = n->doubts.at[i].used ? NULL : &n->doubts.at[i];
         }
         if (d == NULL) {
-            swarm_doubt_end(n->swarm, &w.peer, n->now);
+            swarm_doubt_end(n->swarm, &w.peer, QUDAG_ELIMIT, n->now);
             continue;
         }
         *d = (struct node_doubt){.used = true, .id = ++n->doubts.last_id, .what = w};

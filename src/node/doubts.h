@@ -28,5 +28,7 @@ void node_succession_doubts(struct node *n);
  * is followed for as many as a node keeps, and no longer.
  */
 bool node_rule_doubt_goes_on(const uint8_t pin[32], const uint8_t now[32], unsigned steps);
+/* Whether asking ended with |err| for what this node lacks, so that it says nothing of the peer. */
+bool node_rule_doubt_ours(qudag_err err);
 
 #endif

@@ -362,6 +362,10 @@ qudag_err sec_hs_why(const struct sec_hs *hs, uint8_t alert, bool by_peer, const
                                                                     : alert_table[i].err;
         }
     }
+    if (!by_peer && alert == 0) { /* whatever is the peer's fault is answered with an alert */
+        *text = "the TLS handshake failed here";
+        return QUDAG_EINTERNAL;
+    }
     *text = by_peer ? "the peer sent a TLS alert" : "the TLS handshake failed";
     return QUDAG_EPROTO;
 }

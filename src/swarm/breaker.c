@@ -75,11 +75,19 @@ bool swarm_rule_fault(qudag_err err, bool here)
     }
 }
 
+bool swarm_rule_net_elsewhere(const struct netaddr *failed, const struct netaddr *up)
+{
+    uint64_t group = netaddr_group(up);
+
+    return group != 0 && group != netaddr_group(failed) &&
+           netaddr_rank(up) <= netaddr_rank(failed);
+}
+
 bool swarm_rule_net_counts(const struct swarm_net_dial *d, qudag_err err, bool here)
 {
     bool silence = err == QUDAG_ETIMEOUT || err == QUDAG_EUNREACHABLE;
 
-    return silence && !here && d->stood && d->elsewhere;
+    return silence && !here && (d->stood || d->probe) && d->elsewhere;
 }
 
 bool swarm_rule_net_holds(const struct swarm_net_dial *d)

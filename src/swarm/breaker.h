@@ -14,11 +14,13 @@
  * addresses at which a link stood before, at four of them, in silence, while another network answers; and what it holds
  * back is only what others made us dial, to peers of no standing, at addresses at which no link stood yet.  Guards,
  * bootstrap peers, kept and near ones, whom the program dials, and whoever was there before are dialled all the same,
- * and the first of them that answers closes it.
+ * and the first of them that answers closes it.  Of those that are held back one is let through after each pause; its
+ * silence, too, opens it again for twice as long.
  */
 #ifndef QUDAG_SRC_SWARM_BREAKER_H
 #define QUDAG_SRC_SWARM_BREAKER_H
 
+#include "base/netaddr.h"
 #include "base/rng.h"
 #include "base/types.h"
 
@@ -62,8 +64,14 @@ struct swarm_net_dial {
     bool stood;     /* a link with this peer stood at this address before */
     bool chosen;    /* it is dialled of our own choice: the program, a guard, joining */
     bool matters;   /* its peer is kept, protected, a guard, a bootstrap peer, or near in the DHT */
-    bool elsewhere; /* a link with another network is up, so that it is not ours that is away */
+    bool elsewhere; /* a link says that it is not ours that is away (swarm_rule_net_elsewhere) */
+    bool probe;     /* the one try of a breaker that is half open */
 };
+/*
+ * Whether a link that stands with |up| says that our network is there, where nobody answers at |failed|: it is of
+ * another network, and not of a nearer kind.  One in the local network says nothing of the Internet.
+ */
+bool swarm_rule_net_elsewhere(const struct netaddr *failed, const struct netaddr *up);
 /* Whether its failure counts for the breaker of the network. */
 bool swarm_rule_net_counts(const struct swarm_net_dial *d, qudag_err err, bool here);
 /* Whether it waits while that is not closed. */

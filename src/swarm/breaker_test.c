@@ -83,9 +83,36 @@ static void only_silence_where_a_link_stood_counts_for_a_network(void **state)
     assert_false(swarm_rule_net_counts(&good, QUDAG_ELIMIT, false));
     d.stood = false;
     assert_false(swarm_rule_net_counts(&d, QUDAG_ETIMEOUT, false));
+    d.probe = true; /* but for the one that is let through to see */
+    assert_true(swarm_rule_net_counts(&d, QUDAG_ETIMEOUT, false));
+    assert_false(swarm_rule_net_counts(&d, QUDAG_ETIMEOUT, true));
     d = good;
     d.elsewhere = false;
     assert_false(swarm_rule_net_counts(&d, QUDAG_ETIMEOUT, false));
+}
+
+static struct netaddr ip4(uint8_t a, uint8_t b, uint8_t c)
+{
+    return (struct netaddr){.family = 4, .ip = {a, b, c, 1}, .port = 1};
+}
+
+static void what_says_that_our_network_is_there(void **state)
+{
+    const struct netaddr far = ip4(9, 9, 9), home = ip4(192, 168, 1), link = ip4(169, 254, 3),
+                         none = {.family = 0};
+    struct netaddr up = ip4(8, 8, 8);
+    (void)state;
+
+    assert_true(swarm_rule_net_elsewhere(&far, &up));
+    up = ip4(9, 9, 9);
+    assert_false(swarm_rule_net_elsewhere(&far, &up));
+    assert_false(swarm_rule_net_elsewhere(&far, &none));
+    /* one in the local network says nothing of the Internet, but something of another one there */
+    assert_false(swarm_rule_net_elsewhere(&far, &home));
+    assert_false(swarm_rule_net_elsewhere(&home, &link));
+    up = ip4(10, 1, 1);
+    assert_true(swarm_rule_net_elsewhere(&home, &up));
+    assert_true(swarm_rule_net_elsewhere(&home, &far));
 }
 
 static void it_holds_only_what_others_made_us_dial_where_nobody_was(void **state)
@@ -246,6 +273,21 @@ static void a_neighbour_is_no_other_network(void **state)
     assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
 }
 
+static void a_link_in_the_local_network_is_none_either(void **state)
+{
+    (void)state;
+
+    uint32_t ix = w.n_links++;
+    w.link[ix] = (struct fake_link){.peer = peer_no(93),
+                                    .remote = {.family = 4, .ip = {192, 168, 7, 2}, .port = 4001}};
+    up(ix, LINK_INBOUND);
+    for (uint8_t i = 1; i <= 5; i++) {
+        was_there(i);
+        dial_fails(i, i);
+    }
+    assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
+}
+
 static void four_fell_silent(void)
 {
     another_network();
@@ -272,7 +314,15 @@ static void a_request_by_hand_closes_those_of_networks_too(void **state)
     assert_int_equal(networks, 0);
 }
 
-/* The probe that says nothing of the network lets the next one through; a dial that is no probe does not. */
+static void down_with(uint32_t link, qudag_err err)
+{
+    struct link_ev ev = {.type = LINK_DOWN, .link = ref_of(link), .err = err};
+
+    swarm_link_event(w.s, w.tp, &ev, w.now);
+    settle();
+}
+
+/* One that says nothing of the network lets the next one through; a dial that is no probe does not. */
 static void what_becomes_of_the_probe(void **state)
 {
     struct peer_id seven = peer_no(7);
@@ -292,10 +342,43 @@ static void what_becomes_of_the_probe(void **state)
     assert_int_equal(dials(), before + 2);
     open_to(9, 90, 0); /* 8 is still being dialled */
     assert_int_equal(dials(), before + 2);
-    event(LINK_DOWN, probe, 0, NULL, 0);
-    settle();
+    down_with(probe, QUDAG_EREFUSED);
     open_to(10, 100, 0);
     assert_int_equal(dials(), before + 3);
+}
+
+/* Its silence opens the breaker again, for twice as long as before. */
+static void a_silent_probe_opens_it_again(void **state)
+{
+    (void)state;
+
+    four_fell_silent();
+    for (uint8_t i = 7; i <= 10; i++) {
+        know(i, 1);
+    }
+    w.now += 6 * NS_PER_S; /* 4 to 6 s */
+    uint64_t before = dials();
+    dial_fails(8, 80);
+    assert_int_equal(dials(), before + 1);
+    assert_int_equal(state_of_network(), SWARM_BREAKER_OPEN);
+    w.now += 7 * NS_PER_S; /* 8 to 12 s */
+    assert_int_equal(state_of_network(), SWARM_BREAKER_OPEN);
+    open_to(9, 90, 0);
+    assert_int_equal(dials(), before + 1);
+    w.now += 5 * NS_PER_S;
+    assert_int_equal(state_of_network(), SWARM_BREAKER_HALF_OPEN);
+    /* a probe of a breaker that somebody closed meanwhile counts for nothing */
+    open_to(10, 100, 0);
+    uint32_t probe = w.n_links - 1;
+    assert_int_equal(dials(), before + 2);
+    swarm_retry(w.s, NULL);
+    dial_fails(1, 111);
+    down_with(probe, QUDAG_ETIMEOUT);
+    dial_fails(2, 112);
+    dial_fails(3, 113);
+    assert_int_equal(state_of_network(), SWARM_BREAKER_CLOSED);
+    dial_fails(4, 114);
+    assert_int_equal(state_of_network(), SWARM_BREAKER_OPEN);
 }
 
 static void a_request_by_hand_ends_the_pause(void **state)
@@ -350,6 +433,9 @@ int main(void)
         T(a_neighbour_is_no_other_network),
         T(a_request_by_hand_closes_those_of_networks_too),
         T(what_becomes_of_the_probe),
+        T(a_silent_probe_opens_it_again),
+        T(a_link_in_the_local_network_is_none_either),
+        cmocka_unit_test(what_says_that_our_network_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,12 +52,16 @@ static struct swarm_net *make_net(struct swarm *s, const struct netaddr *a)
     return n;
 }
 
-bool swarm_net_holds(struct swarm *s, const struct swarm_link *l, tstamp now)
+bool swarm_net_holds(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     const struct swarm_net_dial d = {.stood = l->stood, .chosen = l->chosen, .matters = l->matters};
     struct swarm_net *n = swarm_rule_net_holds(&d) ? find_net(s, netaddr_group(&l->remote)) : NULL;
 
-    if (n == NULL || swarm_breaker_try(&n->breaker, tstamp_after(now, SWARM_NET_PROBE), now)) {
+    if (n == NULL) {
+        return false;
+    }
+    l->net_probe = swarm_breaker_state(&n->breaker, now) == SWARM_BREAKER_HALF_OPEN;
+    if (swarm_breaker_try(&n->breaker, tstamp_after(now, SWARM_NET_PROBE), now)) {
         return false;
     }
     s->stats.dials_refused_network++;
@@ -73,13 +77,14 @@ void swarm_net_up(struct swarm *s, const struct swarm_link *l)
     }
 }
 
-/* Whether a link with another network stands. */
-static bool elsewhere(const struct swarm *s, uint64_t group)
+/* Whether a link stands that says that it is not our network that is away. */
+static bool elsewhere(const struct swarm *s, const struct netaddr *failed)
 {
     LIST_EACH(it, &s->links)
     {
         const struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        if (l->up && !l->dead && l->net != 0 && l->net != group && (l->props & LINK_ANON) == 0) {
+        if (l->up && !l->dead && (l->props & LINK_ANON) == 0 &&
+            swarm_rule_net_elsewhere(failed, &l->remote)) {
             return true;
         }
     }
@@ -103,18 +108,22 @@ static bool add_host(struct swarm_net *n, const struct netaddr *a)
 void swarm_net_failed(struct swarm *s, const struct swarm_link *l, qudag_err err, tstamp now)
 {
     uint64_t group = netaddr_group(&l->remote);
-    struct swarm_net_dial d = {.stood = l->stood, .chosen = l->chosen, .matters = l->matters};
+    struct swarm_net_dial d = {
+        .stood = l->stood, .chosen = l->chosen, .matters = l->matters, .probe = l->net_probe};
     struct swarm_net *n = find_net(s, group);
 
     if (group == 0) {
         return;
     }
-    d.elsewhere = d.stood && elsewhere(s, group);
+    d.elsewhere = (d.stood || d.probe) && elsewhere(s, &l->remote);
     if (!swarm_rule_net_counts(&d, err, l->closed_here)) {
-        if (n != NULL && swarm_rule_net_holds(&d)) {
-            swarm_breaker_given_up(&n->breaker, now); /* the probe: it says nothing */
+        if (n != NULL && d.probe) {
+            swarm_breaker_given_up(&n->breaker, now); /* it says nothing */
         }
         return;
+    }
+    if (!d.stood && (n == NULL || !n->breaker.probing)) {
+        return; /* a probe of a breaker that was closed meanwhile */
     }
     n = make_net(s, &l->remote);
     n->failed_at = now;

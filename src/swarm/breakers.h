@@ -25,8 +25,8 @@ struct swarm_nets {
 struct swarm;
 struct swarm_link;
 
-/* Whether |l|, a dial that is about to begin, waits for the breaker of its network; else it may be its one probe. */
-bool swarm_net_holds(struct swarm *s, const struct swarm_link *l, tstamp now);
+/* Whether |l|, a dial that is about to begin, waits for the breaker of its network; else it may be its probe. */
+bool swarm_net_holds(struct swarm *s, struct swarm_link *l, tstamp now);
 /* |l| has come up, in either direction: its network can be reached. */
 void swarm_net_up(struct swarm *s, const struct swarm_link *l);
 /* The dial |l| has ended with |err|. */

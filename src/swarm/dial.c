@@ -141,6 +141,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     l->chosen = would.chosen;
     l->matters = would.matters;
     l->stood = would.stood;
+    l->net_probe = would.net_probe;
     l->wants = d->lax && d->pq_hash != NULL;
     if (l->wants) {
         memcpy(l->want, d->pq_hash, sizeof(l->want));

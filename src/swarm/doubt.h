@@ -31,7 +31,11 @@ enum swarm_follow swarm_follow(struct swarm *s, const struct peer_id *peer,
  * likes.  All are counted.
  */
 bool swarm_key_said(struct swarm *s, tstamp now);
-/* The doubt about |peer| ends: its link comes up if it proved the pinned key by now, and else ends with EAUTH. */
-void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, tstamp now);
+/*
+ * The doubt about |peer| ends: its link comes up if it proved the pinned key by now, and else ends with EAUTH.  |why|:
+ * QUDAG_OK, or ENOMEM, ELIMIT, ECANCELED where it could not be asked for here: then it ends with that, which is not
+ * held against the peer.
+ */
+void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 #endif

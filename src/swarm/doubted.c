@@ -54,27 +54,27 @@ bool swarm_key_said(struct swarm *s, tstamp now)
     return limiter_take(&s->keys_said, 1, now);
 }
 
-bool swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
-                     tstamp now)
+qudag_err swarm_doubt_may(struct swarm *s, const struct swarm_link *l,
+                          const struct link_info *info, tstamp now)
 {
     const struct swarm_proof *proof =
         l->peer != NULL ? swarm_pins_proof(&s->pins, &l->peer->id) : NULL;
 
     if (proof == NULL || !swarm_doubts_asked(s) || (!proof->has_pin && !l->wants) ||
-        !info->has_pq_hash || (info->props & LINK_PQ_AUTH) == 0 ||
-        swarm_doubt_find(s, &l->peer->id) != NULL || !room(s, info)) {
-        return false;
+        !info->has_pq_hash || (info->props & LINK_PQ_AUTH) == 0) {
+        return QUDAG_EAUTH;
     }
     if (swarm_rule_former(proof, info->pq_hash)) {
         char text[PEER_ID_TEXT_MAX];
         if (!swarm_key_said(s, now)) {
-            return false;
+            return QUDAG_EAUTH;
         }
         (void)peer_id_text(text, &l->peer->id);
         log_event(&s->cfg.log, LOG_WARN, "pin.former_key", LOG_NET("peer", text),
                   LOG_STR("why", "the peer came with the key that it had before its last change: a "
                                  "copy of its folder from before, or whoever took that key"));
-        return false;
+        return QUDAG_EAUTH;
     }
-    return true;
+    bool free = swarm_doubt_find(s, &l->peer->id) == NULL && room(s, info);
+    return free ? QUDAG_OK : QUDAG_ELIMIT;
 }

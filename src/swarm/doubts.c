@@ -3,7 +3,7 @@
  *
  *   LINK_UP, other key ─ room ─▶ in doubt ─ swarm_doubt_next() ─▶ its successions are asked for over the link itself
  *                      └ none, or its former key ─▶ refused     ├ swarm_follow(), then swarm_doubt_end() ─▶ up
- *                                                               └ swarm_doubt_end() ─▶ EAUTH
+ *                                                               └ swarm_doubt_end() ─▶ EAUTH, or what is lacking here
  *
  * Until it ends the link counts as a dial or as one that comes in, holds a place, and carries streams of cores with
  * core_ops.doubts only.
@@ -50,12 +50,12 @@ enum swarm_follow swarm_follow(struct swarm *s, const struct peer_id *peer,
     return verdict;
 }
 
-void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, tstamp now)
+void swarm_doubt_end(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now)
 {
     struct swarm_link *l = swarm_doubt_find(s, peer);
 
     if (l != NULL) {
         swarm_doubt_set(l, false);
-        swarm_link_believed(s, l, now);
+        swarm_link_believed(s, l, why, now);
     }
 }

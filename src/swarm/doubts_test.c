@@ -41,7 +41,7 @@ static void end(uint8_t peer)
 {
     struct peer_id p = peer_no(peer);
 
-    swarm_doubt_end(w.s, &p, w.now);
+    swarm_doubt_end(w.s, &p, QUDAG_OK, w.now);
     settle();
 }
 
@@ -154,6 +154,36 @@ static void a_dial_that_nobody_believes_fails(void **state)
     assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EAUTH);
 }
 
+/* What we lack to ask ends the dial with that, and leaves the peer no pause. */
+static void what_we_lack_is_not_held_against_it(void **state)
+{
+    static const qudag_err lack[] = {QUDAG_ENOMEM, QUDAG_ELIMIT, QUDAG_ECANCELED};
+    struct peer_id p = peer_no(1);
+    (void)state;
+
+    pin(1, 7);
+    know(1, 1);
+    for (uint32_t i = 0; i < ARRAY_LEN(lack); i++) {
+        open_to(1, 5 + i, 0);
+        w.link[i].has_hash = true;
+        w.link[i].hash[0] = 8;
+        up(i, PQ);
+        swarm_doubt_end(w.s, &p, lack[i], w.now);
+        settle();
+        assert_true(w.link[i].closed);
+        assert_int_equal(w.link[i].close_err, lack[i]);
+        assert_int_equal(last(EV_STREAM_FAIL)->ev.err, lack[i]);
+        assert_int_equal(swarm_next_try(w.s, &p, w.now), 0);
+    }
+    open_to(1, 9, 0); /* its key is: EAUTH, and a pause */
+    w.link[3].has_hash = true;
+    w.link[3].hash[0] = 8;
+    up(3, PQ);
+    end(1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EAUTH);
+    assert_true(swarm_next_try(w.s, &p, w.now) > w.now);
+}
+
 static void they_are_bounded_and_one_network_has_two(void **state)
 {
     (void)state;
@@ -165,8 +195,10 @@ static void they_are_bounded_and_one_network_has_two(void **state)
     assert_false(w.link[ix[0]].closed);
     assert_false(w.link[ix[1]].closed);
     assert_true(w.link[ix[2]].closed);
+    assert_int_equal(w.link[ix[2]].close_err, QUDAG_ELIMIT); /* ours: its key was not judged */
     uint32_t second = inbound_with_key(1, PQ, 8); /* one of a peer */
     assert_true(w.link[second].closed);
+    assert_int_equal(w.link[second].close_err, QUDAG_ELIMIT);
     event(LINK_DOWN, ix[0], 0, NULL, 0);
     settle();
     end(1); /* there is none any more */
@@ -277,6 +309,9 @@ static void those_that_came_leave_half_of_the_places(void **state)
         up(ix, PQ);
         assert_int_equal(w.link[ix].closed, i == 19);
     }
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    struct peer_id p = peer_no(19);
+    assert_int_equal(swarm_next_try(w.s, &p, w.now), 0);
 }
 
 static void a_peer_has_one(void **state)
@@ -344,6 +379,7 @@ int main(void)
         T(half_of_the_way_is_not_enough),
         T(what_waits_for_a_dial_waits_for_its_doubt),
         T(a_dial_that_nobody_believes_fails),
+        T(what_we_lack_is_not_held_against_it),
         T(they_are_bounded_and_one_network_has_two),
         T(its_peer_is_free_when_it_ends),
         T(lines_about_keys_are_few),

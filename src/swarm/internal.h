@@ -82,7 +82,7 @@ struct swarm_link {
     struct netaddr remote;       /* family 0: none */
     const char *down_text;       /* more about its end: static, or NULL */
     bool dialled;                /* counted in peer->n_dials */
-    bool stood, chosen, matters; /* of a dial: struct swarm_net_dial */
+    bool stood, chosen, matters, net_probe; /* of a dial: struct swarm_net_dial */
     bool wants;                  /* ... with |want|, and the transport let another key pass */
     uint8_t want[SWARM_PIN_LEN];
     bool doubt,

@@ -475,6 +475,24 @@ static void stands(struct swarm *s, struct swarm_link *l, const struct link_info
     }
 }
 
+/* |l| proved another key than its peer is known by: it is in doubt from now on, or what keeps it from that. */
+static qudag_err doubt(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                       tstamp now)
+{
+    qudag_err err = swarm_doubt_may(s, l, info, now);
+
+    if (err == QUDAG_OK) {
+        err = place(s, l, info, now);
+    }
+    if (err == QUDAG_OK) {
+        swarm_doubt_set(l, true);
+        l->props = info->props;
+        l->props &= (uint8_t)~LINK_ANON;
+        l->net = info->net;
+    }
+    return err;
+}
+
 static void link_up(struct swarm *s, const struct swarm_transport *tp, struct ref ref, tstamp now)
 {
     struct link_info info;
@@ -488,21 +506,18 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
         return;
     }
     qudag_err err = admit(s, l, &info, now);
-    if (err == QUDAG_EAUTH && swarm_doubt_may(s, l, &info, now) &&
-        place(s, l, &info, now) == QUDAG_OK) {
-        swarm_doubt_set(l, true);
-        l->props = info.props & (uint8_t)~LINK_ANON;
-        l->net = info.net;
+    if (err == QUDAG_EAUTH && (err = doubt(s, l, &info, now)) == QUDAG_OK) {
         return;
     }
     stands(s, l, &info, err, now);
 }
 
-void swarm_link_believed(struct swarm *s, struct swarm_link *l, tstamp now)
+void swarm_link_believed(struct swarm *s, struct swarm_link *l, qudag_err why, tstamp now)
 {
     struct link_info info = {.props = l->props};
     qudag_err err = swarm_link_info(l, &info);
 
+    err = err == QUDAG_OK ? why : err;
     if (err == QUDAG_OK) {
         err = check_proof(s, l, &info);
     }

@@ -58,7 +58,8 @@ qudag_err keep_add(struct keep *k, const struct peer_id *peer, bool no_dial, boo
     for (size_t i = 0; i < KEEP_MAX; i++) {
         p = &k->v[i];
         if (p->peer.len == 0) {
-            *p = (struct keep_peer){.peer = *peer, .no_dial = no_dial, .linked = linked};
+            *p = (struct keep_peer){
+                .peer = *peer, .no_dial = no_dial, .linked = linked, .since = now};
             wait_until(p, linked ? now : soon(k, now));
             return QUDAG_OK;
         }
@@ -112,7 +113,7 @@ void keep_retry(struct keep *k, const struct peer_id *peer, tstamp now)
     for (size_t i = 0; i < KEEP_MAX; i++) {
         struct keep_peer *p = &k->v[i];
         if (p->peer.len > 0 && (peer == NULL || peer_id_eq(&p->peer, peer))) {
-            p->failures = 0;
+            p->failures = p->brief = 0;
             hurry(k, p, now);
         }
     }
@@ -164,25 +165,45 @@ static struct keep_peer *by_strm(struct keep *k, struct ref strm)
     return NULL;
 }
 
+static void came(struct keep_peer *p, tstamp now)
+{
+    p->since = p->linked ? p->since : now;
+    p->linked = true;
+}
+
+/* A peer that closes at once, for whatever reason, is not dialled every second. */
+static void lost(struct keep *k, struct keep_peer *p, tstamp now)
+{
+    bool brief = p->linked && now - p->since < KEEP_BRIEF;
+
+    p->linked = false;
+    p->failures = 0;
+    p->brief = !brief ? 0 : p->brief < UINT32_MAX ? p->brief + 1 : p->brief;
+    wait_until(p, p->brief <= 1 ? soon(k, now)
+                                : tstamp_after(now, keep_pause(&k->rng, p->brief, KEEP_MIN,
+                                                               KEEP_MAX_PAUSE)));
+}
+
 static void linked(struct keep *k, struct keep_peer *p, bool up, tstamp now)
 {
-    p->linked = up;
-    if (up && p->state == KEEP_WAITING) {
+    if (!up) {
+        lost(k, p, now);
+        return;
+    }
+    came(p, now);
+    if (p->state == KEEP_WAITING) {
         p->due = now; /* over the link that there is */
-    } else if (!up) {
-        p->failures = 0;
-        wait_until(p, soon(k, now));
     }
 }
 
-static void opened(struct keep_peer *p, const struct ev *ev, struct acts *out)
+static void opened(struct keep_peer *p, const struct ev *ev, tstamp now, struct acts *out)
 {
     if (p == NULL || p->state != KEEP_OPENING || p->cookie != ev->cookie) {
         acts_reset(out, ev->strm, QUDAG_ECANCELED); /* released meanwhile */
         return;
     }
     p->state = KEEP_HELD;
-    p->linked = true;
+    came(p, now);
     p->strm = ev->strm;
     p->cookie = 0;
     p->failures = 0;
@@ -213,7 +234,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         }
         break;
     case EV_STREAM_OPEN:
-        opened(find(k, ev->peer), ev, out);
+        opened(find(k, ev->peer), ev, now, out);
         break;
     case EV_STREAM_FAIL:
         p = find(k, ev->peer);

@@ -6,6 +6,7 @@
  *             ▲  ▲                           │ └ it refuses the stream, the link stands ─▶ LINKED ─ later ─▶ OPENING
  *             │  └──── it failed: a longer pause ┘                              │
  *             └──────── the link is lost: a short pause ────────────────────┴─ HELD, LINKED
+ *                       again and again soon after it came: a longer one each time
  *
  * A stream (ping, on which nothing is said) is what holds the link: to open it dials where none stands, and neither
  * side closes it as one that nobody needs.
@@ -26,6 +27,7 @@
     (2 * NS_PER_S) /* spread of the first try: at start, after a loss, when our network is back */
 #define KEEP_AGAIN                                                                                 \
     (120 * NS_PER_S) /* until a stream that the peer refused or ended is opened again */
+#define KEEP_BRIEF (60 * NS_PER_S) /* a link that ends before has not stood */
 #define KEEP_FIND_AFTER                                                                            \
     2 /* failures in a row after which addresses are looked for; then at each fourth */
 
@@ -43,6 +45,8 @@ struct keep_peer {
     bool linked;         /* the swarm has a link with it */
     enum keep_state state;
     uint32_t failures; /* in a row */
+    uint32_t brief;    /* links in a row that ended within KEEP_BRIEF */
+    tstamp since;      /* linked: since when */
     qudag_err err;     /* of the last one */
     tstamp due;        /* WAITING, LINKED: not before; TSTAMP_NEVER: when a link comes up */
     uint64_t cookie;   /* OPENING */

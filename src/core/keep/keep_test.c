@@ -140,6 +140,55 @@ static void a_lost_link_is_made_again_and_failures_make_longer_pauses(void **sta
     assert_true(get(1)->due - now < KEEP_SOON);
 }
 
+/* A link that stands for |ns|, and is lost; the pause until it is tried again. */
+static uint64_t link_for(uint64_t ns)
+{
+    uint64_t c = open_next();
+
+    send(EV_PEER_UP, 1, 0, QUDAG_OK);
+    send(EV_STREAM_OPEN, 1, c, QUDAG_OK);
+    now += ns;
+    send(EV_PEER_DOWN, 1, 0, QUDAG_ECLOSED);
+    assert_int_equal(get(1)->state, KEEP_WAITING);
+    return get(1)->due - now;
+}
+
+static void a_peer_that_closes_at_once_is_dialled_after_longer_and_longer_pauses(void **state)
+{
+    uint64_t least = KEEP_MIN;
+    (void)state;
+    add(1);
+    assert_true(link_for(NS_PER_MS) < KEEP_SOON); /* may happen once */
+    for (unsigned i = 2; i < 12; i++) {
+        least = 2 * least < KEEP_MAX_PAUSE ? 2 * least : KEEP_MAX_PAUSE;
+        uint64_t pause = link_for(KEEP_BRIEF - 1);
+        assert_true(pause >= least && pause <= least + least / 2);
+    }
+    assert_int_equal(get(1)->failures, 0); /* it could be reached */
+    struct peer_id p = peer_no(1);
+    keep_retry(&k, &p, now); /* by hand, or our network is another: from the beginning */
+    assert_true(link_for(0) < KEEP_SOON);
+    assert_true(link_for(0) >= KEEP_MIN);
+    assert_true(link_for(KEEP_BRIEF) < KEEP_SOON); /* it stood */
+    assert_true(link_for(0) < KEEP_SOON);
+}
+
+/* It closes while the stream is still being opened: the same. */
+static void nor_is_one_that_never_lets_a_stream_open(void **state)
+{
+    (void)state;
+    add(1);
+    for (unsigned i = 1; i < 5; i++) {
+        uint64_t c = open_next();
+        send(EV_PEER_UP, 1, 0, QUDAG_OK);
+        send(EV_STREAM_FAIL, 1, c, QUDAG_ECLOSED);
+        send(EV_PEER_DOWN, 1, 0, QUDAG_ECLOSED);
+        assert_int_equal(get(1)->state, KEEP_WAITING);
+        uint64_t least = KEEP_MIN << (i - 1);
+        assert_true(i == 1 || get(1)->due - now >= least);
+    }
+}
+
 static void what_we_lack_is_no_failure_of_the_peer(void **state)
 {
     static const qudag_err ours[] = {QUDAG_ECANCELED, QUDAG_ELIMIT, QUDAG_ENOMEM};
@@ -324,6 +373,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(pauses_double_up_to_a_limit_and_differ),
         T(a_lost_link_is_made_again_and_failures_make_longer_pauses),
+        T(a_peer_that_closes_at_once_is_dialled_after_longer_and_longer_pauses),
+        T(nor_is_one_that_never_lets_a_stream_open),
         T(what_we_lack_is_no_failure_of_the_peer),
         T(few_are_dialled_at_once_and_who_waits_longest_goes_first),
         T(when_our_network_is_back_all_are_tried_spread_over_a_while),
