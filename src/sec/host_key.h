@@ -15,7 +15,7 @@
 
 /*
  * Whether |sig| over |msg| was made with the key of the encoded PublicKey message |key_proto|; then *out is its peer
- * id, else untouched.  QUDAG_EAUTH: it was not.  QUDAG_EMALFORMED: no such message, or no key of the type that it names.
+ * id, else untouched.  QUDAG_EAUTH: it was not.  QUDAG_EMALFORMED: no such message, or no key of the type it names.
  * QUDAG_EUNSUPPORTED: a type that libp2p does not define, an RSA key out of bounds or with an exponent over 32 bits,
  * another curve.  QUDAG_ENOMEM.
  */

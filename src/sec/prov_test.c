@@ -245,6 +245,63 @@ static void the_hybrid_agrees_and_refuses(void **state)
     ERR_clear_error();
 }
 
+#define LOW_EK 800
+#define LOW_CT 768
+
+/* What is inside of the 512 share, by OpenSSL's own context: ML-KEM first, then X25519 (spec/channel.md). */
+static void encapsulate_by_hand(const uint8_t *share, uint8_t *ct, uint8_t ss[64])
+{
+    EVP_PKEY *kem = EVP_PKEY_new_raw_public_key_ex(NULL, "ML-KEM-512", NULL, share, LOW_EK);
+    EVP_PKEY *peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, share + LOW_EK, 32);
+    EVP_PKEY *own = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+    size_t ct_len = LOW_CT, ss_len = 32, pk_len = 32;
+
+    assert_non_null(kem);
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, kem, NULL);
+    assert_int_equal(EVP_PKEY_encapsulate_init(c, NULL), 1);
+    assert_int_equal(EVP_PKEY_encapsulate(c, ct, &ct_len, ss, &ss_len), 1);
+    EVP_PKEY_CTX_free(c);
+    assert_int_equal(EVP_PKEY_get_raw_public_key(own, ct + LOW_CT, &pk_len), 1);
+    c = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+    assert_int_equal(EVP_PKEY_derive_init(c), 1);
+    assert_int_equal(EVP_PKEY_derive_set_peer(c, peer), 1);
+    assert_int_equal(EVP_PKEY_derive(c, ss + 32, &ss_len), 1);
+    EVP_PKEY_CTX_free(c);
+    EVP_PKEY_free(kem);
+    EVP_PKEY_free(peer);
+    EVP_PKEY_free(own);
+}
+
+static void the_hybrid_of_level_512_is_its_two_halves(void **state)
+{
+    EVP_PKEY *own = EVP_PKEY_Q_keygen(sec_lib(), NULL, "X25519MLKEM512");
+    uint8_t ct[LOW_CT + 32], a[64], b[64], share[LOW_EK + 32];
+    size_t len = 0;
+    (void)state;
+
+    assert_non_null(own);
+    assert_int_equal(EVP_PKEY_get_octet_string_param(own, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, share,
+                                                     sizeof share, &len),
+                     1);
+    assert_int_equal(len, sizeof share);
+    encapsulate_by_hand(share, ct, a);
+    assert_int_equal(decapsulate(sec_lib(), own, b, ct, sizeof ct), 1);
+    assert_memory_equal(a, b, sizeof a);
+    ct[3] ^= 1;
+    assert_int_equal(decapsulate(sec_lib(), own, b, ct, sizeof ct), 1);
+    assert_memory_not_equal(a, b, 32);
+    assert_memory_equal(a + 32, b + 32, 32);
+    assert_true(decapsulate(sec_lib(), own, b, ct, sizeof ct - 1) <= 0);
+    memset(ct + LOW_CT, 0, 32);
+    assert_true(decapsulate(sec_lib(), own, b, ct, sizeof ct) <= 0);
+    EVP_PKEY_free(own);
+    handshake(sec_lib(), sec_lib(), "X25519MLKEM512");
+    /* outside of our own context there is no such group */
+    EVP_KEYMGMT *m = EVP_KEYMGMT_fetch(NULL, "X25519MLKEM512", NULL);
+    assert_null(m);
+    ERR_clear_error();
+}
+
 static int derive(EVP_PKEY *own, const uint8_t point[32], uint8_t out[32])
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(sec_lib(), own, NULL);
@@ -337,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_own_context_has_the_provider),
         cmocka_unit_test(the_hybrid_agrees_and_refuses),
+        cmocka_unit_test(the_hybrid_of_level_512_is_its_two_halves),
         cmocka_unit_test(x25519_alone_refuses_a_result_of_zero),
         cmocka_unit_test(signatures_of_ml_dsa_agree_and_are_hedged),
         cmocka_unit_test(both_sides_understand_each_other),

@@ -32,7 +32,7 @@ static bool cpu_has_aes(void)
 #endif
 }
 
-static const char *groups_of(enum pq_policy pq, uint16_t level)
+static const char *groups_of(enum pq_policy pq, uint16_t level, bool channel)
 {
     static const struct {
         uint16_t level;
@@ -45,6 +45,9 @@ static const char *groups_of(enum pq_policy pq, uint16_t level)
 
     if (pq == PQ_OFF) {
         return "X25519:secp256r1:secp384r1";
+    }
+    if (channel && level == 512 && pq == PQ_REQUIRE) {
+        return "X25519MLKEM512";
     }
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (table[i].level == level) {
@@ -132,7 +135,7 @@ static char *unconst(const char *s)
 
 static qudag_err set_algorithms(SSL_CTX *ctx, const struct sec_config *cfg)
 {
-    const char *groups = groups_of(cfg->pq, cfg->level == 0 ? 768 : cfg->level);
+    const char *groups = groups_of(cfg->pq, cfg->level == 0 ? 768 : cfg->level, cfg->channel);
     const char *sigalgs = sigalgs_of(cfg->pq);
 
     if (groups == NULL) {

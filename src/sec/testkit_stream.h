@@ -30,6 +30,7 @@ struct ts_end {
 struct ts_opt {
     enum pq_policy pq;
     uint16_t level;
+    bool channel;
     int64_t wall_off; /* seconds by which its calendar is wrong */
 };
 
@@ -49,6 +50,7 @@ static inline void ts_make(struct ts_end *e, uint8_t seed, const struct ts_opt *
                                    .identity = &e->id,
                                    .pq = o->pq,
                                    .level = o->level,
+                                   .channel = o->channel,
                                    .clock = {.base = TS_WALL + o->wall_off, .at = TS_START}};
     assert_int_equal(sec_new(&e->sec, &cfg), QUDAG_OK);
 }

@@ -141,14 +141,17 @@ static void test_levels_agree_or_there_is_no_session(void **state)
         {768, 1024, PQ_REQUIRE, NULL},
         {1024, 768, PQ_REQUIRE, NULL},
         {1024, 768, PQ_PREFER, "X25519MLKEM768"},
+        {512, 512, PQ_REQUIRE, "X25519MLKEM512"},
+        {512, 768, PQ_REQUIRE, NULL},
+        {1024, 512, PQ_REQUIRE, NULL},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         struct link_info info = {0};
 
-        ts_make(&a, 1, &(struct ts_opt){.pq = row[i].pq, .level = row[i].a});
-        ts_make(&b, 2, &(struct ts_opt){.pq = row[i].pq, .level = row[i].b});
+        ts_make(&a, 1, &(struct ts_opt){.pq = row[i].pq, .level = row[i].a, .channel = true});
+        ts_make(&b, 2, &(struct ts_opt){.pq = row[i].pq, .level = row[i].b, .channel = true});
         start(NULL, NULL);
         ts_run(&a, &b, WHOLE, TS_START);
         if (row[i].group == NULL) {
@@ -158,6 +161,7 @@ static void test_levels_agree_or_there_is_no_session(void **state)
             assert_true(ts_both(&a, &b, TLS_STREAM_READY));
             tls_stream_report(a.t, &info);
             assert_string_equal(info.group, row[i].group);
+            assert_int_equal(info.props & LINK_PQ_KEX, LINK_PQ_KEX);
         }
         unmake();
     }

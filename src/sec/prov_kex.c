@@ -1,11 +1,12 @@
 /*
- * prov_kex_fast.c - the key exchanges of TLS: X25519MLKEM768 as an encapsulation, X25519 as an exchange.
+ * prov_kex.c - the key exchanges of TLS: ML-KEM beside X25519 as an encapsulation, X25519 alone as an exchange.
  *
- *   share of the client   ek (1184) | X25519 (32)
- *   share of the server   ct (1088) | X25519 (32)
+ *   share of the client   ek (1184; 800) | X25519 (32)
+ *   share of the server   ct (1088; 768) | X25519 (32)
  *   secret                ML-KEM (32) | X25519 (32)
  *
- * Specs: draft-ietf-tls-ecdhe-mlkem; RFC 8446 4.2.8.2 and 7.4.2 for X25519 alone.
+ * Specs: draft-ietf-tls-ecdhe-mlkem, for ML-KEM-512 in the same way (spec/channel.md); RFC 8446 4.2.8.2 and 7.4.2 for
+ * X25519 alone.
  */
 #include "base/wipe.h"
 #include "crypto/kex.h"
@@ -16,39 +17,92 @@
 #include <openssl/params.h>
 #include <string.h>
 
-#define HYBRID_PUB_LEN (MLKEM768_EK_LEN + X25519_LEN)
-#define HYBRID_CT_LEN (MLKEM768_CT_LEN + X25519_LEN)
-#define HYBRID_SS_LEN (MLKEM768_SS_LEN + X25519_LEN)
+#define PUB_MAX (MLKEM768_EK_LEN + X25519_LEN)
+#define SS_LEN (PROV_KEM_SS_LEN + X25519_LEN)
 
-/* A key of either kind.  |pub| holds ek and X25519, or X25519 alone. */
+/* ------------------------------------------------------------------ ML-KEM-768 */
+
+static void *keygen_768(uint8_t *ek)
+{
+    struct mlkem_key *key = NULL;
+    struct secret_mlkem768 seed;
+    struct prov_random r;
+    bool ok = prov_random_draw(&r, sizeof seed.seed) &&
+              mlkem768_keygen(&key, ek, &seed, &r.rng) == QUDAG_OK;
+
+    prov_random_fini(&r);
+    wipe(&seed, sizeof seed);
+    return ok ? key : NULL;
+}
+
+static void free_768(void *key)
+{
+    mlkem768_free(key);
+}
+
+static bool encaps_768(uint8_t *ct, uint8_t *ss, const uint8_t *ek)
+{
+    struct prov_random r;
+    bool ok = prov_random_draw(&r, 32) && mlkem768_encaps(ct, ss, ek, &r.rng) == QUDAG_OK;
+
+    prov_random_fini(&r);
+    return ok;
+}
+
+static bool decaps_768(uint8_t *ss, void *key, const uint8_t *ct)
+{
+    return mlkem768_decaps(ss, key, ct) == QUDAG_OK;
+}
+
+static const struct prov_kem kem_768 = {
+    .group = "X25519MLKEM768",
+    .ek_len = MLKEM768_EK_LEN,
+    .ct_len = MLKEM768_CT_LEN,
+    .bits = 192,
+    .keygen = keygen_768,
+    .free = free_768,
+    .encaps = encaps_768,
+    .decaps = decaps_768,
+};
+
+/* ------------------------------------------------------------------ keys */
+
+/* |pub| holds ek and X25519, or X25519 alone. */
 struct prov_kex {
-    bool hybrid, has_pub, has_priv;
-    uint8_t pub[HYBRID_PUB_LEN];
+    const struct prov_kem *kem; /* NULL: X25519 alone */
+    bool has_pub, has_priv;
+    uint8_t pub[PUB_MAX];
     struct secret_x25519 x25519;
-    struct mlkem_key *mlkem; /* hybrid and has_priv */
+    void *mlkem; /* with |kem| and has_priv */
 };
 
 /* What a generation is to make. */
 struct prov_kex_gen {
-    bool hybrid, keys; /* keys: not the parameters only */
+    const struct prov_kem *kem;
+    bool keys; /* not the parameters only */
 };
+
+static size_t ek_len(const struct prov_kex *k)
+{
+    return k->kem == NULL ? 0 : k->kem->ek_len;
+}
 
 static size_t pub_len(const struct prov_kex *k)
 {
-    return k->hybrid ? HYBRID_PUB_LEN : X25519_LEN;
+    return ek_len(k) + X25519_LEN;
 }
 
 static uint8_t *pub_x25519(struct prov_kex *k)
 {
-    return k->pub + (k->hybrid ? MLKEM768_EK_LEN : 0);
+    return k->pub + ek_len(k);
 }
 
-static void *kex_new(bool hybrid)
+static void *kex_new(const struct prov_kem *kem)
 {
     struct prov_kex *k = OPENSSL_zalloc(sizeof *k);
 
     if (k != NULL) {
-        k->hybrid = hybrid;
+        k->kem = kem;
     }
     return k;
 }
@@ -56,13 +110,19 @@ static void *kex_new(bool hybrid)
 static void *hybrid_new(void *provctx)
 {
     (void)provctx;
-    return kex_new(true);
+    return kex_new(&kem_768);
+}
+
+static void *low_new(void *provctx)
+{
+    (void)provctx;
+    return kex_new(&prov_kem_512);
 }
 
 static void *x25519_new(void *provctx)
 {
     (void)provctx;
-    return kex_new(false);
+    return kex_new(NULL);
 }
 
 static void kex_free(void *key)
@@ -70,18 +130,20 @@ static void kex_free(void *key)
     struct prov_kex *k = key;
 
     if (k != NULL) {
-        mlkem768_free(k->mlkem);
+        if (k->mlkem != NULL) {
+            k->kem->free(k->mlkem);
+        }
         wipe(k, sizeof *k);
         OPENSSL_free(k);
     }
 }
 
-static void *gen_new(bool hybrid, int selection)
+static void *gen_new(const struct prov_kem *kem, int selection)
 {
     struct prov_kex_gen *g = OPENSSL_zalloc(sizeof *g);
 
     if (g != NULL) {
-        g->hybrid = hybrid;
+        g->kem = kem;
         g->keys = (selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0;
     }
     return g;
@@ -91,14 +153,21 @@ static void *hybrid_gen_init(void *provctx, int selection, const OSSL_PARAM para
 {
     (void)provctx;
     (void)params;
-    return gen_new(true, selection);
+    return gen_new(&kem_768, selection);
+}
+
+static void *low_gen_init(void *provctx, int selection, const OSSL_PARAM params[])
+{
+    (void)provctx;
+    (void)params;
+    return gen_new(&prov_kem_512, selection);
 }
 
 static void *x25519_gen_init(void *provctx, int selection, const OSSL_PARAM params[])
 {
     (void)provctx;
     (void)params;
-    return gen_new(false, selection);
+    return gen_new(NULL, selection);
 }
 
 /* TLS names the group, which is the algorithm. */
@@ -108,7 +177,7 @@ static int kex_gen_set_params(void *gen, const OSSL_PARAM params[])
     const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_GROUP_NAME);
 
     return p == NULL || (p->data_type == OSSL_PARAM_UTF8_STRING &&
-                         OPENSSL_strcasecmp(p->data, g->hybrid ? "X25519MLKEM768" : "x25519") == 0);
+                         OPENSSL_strcasecmp(p->data, g->kem == NULL ? "x25519" : g->kem->group) == 0);
 }
 
 static const OSSL_PARAM *kex_gen_settable(void *gen, void *provctx)
@@ -125,14 +194,8 @@ static const OSSL_PARAM *kex_gen_settable(void *gen, void *provctx)
 
 static bool make_mlkem(struct prov_kex *k)
 {
-    struct secret_mlkem768 seed;
-    struct prov_random r;
-    bool ok = prov_random_draw(&r, sizeof seed.seed) &&
-              mlkem768_keygen(&k->mlkem, k->pub, &seed, &r.rng) == QUDAG_OK;
-
-    prov_random_fini(&r);
-    wipe(&seed, sizeof seed);
-    return ok;
+    k->mlkem = k->kem->keygen(k->pub);
+    return k->mlkem != NULL;
 }
 
 static bool make_x25519(struct secret_x25519 *sk, uint8_t pk[X25519_LEN])
@@ -147,14 +210,14 @@ static bool make_x25519(struct secret_x25519 *sk, uint8_t pk[X25519_LEN])
 static void *kex_gen(void *gen, OSSL_CALLBACK *cb, void *arg)
 {
     const struct prov_kex_gen *g = gen;
-    struct prov_kex *k = kex_new(g->hybrid);
+    struct prov_kex *k = kex_new(g->kem);
 
     (void)cb;
     (void)arg;
     if (k == NULL || !g->keys) {
         return k;
     }
-    if ((k->hybrid && !make_mlkem(k)) || !make_x25519(&k->x25519, pub_x25519(k))) {
+    if ((k->kem != NULL && !make_mlkem(k)) || !make_x25519(&k->x25519, pub_x25519(k))) {
         kex_free(k);
         return NULL;
     }
@@ -179,7 +242,7 @@ static int kex_match(const void *one, const void *other, int selection)
 {
     const struct prov_kex *a = one, *b = other;
 
-    if (a->hybrid != b->hybrid) {
+    if (a->kem != b->kem) {
         return 0;
     }
     return (selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0 ||
@@ -195,7 +258,7 @@ static void *kex_dup(const void *key, int selection)
     if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0 && k->has_priv) {
         return NULL;
     }
-    copy = kex_new(k->hybrid);
+    copy = kex_new(k->kem);
     if (copy != NULL && (selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) != 0 && k->has_pub) {
         memcpy(copy->pub, k->pub, sizeof copy->pub);
         copy->has_pub = true;
@@ -218,9 +281,9 @@ static int kex_get_params(void *key, OSSL_PARAM params[])
     if (p != NULL && (!k->has_pub || OSSL_PARAM_set_octet_string(p, k->pub, pub_len(k)) != 1)) {
         return 0;
     }
-    return set_int(params, OSSL_PKEY_PARAM_BITS, k->hybrid ? 8 * MLKEM768_EK_LEN : 253) &&
-           set_int(params, OSSL_PKEY_PARAM_SECURITY_BITS, k->hybrid ? 192 : 128) &&
-           set_int(params, OSSL_PKEY_PARAM_MAX_SIZE, k->hybrid ? HYBRID_CT_LEN : X25519_LEN);
+    return set_int(params, OSSL_PKEY_PARAM_BITS, k->kem == NULL ? 253 : 8 * (int)k->kem->ek_len) &&
+           set_int(params, OSSL_PKEY_PARAM_SECURITY_BITS, k->kem == NULL ? 128 : k->kem->bits) &&
+           set_int(params, OSSL_PKEY_PARAM_MAX_SIZE, (int)((k->kem == NULL ? 0 : k->kem->ct_len) + X25519_LEN));
 }
 
 static const OSSL_PARAM *kex_gettable(void *provctx)
@@ -284,6 +347,11 @@ const OSSL_DISPATCH prov_hybrid_keymgmt[] = {
     PROV_FN(OSSL_FUNC_KEYMGMT_GEN_INIT, hybrid_gen_init),
     KEYMGMT_COMMON,
 };
+const OSSL_DISPATCH prov_low_keymgmt[] = {
+    PROV_FN(OSSL_FUNC_KEYMGMT_NEW, low_new),
+    PROV_FN(OSSL_FUNC_KEYMGMT_GEN_INIT, low_gen_init),
+    KEYMGMT_COMMON,
+};
 const OSSL_DISPATCH prov_x25519_keymgmt[] = {
     PROV_FN(OSSL_FUNC_KEYMGMT_NEW, x25519_new),
     PROV_FN(OSSL_FUNC_KEYMGMT_GEN_INIT, x25519_gen_init),
@@ -321,27 +389,25 @@ static int hybrid_encapsulate(void *op, unsigned char *out, size_t *out_len, uns
                               size_t *secret_len)
 {
     const struct prov_kex_op *o = op;
+    struct prov_kex *peer = o->own;
+    size_t ct_len = peer->kem->ct_len;
     struct secret_x25519 x;
-    struct prov_random r;
-    bool room = out == NULL || (*out_len >= HYBRID_CT_LEN && *secret_len >= HYBRID_SS_LEN);
+    bool room = out == NULL || (*out_len >= ct_len + X25519_LEN && *secret_len >= SS_LEN);
 
     if (out_len != NULL) {
-        *out_len = HYBRID_CT_LEN;
+        *out_len = ct_len + X25519_LEN;
     }
     if (secret_len != NULL) {
-        *secret_len = HYBRID_SS_LEN;
+        *secret_len = SS_LEN;
     }
-    if (out == NULL || !room || !o->own->has_pub) {
+    if (out == NULL || !room || !peer->has_pub) {
         return out == NULL;
     }
-    bool ok = prov_random_draw(&r, 32) &&
-              mlkem768_encaps(out, secret, o->own->pub, &r.rng) == QUDAG_OK &&
-              make_x25519(&x, out + MLKEM768_CT_LEN) &&
-              x25519_shared(secret + MLKEM768_SS_LEN, &x, pub_x25519(o->own)) == QUDAG_OK;
-    prov_random_fini(&r);
+    bool ok = peer->kem->encaps(out, secret, peer->pub) && make_x25519(&x, out + ct_len) &&
+              x25519_shared(secret + PROV_KEM_SS_LEN, &x, pub_x25519(peer)) == QUDAG_OK;
     wipe(&x, sizeof x);
     if (!ok) {
-        wipe(secret, HYBRID_SS_LEN);
+        wipe(secret, SS_LEN);
     }
     return ok;
 }
@@ -351,18 +417,19 @@ static int hybrid_decapsulate(void *op, unsigned char *secret, size_t *secret_le
 {
     const struct prov_kex_op *o = op;
     const struct prov_kex *k = o->own;
+    size_t ct_len = k->kem->ct_len;
 
     if (secret == NULL) {
-        *secret_len = HYBRID_SS_LEN;
+        *secret_len = SS_LEN;
         return 1;
     }
-    if (!k->has_priv || in_len != HYBRID_CT_LEN || *secret_len < HYBRID_SS_LEN) {
+    if (!k->has_priv || in_len != ct_len + X25519_LEN || *secret_len < SS_LEN) {
         return 0;
     }
-    *secret_len = HYBRID_SS_LEN;
-    if (mlkem768_decaps(secret, k->mlkem, in) != QUDAG_OK ||
-        x25519_shared(secret + MLKEM768_SS_LEN, &k->x25519, in + MLKEM768_CT_LEN) != QUDAG_OK) {
-        wipe(secret, HYBRID_SS_LEN);
+    *secret_len = SS_LEN;
+    if (!k->kem->decaps(secret, k->mlkem, in) ||
+        x25519_shared(secret + PROV_KEM_SS_LEN, &k->x25519, in + ct_len) != QUDAG_OK) {
+        wipe(secret, SS_LEN);
         return 0;
     }
     return 1;

@@ -1,4 +1,4 @@
-/* lib_fast.c - see lib.h: the library context, and what the provider in it offers. */
+/* lib.c - see lib.h: the library context, and what the provider in it offers. */
 #include "sec/lib.h"
 
 #include "base/assert.h"
@@ -16,9 +16,12 @@
 
 #define PROV_NAME "qudag"
 #define PROV_PROPERTY "provider=" PROV_NAME
+#define PROV_GROUP_LOW 0xfe50 /* of the numbers for private use, RFC 8446 4.2.7; spec/channel.md */
+#ifdef QUDAG_FASTCRYPTO
 #define ML_KEM_768_BITS 192 /* of security, NIST category 3 */
 #define ML_DSA_65_BITS 192
 #define X25519_BITS 128
+#endif
 
 static OSSL_LIB_CTX *lib;
 static CRYPTO_ONCE lib_once = CRYPTO_ONCE_STATIC_INIT;
@@ -48,12 +51,29 @@ void prov_random_fini(struct prov_random *r)
 
 /* ------------------------------------------------------------------ what TLS may choose */
 
-static unsigned int hybrid_id = 0x11ec, x25519_id = 29, mldsa_id = 0x0905; /* IANA's numbers */
-static unsigned int kem_bits = ML_KEM_768_BITS, dh_bits = X25519_BITS, sig_bits = ML_DSA_65_BITS;
-static unsigned int yes = 1, no = 0;
+static unsigned int low_id = PROV_GROUP_LOW, low_bits = 128, yes = 1;
 static int tls13 = TLS1_3_VERSION, any = 0, none = -1;
 
 #define TEXT(name, value) OSSL_PARAM_utf8_string(name, (char *)(uintptr_t)(value), sizeof(value))
+
+static const OSSL_PARAM low_group[] = {
+    TEXT(OSSL_CAPABILITY_TLS_GROUP_NAME, "X25519MLKEM512"),
+    TEXT(OSSL_CAPABILITY_TLS_GROUP_NAME_INTERNAL, "X25519MLKEM512"),
+    TEXT(OSSL_CAPABILITY_TLS_GROUP_ALG, "X25519MLKEM512"),
+    OSSL_PARAM_uint(OSSL_CAPABILITY_TLS_GROUP_ID, &low_id),
+    OSSL_PARAM_uint(OSSL_CAPABILITY_TLS_GROUP_SECURITY_BITS, &low_bits),
+    OSSL_PARAM_uint(OSSL_CAPABILITY_TLS_GROUP_IS_KEM, &yes),
+    OSSL_PARAM_int(OSSL_CAPABILITY_TLS_GROUP_MIN_TLS, &tls13),
+    OSSL_PARAM_int(OSSL_CAPABILITY_TLS_GROUP_MAX_TLS, &any),
+    OSSL_PARAM_int(OSSL_CAPABILITY_TLS_GROUP_MIN_DTLS, &none),
+    OSSL_PARAM_int(OSSL_CAPABILITY_TLS_GROUP_MAX_DTLS, &none),
+    OSSL_PARAM_END,
+};
+
+#ifdef QUDAG_FASTCRYPTO
+static unsigned int hybrid_id = 0x11ec, x25519_id = 29, mldsa_id = 0x0905; /* IANA's numbers */
+static unsigned int kem_bits = ML_KEM_768_BITS, dh_bits = X25519_BITS, sig_bits = ML_DSA_65_BITS,
+                    no = 0;
 
 static const OSSL_PARAM hybrid_group[] = {
     TEXT(OSSL_CAPABILITY_TLS_GROUP_NAME, "X25519MLKEM768"),
@@ -96,34 +116,48 @@ static const OSSL_PARAM mldsa_sigalg[] = {
     OSSL_PARAM_END,
 };
 
+#endif
+
 static int get_capabilities(void *provctx, const char *capability, OSSL_CALLBACK *cb, void *arg)
 {
     (void)provctx;
-    if (strcmp(capability, "TLS-GROUP") == 0) {
-        return cb(hybrid_group, arg) == 1 && cb(x25519_group, arg) == 1;
+#ifdef QUDAG_FASTCRYPTO
+    if (strcmp(capability, "TLS-GROUP") == 0 &&
+        (cb(hybrid_group, arg) != 1 || cb(x25519_group, arg) != 1)) {
+        return 0;
     }
     if (strcmp(capability, "TLS-SIGALG") == 0) {
         return cb(mldsa_sigalg, arg);
     }
-    return 0;
+#endif
+    return strcmp(capability, "TLS-GROUP") == 0 ? cb(low_group, arg) : 0;
 }
 
 /* ------------------------------------------------------------------ what can be fetched */
 
+#ifdef QUDAG_FASTCRYPTO
 /* The names are those of the default provider, which must mean the same. */
 #define NAMES_X25519 "X25519:1.3.101.110"
 #define NAMES_MLDSA "ML-DSA-65:MLDSA65:2.16.840.1.101.3.4.3.18:id-ml-dsa-65"
+#endif
 
 static const OSSL_ALGORITHM keymgmts[] = {
+    {"X25519MLKEM512", PROV_PROPERTY, prov_low_keymgmt, NULL},
+#ifdef QUDAG_FASTCRYPTO
     {"X25519MLKEM768", PROV_PROPERTY, prov_hybrid_keymgmt, NULL},
     {NAMES_X25519, PROV_PROPERTY, prov_x25519_keymgmt, NULL},
     {NAMES_MLDSA, PROV_PROPERTY, prov_mldsa_keymgmt, NULL},
+#endif
     {NULL, NULL, NULL, NULL},
 };
 static const OSSL_ALGORITHM kems[] = {
+    {"X25519MLKEM512", PROV_PROPERTY, prov_hybrid_kem, NULL},
+#ifdef QUDAG_FASTCRYPTO
     {"X25519MLKEM768", PROV_PROPERTY, prov_hybrid_kem, NULL},
+#endif
     {NULL, NULL, NULL, NULL},
 };
+#ifdef QUDAG_FASTCRYPTO
 static const OSSL_ALGORITHM keyexchs[] = {
     {NAMES_X25519, PROV_PROPERTY, prov_x25519_keyexch, NULL},
     {NULL, NULL, NULL, NULL},
@@ -132,6 +166,7 @@ static const OSSL_ALGORITHM signatures[] = {
     {NAMES_MLDSA, PROV_PROPERTY, prov_mldsa_signature, NULL},
     {NULL, NULL, NULL, NULL},
 };
+#endif
 
 static const OSSL_ALGORITHM *query_operation(void *provctx, int operation, int *no_cache)
 {
@@ -142,10 +177,12 @@ static const OSSL_ALGORITHM *query_operation(void *provctx, int operation, int *
         return keymgmts;
     case OSSL_OP_KEM:
         return kems;
+#ifdef QUDAG_FASTCRYPTO
     case OSSL_OP_KEYEXCH:
         return keyexchs;
     case OSSL_OP_SIGNATURE:
         return signatures;
+#endif
     default:
         return NULL;
     }
