@@ -39,11 +39,13 @@
 
 const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_LISTEN] = {"node", "listen", LIST(QUDAG_LISTEN_MAX, 150), INTO(listen),
-                     .unset = "/ip4/0.0.0.0/udp/4433/quic-v1, /ip6/::/udp/4433/quic-v1",
+                     .unset = "/ip4/0.0.0.0/udp/4433/quic-v1, /ip6/::/udp/4433/quic-v1, "
+                              "/ip4/0.0.0.0/tcp/4433, /ip6/::/tcp/4433",
                      .help =
-                         "Addresses to listen on; port 0 takes any free one.  At most 8, one per "
-                         "line.  A wildcard of an IP version that this machine lacks is left "
-                         "out."},
+                         "Addresses to listen on, QUIC (udp/PORT/quic-v1) and TCP (tcp/PORT); port "
+                         "0 takes any free one.  At most 8, one per line.  A wildcard of an IP "
+                         "version that this machine lacks is left out.  TCP is for networks that "
+                         "block UDP; circuits go over QUIC only."},
     [CONF_ANNOUNCE] = {"node", "announce", LIST(QUDAG_LISTEN_MAX, 150), INTO(announce), .unset = "",
                        .help =
                            "Addresses that others are told instead of those the node finds out, as "

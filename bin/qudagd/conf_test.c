@@ -78,7 +78,7 @@ static void mistakes_name_line_cause_and_the_nearest_word(void **state)
          ":2: [node] listen: /ip4/0.0.0.0/udp/70000/quic-v1: malformed"},
         {"[node]\nlisten = /ip4/0.0.0.0/udp/-1/quic-v1\n",
          "the form is /ip4/ADDRESS/udp/PORT/quic-v1"},
-        {"[node]\nlisten = /ip4/0.0.0.0/tcp/1\n", "not of the form /ip4/"},
+        {"[node]\nlisten = /ip4/0.0.0.0/tcp/1/ws\n", "not of the form /ip4/"},
         {"[node]\nlisten = 0.0.0.0:4433\n", "0.0.0.0:4433: malformed; the form is"},
         {"[node]\nbootstrap = /ip4/1.2.3.4/udp/1/quic-v1\n", "has no /p2p/PEER-ID"},
         {"[node]\nnonsense\n", ":2: neither a [section], nor key = value"},

@@ -12,7 +12,8 @@ static const char *const areas[] = {
     "dial",       "expose",  "guard",   "guards", "handshake", "io",     "kad",
     "keep",       "lab",     "link",    "log",    "metrics",   "names",  "node",
     "peer",       "pin",     "process", "proxy",  "quic",      "relay",  "relays",
-    "rendezvous", "service", "share",   "state",  "store",     "stream", "transfer",
+    "rendezvous", "service", "share",   "state",  "store",     "stream", "tcp",
+    "transfer",
 };
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
 _Static_assert(AREAS <= LOG_AREAS_MAX, "each may have a level");

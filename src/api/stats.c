@@ -7,7 +7,8 @@
 #include "node/meters.h"
 
 struct all_stats {
-    struct quic_stats quic;
+    struct quic_stats quic; /* of handshakes: TCP's, too */
+    struct tcp_stats tcp;
     struct swarm_stats swarm;
     struct kad_stats kad;
     struct onion_stats onion;
@@ -201,6 +202,20 @@ struct all_stats {
     XX("tickets_refused", quic.tickets_refused, COUNTER, "", "security_events",                    \
        "event=\"ticket_refused\"", "Links whose server sent a session ticket, which is not kept")  \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
+    XX("tcp_connections", tcp.conns, GAUGE, "", "tcp_connections", "",                             \
+       "TCP connections, those being made and ended included")                                     \
+    XX("tcp_bytes_in", tcp.upgrade.bytes_in, COUNTER, "bytes", "tcp_bytes", "direction=\"in\"",    \
+       "Bytes received over TCP")                                                                  \
+    XX("tcp_bytes_out", tcp.upgrade.bytes_out, COUNTER, "bytes", "tcp_bytes",                      \
+       "direction=\"out\"", "Bytes sent over TCP")                                                 \
+    XX("tcp_accepted", tcp.accepted, COUNTER, "", "tcp_accepts", "outcome=\"taken\"",              \
+       "TCP connections that others opened, and what became of them")                              \
+    XX("tcp_refused", tcp.refused, COUNTER, "", "tcp_accepts", "outcome=\"refused\"",              \
+       "TCP connections that others opened, and what became of them")                              \
+    XX("tcp_dials", tcp.dials, COUNTER, "", "tcp_dials", "",                                       \
+       "TCP connections that were begun here")                                                     \
+    XX("tcp_dials_failed", tcp.dials_failed, COUNTER, "", "tcp_dials_failed", "",                  \
+       "TCP connections that were begun here and did not come about")                              \
     XX("queued_bytes", bytes_queued, GAUGE, "bytes", "queued_bytes", "",                           \
        "Bytes on streams that were written and not acknowledged")                                  \
     XX("received_bytes", bytes_received, GAUGE, "bytes", "received_bytes", "",                     \
@@ -377,11 +392,30 @@ static void take_accounts(const struct resources *r, struct all_stats *s)
     s->dials_now = s->used[RES_NODE][RES_DIALS];
 }
 
+/* Handshakes are counted for all links. */
+static void take_links(const struct qudag_node *n, struct all_stats *s)
+{
+    const struct upgrade_stats *u = &s->tcp.upgrade;
+
+    quic_stats_get(node_quic(n->node), &s->quic);
+    s->tcp = (struct tcp_stats){0};
+    if (node_tcp(n->node) != NULL) {
+        tcp_stats_get(node_tcp(n->node), &s->tcp);
+    }
+    s->quic.handshakes_ok_in += u->handshakes_ok_in;
+    s->quic.handshakes_ok_out += u->handshakes_ok_out;
+    s->quic.handshakes_failed += u->handshakes_failed;
+    s->quic.handshakes_timeout += u->handshakes_timeout;
+    s->quic.auth_failed += u->auth_failed;
+    s->quic.policy_refused += u->policy_refused;
+    s->quic.half_open += u->half_open;
+}
+
 static void take_snapshot(const struct qudag_node *n)
 {
     struct all_stats s;
 
-    quic_stats_get(node_quic(n->node), &s.quic);
+    take_links(n, &s);
     swarm_stats_get(node_swarm(n->node), &s.swarm);
     swarm_waiting(node_swarm(n->node), &s.waiting_peers, &s.waiting_networks);
     kad_stats_get(node_kad(n->node), &s.kad);

@@ -45,7 +45,7 @@ static struct {
     struct rng_stream stream;
     struct swarm *s;
     struct made quick, steady, relay, circ;
-    unsigned core, modest; /* modest: its protocol may use limited links */
+    unsigned core, modest, cells; /* modest: its protocol may use limited links */
     struct seen seen[EVENTS];
     size_t n_seen;
     tstamp now;
@@ -154,11 +154,19 @@ static void m_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
     l->reset_err = err;
 }
 
+static void m_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
+{
+    (void)unit;
+    m_consume(owner, link, sid, 0);
+}
+
+static const struct link_ops shaped_ops = {m_open,  m_set_user, m_write,    m_consume, m_fin,
+                                           m_reset, m_close,    m_set_unit, NULL, NULL};
 static const struct link_ops m_ops = {m_open,  m_set_user, m_write, m_consume, m_fin,
                                       m_reset, m_close,    NULL,    NULL, NULL};
 static const struct transport quick_transport = {.name = "quick",
                                                  .cost = TRANSPORT_DATAGRAM,
-                                                 .ops = &m_ops,
+                                                 .ops = &shaped_ops,
                                                  .handles = m_handles,
                                                  .dial = m_dial,
                                                  .cancel = m_cancel,
@@ -182,6 +190,8 @@ static const struct transport circ_transport = {
 
 static const struct core_ops plain_ops = {.inbound_max = 4};
 static const struct core_ops modest_ops = {.inbound_max = 4, .limited_ok = true};
+
+static const struct core_ops cells_ops = {.inbound_max = 4, .unit = 100};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
 {
@@ -228,7 +238,9 @@ static int setup(void **state)
               swarm_core_add(w.s, &plain_ops, &w.core) == QUDAG_OK &&
               swarm_core_add(w.s, &modest_ops, &w.modest) == QUDAG_OK &&
               swarm_proto_add(w.s, "/plain/1", w.core, true) == QUDAG_OK &&
-              swarm_proto_add(w.s, "/modest/1", w.modest, true) == QUDAG_OK;
+              swarm_proto_add(w.s, "/modest/1", w.modest, true) == QUDAG_OK &&
+              swarm_core_add(w.s, &cells_ops, &w.cells) == QUDAG_OK &&
+              swarm_proto_add(w.s, "/cells/1", w.cells, true) == QUDAG_OK;
     return ok ? 0 : -1;
 }
 
@@ -453,6 +465,36 @@ static void a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it(void **
     assert_int_equal(w.steady.link[l].reset_err, QUDAG_EPOLICY);
 }
 
+/* Neither side's: another link is dialled for them, and a peer that opens one over this one is refused. */
+static void cells_do_not_go_over_a_byte_stream(void **state)
+{
+    static const uint8_t cells[] = "\x13/multistream/1.0.0\n\x09/cells/1\n";
+    struct peer_id id = peer_no(1);
+    (void)state;
+
+    uint32_t l = inbound(&w.steady, 1, LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG);
+    assert_false(swarm_carries_cells(w.s, &id));
+    open_by(w.cells, 1, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE); /* no other address */
+    know(1, "/ip4/9.0.0.1/udp/1/quic-v1");
+    open_by(w.cells, 1, 0);
+    assert_int_equal(w.quick.n, 1);
+    up(&w.quick, 0, LINK_PQ_KEX | LINK_PQ_AUTH);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_PQ_KEX | LINK_PQ_AUTH);
+    assert_int_equal(w.quick.link[0].next_sid, 1);
+    assert_true(swarm_carries_cells(w.s, &id));
+    event(&w.steady, LINK_STREAM, l, 0);
+    struct link_ev ev = {.type = LINK_DATA,
+                         .link = {l, 1},
+                         .user = w.steady.link[l].user[0],
+                         .data = {cells, sizeof cells - 1}};
+    w.n_seen = 0;
+    swarm_link_event(w.s, w.steady.ix, &ev, w.now);
+    settle();
+    assert_int_equal(w.n_seen, 0);
+    assert_int_equal(w.steady.link[l].reset_err, QUDAG_EPOLICY);
+}
+
 /* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
 static void a_link_of_another_kind_is_dialled_beside_one_that_stands(void **state)
 {
@@ -568,6 +610,7 @@ int main(void)
         T(equal_references_of_two_transports_are_two_links),
         T(of_links_to_one_peer_streams_take_the_best),
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
+        T(cells_do_not_go_over_a_byte_stream),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
         T(a_relayed_link_gives_way_to_a_direct_one),
         T(links_on_demand_need_no_announcement_and_no_negotiation),
