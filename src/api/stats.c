@@ -5,6 +5,7 @@
  */
 #include "api/internal.h"
 #include "node/meters.h"
+#include "node/tcp.h"
 
 struct all_stats {
     struct quic_stats quic; /* of handshakes: TCP's, too */

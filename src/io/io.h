@@ -1,8 +1,8 @@
 /*
  * io.h - sockets, clock, entropy and the loop: what a node needs from the operating system.
  *
- * One UDP socket per listening address serves listening and dialling; TCP connections have sockets of their own.  The loop is libuv's; each turn
- * reads what arrived, lets the node work, and sends what is due.
+ * One UDP socket per listening address serves listening and dialling; TCP connections have their own.  The loop is
+ * libuv's; each turn reads what arrived, lets the node work, and sends what is due.
  */
 #ifndef QUDAG_SRC_IO_IO_H
 #define QUDAG_SRC_IO_IO_H

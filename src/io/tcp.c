@@ -2,6 +2,7 @@
 #include "io/tcp.h"
 
 #include "io/sockaddr.h"
+#include "node/tcp.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

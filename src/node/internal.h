@@ -56,6 +56,7 @@
 #include "node/saved.h"
 #include "node/services.h"
 #include "node/streams.h"
+#include "node/tcp.h"
 
 struct node {
     struct node_config cfg;

@@ -24,7 +24,6 @@
 #include "quic/quic.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
-#include "upgrade/tcp.h"
 #include "wire/rend_work.h"
 
 #define NODE_LISTEN_MAX 8
@@ -102,7 +101,7 @@ struct node_config {
     bool relay, dht_server, lab;
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
     bool persist;       /* hooks.persist */
-    bool tcp;           /* the host has sockets of TCP: node_tcp_next() */
+    bool tcp;           /* the host has sockets of TCP (tcp.h) */
     uint32_t records_max, providers_max;
     uint64_t record_bytes_max;            /* 0, like the two above: as in kad.h */
     uint64_t dark_delay_max_ns;           /* see dark_config */
@@ -168,24 +167,6 @@ uint64_t node_hooks_called(const struct node *n);
 void node_drain(struct node *n, tstamp now);
 /* Fills |tx| with what is to leave now; false: nothing is. */
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx);
-
-/*
- * The same for TCP, where there is any (upgrade/tcp.h); without node_config.tcp there is nothing to do.  Whoever has
- * called one of these goes on with node_send().
- */
-/* What the host is to do next; false: nothing more. */
-bool node_tcp_next(struct node *n, struct tcp_action *out, tstamp now);
-void node_tcp_connected(struct node *n, uint64_t id, const struct netaddr *local, tstamp now);
-void node_tcp_failed(struct node *n, uint64_t id, qudag_err err, tstamp now);
-/* QUDAG_ELIMIT, QUDAG_ENOMEM; QUDAG_EUNSUPPORTED without TCP. */
-QUDAG_MUST_USE qudag_err node_tcp_accepted(struct node *n, const struct netaddr *local,
-                                           const struct netaddr *remote, tstamp now, uint64_t *id);
-void node_tcp_received(struct node *n, uint64_t id, struct slice in, tstamp now);
-void node_tcp_ended(struct node *n, uint64_t id, qudag_err err, tstamp now);
-/* Fills |dst|; 0: nothing for now.  What follows from having sent is done. */
-size_t node_tcp_output(struct node *n, uint64_t id, uint8_t *dst, size_t cap, tstamp now);
-/* Nobody can connect for a while: this process has no descriptors left.  Goes to the log, once a minute. */
-void node_tcp_no_room(struct node *n, tstamp now);
 
 /*
  * Queues a request of the program; |r| and what it points to are copied.  *op is its name until
@@ -306,7 +287,6 @@ void node_set_small_network(struct node *n, bool accepted);
 bool node_small_network_accepted(const struct node *n);
 struct dark *node_dark(const struct node *n); /* dark addresses */
 struct quic *node_quic(const struct node *n); /* the QUIC endpoint */
-struct tcp *node_tcp(const struct node *n);   /* NULL: there is none */
 /* Agent and protocols that a peer sent by identify; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);

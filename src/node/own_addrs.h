@@ -51,8 +51,8 @@ bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t
 /* Those that cells may be sent to (node_rule_cells_addr), at most |max|, into |out| (NULL: only counted); how many. */
 size_t node_own_for_cells(const struct node_own_addrs *o, struct multiaddr *out, size_t max);
 /*
- * Whether the peer at the other end of |link| can see us at |addr|: the link is of that transport and IP version.  A TCP
- * connection that we dialled comes from a port at which nobody listens.
+ * Whether the peer at the other end of |link| can see us at |addr|: the link is of that transport and IP version.  A
+ * TCP connection that we dialled comes from a port at which nobody listens.
  */
 bool node_own_may_see(const struct link_info *link, const struct multiaddr *addr);
 /*

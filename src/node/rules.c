@@ -2,6 +2,7 @@
 #include "node/rules.h"
 
 #include "base/err.h"
+#include "swarm/rules.h"
 
 #include <string.h>
 

@@ -17,7 +17,6 @@
 #include "node/anonymity.h"
 #include "node/op.h"
 #include "node/padding.h"
-#include "swarm/rules.h"
 #include "wire/dht_keys.h"
 #include "wire/identify_msg.h"
 #include "wire/relay_desc.h"
@@ -63,7 +62,7 @@ const struct peer_id *node_rule_service(const struct dark_target *t);
  * TCP, to a port, and on the Internet (|lab|: loopback and private networks too).
  */
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
-/* The same for what leads to a hop of circuits, whose cells go over links of datagrams only (swarm_rule_cells). */
+/* The same for a hop of circuits: cells go over datagrams only (swarm_rule_cells). */
 bool node_rule_cells_addr(const struct multiaddr *addr, bool lab);
 
 /*

@@ -17,12 +17,12 @@
 #define CONNS_DEFAULT 1024
 #define DROP_CHUNK 1024
 
-enum state { CONNECTING, OPEN, ENDING };
+enum conn_state { CONNECTING, OPEN, ENDING };
 
 struct conn {
     struct ref ref;  /* its name, in tcp.conns */
     struct ref link; /* the upgrade's name of what it carries */
-    enum state state;
+    enum conn_state state;
     bool to_connect, has_output, to_close, to_abort; /* actions that the host has not got */
     struct list todo;                                /* in tcp.todo while one of them may be due */
     struct list end;                                 /* in tcp.ending */

@@ -8,7 +8,7 @@
  *
  * A connection has one name at both sides, which is void once the host was told to close it or has told that it is
  * gone.  Connections that others open are taken at a limited rate (gate.h), shared fairly among networks, and by the
- * accounts of handshakes that others begin; those refused cost a few hundred bytes for a moment.  No function calls back.
+ * accounts of handshakes that others begin; those refused cost a few hundred bytes for a moment.  Nothing calls back.
  */
 #ifndef QUDAG_SRC_UPGRADE_TCP_H
 #define QUDAG_SRC_UPGRADE_TCP_H

@@ -1,0 +1,29 @@
+/*
+ * tcp.h - the host's side of a node for TCP: what upgrade/tcp.h says, with all that follows from it in the node.
+ *
+ * Without node_config.tcp there is nothing to do.  Whoever has called one of these goes on with node_send().
+ */
+#ifndef QUDAG_SRC_NODE_TCP_H
+#define QUDAG_SRC_NODE_TCP_H
+
+#include "node/node.h"
+#include "upgrade/tcp.h"
+
+/* What the host is to do next; false: nothing more. */
+bool node_tcp_next(struct node *n, struct tcp_action *out, tstamp now);
+void node_tcp_connected(struct node *n, uint64_t id, const struct netaddr *local, tstamp now);
+void node_tcp_failed(struct node *n, uint64_t id, qudag_err err, tstamp now);
+/* QUDAG_ELIMIT, QUDAG_ENOMEM; QUDAG_EUNSUPPORTED without TCP. */
+QUDAG_MUST_USE qudag_err node_tcp_accepted(struct node *n, const struct netaddr *local,
+                                           const struct netaddr *remote, tstamp now, uint64_t *id);
+void node_tcp_received(struct node *n, uint64_t id, struct slice in, tstamp now);
+void node_tcp_ended(struct node *n, uint64_t id, qudag_err err, tstamp now);
+/* Fills |dst|; 0: nothing for now.  What follows from having sent is done. */
+size_t node_tcp_output(struct node *n, uint64_t id, uint8_t *dst, size_t cap, tstamp now);
+/* Nobody can connect for a while: this process has no descriptors left.  Goes to the log, once a minute. */
+void node_tcp_no_room(struct node *n, tstamp now);
+
+/* The connections, for statistics; NULL: there are none. */
+struct tcp *node_tcp(const struct node *n);
+
+#endif
