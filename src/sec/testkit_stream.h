@@ -15,6 +15,7 @@
 
 struct ts_end {
     struct mem mem;
+    bool confirm; /* of the sessions started from now on */
     struct rng_stream stream;
     struct rng rng;
     struct identity id;
@@ -72,6 +73,7 @@ static inline qudag_err ts_start(struct ts_end *e, bool server, const struct sec
     const struct tls_stream_config cfg = {.mem = &e->mem,
                                           .sec = e->sec,
                                           .server = server,
+                                          .confirm = e->confirm,
                                           .expect = x,
                                           .protos = protos == NULL ? ts_protos : protos};
 

@@ -27,7 +27,10 @@ struct tls_stream {
     struct mem *mem;
     struct sec_hs hs;
     bool server;
-    bool closed; /* our direction, by us */
+    bool confirm;
+    bool done;      /* the handshake is, for us */
+    bool confirmed; /* the peer has sent a KeyUpdate, for which it needs the keys that follow the handshake */
+    bool closed;    /* our direction, by us */
     bool no_mem; /* where the library cannot say so */
     enum tls_stream_state state;
     struct slice in;      /* what is left of the bytes of this call */
@@ -142,6 +145,7 @@ static void on_message(int write, int version, int type, const void *buf, size_t
         t->alert_by_peer = write == 0;
     }
     if (type == SSL3_RT_HANDSHAKE && write == 0 && len == 5 && b[0] == SSL3_MT_KEY_UPDATE) {
+        t->confirmed = true;
         t->updates++;
         if (b[4] == SSL_KEY_UPDATE_REQUESTED) {
             set_rekey(t);
@@ -202,6 +206,7 @@ qudag_err tls_stream_new(struct tls_stream **out, const struct tls_stream_config
     }
     t->mem = cfg->mem;
     t->server = cfg->server;
+    t->confirm = cfg->confirm;
     t->alert = NO_ALERT;
     fifo_init(&t->out, t->mem, OUTPUT_MAX);
     err = sec_hs_start(&t->hs, cfg->sec, cfg->server, cfg->expect);
@@ -282,16 +287,21 @@ static void shrink_certificate(const struct tls_stream *t)
     }
 }
 
-static void ready(struct tls_stream *t)
+static void proven(struct tls_stream *t)
 {
-    t->state = TLS_STREAM_READY;
+    t->done = true;
     set_rekey(t);
     shrink_certificate(t);
     /* No certificate is asked for any more: out of the list that the answers are looked up in. */
     list_del(&t->hs.link);
     list_push_back(&t->hs.sec->streams, &t->hs.link);
-    mem_free(t->mem, t->hs.known);
+    mem_free(t->hs.sec->mem, t->hs.known);
     t->hs.known = NULL;
+}
+
+static void ready(struct tls_stream *t)
+{
+    t->state = TLS_STREAM_READY;
     if (t->closed) {
         t->closed = false;
         tls_stream_close(t);
@@ -304,11 +314,19 @@ static qudag_err handshake(struct tls_stream *t)
 
     ERR_clear_error();
     ret = SSL_do_handshake(t->hs.ssl);
-    if (ret == 1) {
-        ready(t);
+    if (ret != 1) {
+        return SSL_get_error(t->hs.ssl, ret) == SSL_ERROR_WANT_READ ? QUDAG_OK : fail(t);
+    }
+    proven(t);
+    if (t->confirm && !t->server) {
         return QUDAG_OK;
     }
-    return SSL_get_error(t->hs.ssl, ret) == SSL_ERROR_WANT_READ ? QUDAG_OK : fail(t);
+    if (t->confirm && (SSL_key_update(t->hs.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+                       SSL_do_handshake(t->hs.ssl) != 1)) {
+        return fail(t);
+    }
+    ready(t);
+    return QUDAG_OK;
 }
 
 /* ------------------------------------------------------------------ data */
@@ -370,7 +388,28 @@ static qudag_err receive_ready(struct tls_stream *t, struct slice *plain)
     return err == QUDAG_OK ? rekey_alone(t) : err;
 }
 
-static qudag_err receive_handshake(struct tls_stream *t)
+/* The handshake is over for us, and the server has still to say that it is for it. */
+static qudag_err receive_confirm(struct tls_stream *t, struct slice *plain)
+{
+    qudag_err err = read_plain(t, plain);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (t->confirmed) {
+        enum tls_stream_state state = t->state; /* also ENDED */
+        ready(t);
+        t->state = state == TLS_STREAM_ENDED ? state : t->state;
+        return QUDAG_OK;
+    }
+    if (plain->len > 0 || t->state == TLS_STREAM_ENDED) {
+        *plain = (struct slice){NULL, 0};
+        return fail_with(t, QUDAG_EPROTO, "the server has not said that it accepts us");
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err receive_handshake(struct tls_stream *t, struct slice *plain)
 {
     size_t before, room = TLS_STREAM_HANDSHAKE_MAX - t->handshake_in;
     size_t kept = t->in.len > room ? t->in.len - room : 0;
@@ -378,7 +417,10 @@ static qudag_err receive_handshake(struct tls_stream *t)
 
     t->in.len -= kept;
     before = t->in.len;
-    err = handshake(t);
+    err = t->done ? QUDAG_OK : handshake(t);
+    if (err == QUDAG_OK && t->done && t->state == TLS_STREAM_HANDSHAKE) {
+        err = receive_confirm(t, plain);
+    }
     t->handshake_in += before - t->in.len;
     t->in.len += kept;
     if (err == QUDAG_OK && t->state == TLS_STREAM_HANDSHAKE &&
@@ -401,9 +443,9 @@ qudag_err tls_stream_receive(struct tls_stream *t, struct slice in, size_t *used
     t->hs.now = now;
     t->in = in;
     if (t->state == TLS_STREAM_HANDSHAKE) {
-        err = receive_handshake(t);
+        err = receive_handshake(t, plain);
     }
-    if (err == QUDAG_OK && t->state == TLS_STREAM_READY) {
+    if (err == QUDAG_OK && t->state == TLS_STREAM_READY && plain->len == 0) {
         err = receive_ready(t, plain);
     }
     /* RFC 8446 6.1: what comes behind a close_notify is ignored. */

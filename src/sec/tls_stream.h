@@ -36,6 +36,7 @@ struct tls_stream_config {
     /* ALPN: protocols in our order of preference, NULL at the end; copied.  The server picks the first of its own. */
     const char *const *protos;
     bool proto_needed; /* refuse a peer that negotiates none; else tls_stream_proto() is then NULL */
+    bool confirm; /* the server says that it has accepted the client, which is not ready before: spec/channel.md 2 */
 };
 
 struct tls_stream;
@@ -54,8 +55,8 @@ enum tls_stream_state tls_stream_state(const struct tls_stream *t);
  * all and *plain is empty.  An error is also the state TLS_STREAM_FAILED, in most cases with an alert in the output:
  * QUDAG_EAUTH, EPOLICY, EEXPIRED, ECLOCK, EUNSUPPORTED, EPROTO, ENOMEM; ELIMIT: a handshake that is too long, 64 KiB
  * in a row without data, or more than 32 changes of keys while output waits.  An alert of the peer is what it means,
- * which tls_stream_why() has in words.  A client is ready before the server has seen its certificate: a refusal comes
- * as an alert afterwards.
+ * which tls_stream_why() has in words.  Without |confirm| a client is ready before the server has seen its
+ * certificate: a refusal comes as an alert afterwards.
  */
 QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice in, size_t *used,
                                             struct slice *plain, tstamp now);

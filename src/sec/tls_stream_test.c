@@ -288,6 +288,69 @@ static void test_a_peer_without_a_protocol_is_the_owners_choice(void **state)
     unmake();
 }
 
+static void confirming(void)
+{
+    make(PQ_REQUIRE, PQ_REQUIRE);
+    a.confirm = b.confirm = true;
+}
+
+/* Byte by byte: before the server has seen the client's proof, the client is not ready. */
+static void test_a_server_says_that_it_accepts(void **state)
+{
+    (void)state;
+    confirming();
+    start(NULL, NULL);
+    ts_feed(&a, (struct slice){NULL, 0}, TS_START);
+    (void)ts_move(&a, &b, 1, TS_START);
+    (void)ts_move(&b, &a, 1, TS_START);
+    assert_true(ts_both(&a, &b, TLS_STREAM_HANDSHAKE));
+    assert_int_equal(tls_stream_send(a.t, text("x"), TS_START), QUDAG_ESTATE);
+    (void)ts_move(&a, &b, 1, TS_START);
+    assert_int_equal(tls_stream_state(b.t), TLS_STREAM_READY);
+    assert_int_equal(tls_stream_output(b.t).len, KEY_UPDATE);
+    say(&b, "welcome", TS_START);
+    tls_stream_close(b.t);
+    ts_run(&a, &b, 1, TS_START);
+    heard(&a, "welcome");
+    assert_int_equal(tls_stream_state(a.t), TLS_STREAM_ENDED);
+    say(&a, "thanks", TS_START);
+    ts_run(&a, &b, WHOLE, TS_START);
+    heard(&b, "thanks");
+    up();
+    unmake();
+}
+
+static void test_a_client_that_is_refused_was_never_ready(void **state)
+{
+    struct sec_expect wrong = {.has_peer = true};
+
+    (void)state;
+    confirming();
+    start(NULL, &wrong);
+    ts_feed(&a, (struct slice){NULL, 0}, TS_START);
+    while (ts_move(&a, &b, WHOLE, TS_START) + ts_move(&b, &a, WHOLE, TS_START) > 0) {
+        assert_int_not_equal(tls_stream_state(a.t), TLS_STREAM_READY);
+    }
+    why(&b, QUDAG_EAUTH, "peer id mismatch");
+    why(&a, QUDAG_EAUTH, "signature");
+    /* a server that says nothing, and sends data or the end */
+    for (int i = 0; i < 2; i++) {
+        b.confirm = false;
+        start(NULL, NULL);
+        ts_run(&a, &b, WHOLE, TS_START);
+        assert_int_equal(tls_stream_state(a.t), TLS_STREAM_HANDSHAKE);
+        if (i == 0) {
+            say(&b, "data", TS_START);
+        } else {
+            tls_stream_close(b.t);
+        }
+        ts_run(&a, &b, WHOLE, TS_START);
+        why(&a, QUDAG_EPROTO, "accepts us");
+        assert_int_equal(a.got_len, 0);
+    }
+    unmake();
+}
+
 /* Byte by byte, so that every place where input can be cut is one where it is. */
 static void test_input_may_be_cut_anywhere(void **state)
 {
@@ -710,6 +773,8 @@ int main(void)
         cmocka_unit_test(test_a_wrong_calendar_is_told_from_a_wrong_peer),
         cmocka_unit_test(test_the_server_picks_the_first_of_its_protocols),
         cmocka_unit_test(test_a_peer_without_a_protocol_is_the_owners_choice),
+        cmocka_unit_test(test_a_server_says_that_it_accepts),
+        cmocka_unit_test(test_a_client_that_is_refused_was_never_ready),
         cmocka_unit_test(test_input_may_be_cut_anywhere),
         cmocka_unit_test(test_a_flight_that_stops_anywhere_proves_nothing),
         cmocka_unit_test(test_data_that_stops_anywhere_is_no_end),
