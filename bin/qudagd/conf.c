@@ -44,8 +44,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
                      .help =
                          "Addresses to listen on, QUIC (udp/PORT/quic-v1) and TCP (tcp/PORT); port "
                          "0 takes any free one.  At most 8, one per line.  A wildcard of an IP "
-                         "version that this machine lacks is left out.  TCP is for networks that "
-                         "block UDP; circuits go over QUIC only."},
+                         "version that this machine lacks is left out."},
     [CONF_ANNOUNCE] = {"node", "announce", LIST(QUDAG_LISTEN_MAX, 150), INTO(announce), .unset = "",
                        .help =
                            "Addresses that others are told instead of those the node finds out, as "

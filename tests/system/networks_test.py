@@ -107,7 +107,7 @@ def addresses_change():
         if old is not None:
             n.remove(old, 32)
         begin = time.monotonic()
-        while [a.split('/')[2] for a in n.ask('status').get('announced', [])] != [new]:
+        while {a.split('/')[2] for a in n.ask('status').get('announced', [])} != {new}:
             check(time.monotonic() - begin < 15 * SLOW, f'{new} is not announced: {n.ask("status")}')
             time.sleep(0.1)
         print(f'ok: a new address is announced after {time.monotonic() - begin:.1f} s', flush=True)
