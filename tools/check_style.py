@@ -60,6 +60,7 @@ FOLDERS = {
     'core/padding': 'padding_',
     'core/resources': 'resources_',
     'core/keep': 'keep_',
+    'core/names': 'names_',
     'core/load': 'load_',
     'core/ping': 'ping_',
     'core/succession': 'succession_ successions_',
@@ -72,7 +73,7 @@ FOLDERS = {
     'quic': 'quic_',
     'swarm': 'swarm_',
     'node': 'node_',
-    'io': 'io_ solver_ store_ udp_',
+    'io': 'io_ resolve_ solver_ store_ udp_',
     'api': 'api_',
     'app': 'delivery_ expose_ files_ inbox_ proxy_ receive_ send_ sock_ splice_ target_ transfer_ tunnel_ unsent_',
 }

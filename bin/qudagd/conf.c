@@ -53,7 +53,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
                         INTO(bootstrap), .unset = "",
                         .help =
                             "Peers to join the network through: multiaddr with /p2p/ID, and #HASH "
-                            "of the peer's ML-DSA-65 key if known."},
+                            "of the peer's ML-DSA-65 key if known.  Names (/dns4, /dns6, /dns, "
+                            "/dnsaddr) are asked for at each attempt."},
     [CONF_AGENT] = {"node", "agent", TEXT(0, QUDAG_AGENT_LEN_MAX), INTO(agent), .unset = "",
                     .help = "Agent string sent to peers; empty: qudag, without a version."},
     [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max),

@@ -46,8 +46,9 @@ typedef struct qudag_settings {
                                           of TCP are dialled with or without one to listen at */
     size_t listen_n;                /* at most QUDAG_LISTEN_MAX */
     const char *const *bootstrap;   /* multiaddrs with /p2p/ID, and "#" HEX64, the hash of the
-                                          peer's ML-DSA key, if known; at least one of TCP,
-                                          or of an IP version in which |listen| has QUIC */
+                                          peer's ML-DSA key, if known; at least one a name, of
+                                          TCP, or of an IP version in which |listen| has QUIC;
+                                          names are resolved */
     size_t bootstrap_n;             /* at most QUDAG_BOOTSTRAP_MAX */
     const qudag_mem *mem;           /* NULL: malloc; must outlive the node */
     void *uv_loop;                  /* a uv_loop_t to live on; NULL: an own one, driven by

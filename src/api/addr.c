@@ -10,17 +10,42 @@
 
 API_NO_TAIL(qudag_multiaddr, pad);
 
-#define FORM "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT or /ip6/..."
+#define FORM                                                                                       \
+    "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT, /ip6/..., /dns/NAME/... or /dnsaddr/NAME"
+
+/* Whether |addr| is of QUIC or, |*tcp|, of TCP. */
+static bool of_host(const struct multiaddr *addr, struct netaddr *net, bool *tcp)
+{
+    *tcp = multiaddr_to_tcp(addr, net);
+    return *tcp || multiaddr_to_netaddr(addr, net);
+}
+
+/*
+ * Whether links are made to such addresses.  |*net| is left as it is for a name, |*named|, but of a host its transport
+ * must be one of ours; what a list of addresses leads to is seen when it is asked for.
+ */
+static bool has_way(struct api_addr *a, bool *named)
+{
+    const struct netaddr any = {.family = 4, .ip = {192, 0, 2, 1}};
+    struct netaddr probe = {0};
+    struct multiaddr as_ip;
+    struct slice name, rest;
+    enum multiaddr_name is = multiaddr_name(&a->addr, &name, &rest);
+
+    *named = is != MULTIADDR_NO_NAME;
+    if (!*named) {
+        return of_host(&a->addr, &a->net, &a->tcp);
+    }
+    return names_rule_name(name) &&
+           (is == MULTIADDR_DNSADDR || (multiaddr_of_ip(&as_ip, &any, rest) &&
+                                        of_host(&as_ip, &probe, &a->tcp) && probe.port != 0));
+}
 
 /* What is wrong with |text| for |use|, or NULL; *err is set then. */
 static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use use,
                             qudag_err *err)
 {
     *err = multiaddr_parse_pinned(&a->addr, a->pq_hash, &a->has_pq, text);
-    if (strncmp(text, "/dns", 4) == 0) {
-        *err = QUDAG_EUNSUPPORTED;
-        return "host names (/dns, /dns4, /dns6, /dnsaddr) are not supported yet; use " FORM;
-    }
     if (*err == QUDAG_EUNSUPPORTED) {
         return "names a protocol that this version does not know; the form is " FORM;
     }
@@ -30,19 +55,22 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
                    : "malformed; the form is " FORM;
     }
     a->has_peer = multiaddr_peer(&a->addr, &a->peer);
-    a->tcp = multiaddr_to_tcp(&a->addr, &a->net);
-    if (!a->tcp && !multiaddr_to_netaddr(&a->addr, &a->net)) {
+    bool named = false;
+    if (!has_way(a, &named)) {
         *err = QUDAG_EUNSUPPORTED;
         return "not of the form " FORM;
     }
     *err = QUDAG_EINVAL;
+    if (use == QUDAG_ADDR_LISTEN && named) {
+        return "a listen address has no name; the form is " FORM;
+    }
     if (use == QUDAG_ADDR_LISTEN && a->has_pq) {
         return "a listen address has no key hash (#); bootstrap addresses may have one";
     }
     if (use == QUDAG_ADDR_BOOTSTRAP && !a->has_peer) {
         return "has no /p2p/PEER-ID; without it any peer that answered would be accepted";
     }
-    if (use != QUDAG_ADDR_LISTEN && a->net.port == 0) {
+    if (use != QUDAG_ADDR_LISTEN && a->net.port == 0 && !named) {
         return "has port 0, on which no peer can listen";
     }
     *err = QUDAG_OK;

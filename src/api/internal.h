@@ -10,6 +10,7 @@
 #include "crypto/identity.h"
 #include "io/interfaces.h"
 #include "io/io.h"
+#include "io/resolve.h"
 #include "io/solver.h"
 #include "node/node.h"
 
@@ -44,6 +45,7 @@ struct qudag_node {
     struct node *node;
     struct store *store;   /* NULL: nothing on disk */
     struct solver *solver; /* from the first proof of work on */
+    struct resolve *resolve; /* names; NULL: none was asked for yet */
     bool started;
     bool ending;          /* being freed */
     unsigned in_callback; /* of the program, or being freed: not to be driven */

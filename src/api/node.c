@@ -384,6 +384,32 @@ static void on_unsolve(void *ctx, uint64_t id)
     solver_drop(n->solver, id);
 }
 
+static void on_resolved(void *ctx, uint64_t id, qudag_err err, const struct slice *records,
+                        size_t count)
+{
+    struct qudag_node *n = ctx;
+
+    node_resolved(n->node, id, err, records, count, io_now());
+}
+
+static qudag_err on_resolve(void *ctx, uint64_t id, enum names_kind kind, const char *name)
+{
+    struct qudag_node *n = ctx;
+    qudag_err err = QUDAG_OK;
+
+    if (n->resolve == NULL) {
+        err = resolve_new(&n->resolve, n->io, on_resolved, n);
+    }
+    return err == QUDAG_OK ? resolve_add(n->resolve, id, kind, name) : err;
+}
+
+static void on_unresolve(void *ctx, uint64_t id)
+{
+    const struct qudag_node *n = ctx;
+
+    resolve_drop(n->resolve, id);
+}
+
 static qudag_err make(struct qudag_node *n, struct api_settings *read)
 {
     static const struct node_hooks hooks = {.stream_in = cb_stream_in,
@@ -401,6 +427,8 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .save = cb_save,
                                             .solve = on_solve,
                                             .unsolve = on_unsolve,
+                                            .resolve = on_resolve,
+                                            .unresolve = on_unresolve,
                                             .persist = api_persist_put};
     struct node_hooks h = hooks;
     struct node_config *c = &read->config;
@@ -516,6 +544,7 @@ void qudag_node_free(qudag_node *n)
         io_attach(n->io, NULL);
     }
     solver_free(n->solver);
+    resolve_free(n->resolve);
     io_free(n->io);
     store_close(n->store);
     api_clients_free(n);

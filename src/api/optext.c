@@ -143,6 +143,16 @@ static void auth_text(enum node_auth why, const struct peer_id *found, char *out
     (void)snprintf(out, cap, "%s%s%s", text[why], named ? ": " : "", id);
 }
 
+/* What is wrong with the name that |addr| begins with. */
+static void name_text(const struct multiaddr *addr, enum names_why why, char *out, size_t cap)
+{
+    struct slice name = {0}, rest;
+
+    (void)multiaddr_name(addr, &name, &rest);
+    (void)snprintf(out, cap, "%.*s: %s", (int)(name.len < 100 ? name.len : 100),
+                   name.len > 0 ? (const char *)name.base : "", names_why_text(why));
+}
+
 void api_join_text(const struct node_join_why *why, char *out, size_t cap)
 {
     char addr[MULTIADDR_TEXT_MAX], hash[2 * QUDAG_PQ_HASH_LEN + 1] = "", text[256];
@@ -154,6 +164,10 @@ void api_join_text(const struct node_join_why *why, char *out, size_t cap)
                              "anonymity, and this node is not; to join it: lab (qudag up --lab)"
                            : "the peer that answered is of no lab, and this node is, which "
                              "would hide nobody there; to join it: without lab");
+        return;
+    }
+    if (why->name != NAMES_FOUND) {
+        name_text(&why->at.addr, why->name, out, cap);
         return;
     }
     if (why->err != QUDAG_EAUTH) {
@@ -222,6 +236,10 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
     }
     if (err == QUDAG_ESMALLNET) {
         small_text(n, out, cap);
+        return;
+    }
+    if (kind == QUDAG_OP_CONNECT && req->name_why != NAMES_FOUND) {
+        name_text(&req->addr, req->name_why, out, cap);
         return;
     }
     if (kind == QUDAG_OP_CONNECT && err == QUDAG_EAUTH) {

@@ -185,6 +185,7 @@ static void note_again(struct node *n, const struct peer_id *peer)
 
     if (p != NULL && p->addr.len > 0) {
         swarm_addr_add(n->swarm, peer, &p->addr);
+        node_names_keep(n, peer, &p->addr);
     }
 }
 

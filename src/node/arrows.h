@@ -193,6 +193,13 @@ bool node_end_due(struct node *n);
 /* All has ended: whoever asked for it hears so. */
 void node_end_done(struct node *n);
 QUDAG_MUST_USE qudag_err node_keep_init(struct node *n); /* keep - links, DHT */
+QUDAG_MUST_USE qudag_err node_names_init(struct node *n); /* requests - host, swarm */
+/* Ends all lookups of names without a word to who waits. */
+void node_names_free(struct node *n);
+/* The dial that the request |cookie| began ends with QUDAG_ECANCELED, now or soon. */
+void node_names_stop(struct node *n, uint64_t cookie);
+/* |addr| of a kept peer begins with a name: where that leads to is noted for dialling.  Nothing for other addresses. */
+void node_names_keep(struct node *n, const struct peer_id *peer, const struct multiaddr *addr);
 /* The link with |guard| is held as long as it stands, and that with the one before no longer; NULL: none is. */
 void node_keep_guard(struct node *n, const struct peer_id *guard);
 /* Demands the hash of |peer|'s ML-DSA key from now on, as far as |source| may say so. */

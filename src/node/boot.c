@@ -306,7 +306,10 @@ static void log_dial_failed(const struct node *n, const struct node_op *op, quda
                                           [NODE_AUTH_EXPECTED] = "expected"};
     char text[PEER_ID_TEXT_MAX] = "";
 
-    if (err != QUDAG_EAUTH) {
+    if (op->req.name_why != NAMES_FOUND) {
+        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err),
+                  LOG_STR("name", names_why_text(op->req.name_why)));
+    } else if (err != QUDAG_EAUTH) {
         log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
     } else if (op->req.auth == NODE_AUTH_PEER && peer_id_text(text, &op->req.peer) > 0) {
         log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err),
@@ -332,9 +335,10 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
         node_end(n, n->ix.dht);
     } else if (err != QUDAG_ECANCELED) { /* another address of that peer was quicker */
         log_dial_failed(n, op, err);
-        if (qudag_err_category(err) == QUDAG_CAT_PEER) {
+        bool named = op->req.name_why != NAMES_FOUND && b->why.err == QUDAG_OK;
+        if (named || qudag_err_category(err) == QUDAG_CAT_PEER) {
             b->why = (struct node_join_why){
-                .err = err, .auth = op->req.auth, .at = {op->req.addr, op->req.has_pq, {0}}};
+                .err = err, .auth = op->req.auth, .name = op->req.name_why, .at = {op->req.addr, op->req.has_pq, {0}}};
             memcpy(b->why.at.pq_hash, op->req.pq_hash, sizeof(b->why.at.pq_hash));
         }
     }

@@ -3,6 +3,7 @@
 #define QUDAG_SRC_NODE_BOOT_H
 
 #include "base/types.h"
+#include "core/names/names.h"
 #include "node/auth.h"
 #include "wire/multiaddr.h"
 
@@ -32,6 +33,7 @@ bool node_rule_boot_dial(const struct node_boot_group *g, tstamp now);
 struct node_join_why {
     qudag_err err;
     enum node_auth auth; /* with QUDAG_EAUTH */
+    enum names_why name; /* a name in the list led nowhere: why; else NAMES_FOUND */
     bool
         others; /* with QUDAG_EUNSUPPORTED: who answered is of a lab or we are, and the other is not ... */
     bool lab;            /* ... he is */

@@ -1,6 +1,6 @@
 /*
  * boot_dial.c - dialling bootstrap peers and contacts of the last run: all peers at once, the addresses of one peer one
- * after the other (RFC 8305), so that a peer with two IP versions gets one link.
+ * after the other (RFC 8305, swarm_rule_next_dial), so that a peer with several gets one link.
  *
  *   each peer: IPv6 first, if it has both ─ answered ─▶ its other addresses are left out, those under way given up
  *                                         ├ failed ──▶ the next
@@ -21,13 +21,6 @@ static const struct multiaddr *addr_of(const struct node *n, size_t i)
     return i < n->cfg.n_boot ? &n->cfg.boot[i].addr : &n->anchor[i - n->cfg.n_boot];
 }
 
-static bool is_ipv6(const struct node *n, size_t i)
-{
-    struct netaddr a;
-
-    return multiaddr_endpoint(addr_of(n, i), &a) && a.family == 6;
-}
-
 static bool same_peer(const struct node *n, size_t i, size_t j)
 {
     struct peer_id a, b;
@@ -40,20 +33,27 @@ static bool same_peer(const struct node *n, size_t i, size_t j)
 static struct node_boot_group look(const struct node *n, size_t i, size_t *next)
 {
     const struct node_boot_state *b = &n->boot;
+    struct swarm_candidate c[ARRAY_LEN(b->dial)] = {{0}};
+    size_t its[ARRAY_LEN(b->dial) + 1], n_its = 0;
     struct node_boot_group g = {.begun = 0};
 
-    *next = b->n_dials;
     for (size_t j = i; j < b->n_dials; j++) {
         const struct node_boot_dial *d = &b->dial[j];
+        struct netaddr a = {0};
         if (!same_peer(n, i, j)) {
             continue;
         }
         g.answered = g.answered || d->state == NODE_BOOT_ANSWERED;
         g.under_way += d->state == NODE_BOOT_DIALS ? 1 : 0;
         g.begun = d->begun > g.begun ? d->begun : g.begun;
-        bool better = *next == b->n_dials || (is_ipv6(n, j) && !is_ipv6(n, *next));
-        *next = d->state == NODE_BOOT_WAITS && better ? j : *next;
+        (void)multiaddr_endpoint(addr_of(n, j), &a);
+        (void)swarm_dials(n->swarm, addr_of(n, j), &c[n_its].cost); /* a name: as the best */
+        c[n_its].family = a.family;
+        c[n_its].tried = d->state != NODE_BOOT_WAITS;
+        its[n_its++] = j;
     }
+    its[n_its] = b->n_dials;
+    *next = its[swarm_rule_next_dial(c, n_its)];
     return g;
 }
 
@@ -140,7 +140,7 @@ void node_boot_dial_ended(struct node *n, uint64_t cookie, bool answered)
     for (size_t j = 0; answered && j < b->n_dials; j++) {
         struct node_boot_dial *d = &b->dial[j];
         if (d->state == NODE_BOOT_DIALS && same_peer(n, i, j)) {
-            swarm_dial_stop(n->swarm, n->core[n->ix.links].swarm_ix, d->cookie, n->now);
+            node_names_stop(n, d->cookie);
         }
     }
     node_boot_dial_more(n);

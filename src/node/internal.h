@@ -120,6 +120,9 @@ struct node {
     uint64_t pressed_seen; /* resources_returned() by then */
     struct list released; /* node_buf: nobody holds them, and the program does not know yet */
     struct list notes;    /* node_peer_note, newest first */
+    struct list named;    /* node_named */
+    uint64_t named_ids;
+    uint32_t n_named;
     size_t n_notes;
     struct node_clock clock;
     struct node_boot_state boot;

@@ -225,6 +225,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_keep_init(n)) != QUDAG_OK ||
+        (err = node_names_init(n)) != QUDAG_OK ||
         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
@@ -264,6 +265,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     list_init(&n->pressed);
     list_init(&n->released);
     list_init(&n->notes);
+    list_init(&n->named);
     slots_init(&n->optab, n->mem, NODE_OPS_MAX);
     slots_init(&n->strmtab, n->mem, NODE_STREAMS_MAX);
     uint8_t seed[16];
@@ -285,6 +287,7 @@ void node_free(struct node *n)
         return;
     }
     n->draining = n->closing = true;
+    node_names_free(n);
     node_ops_cancel(n);
     node_streams_free(n);
     node_buffers_free(n); /* while every function that the program may call still works */
@@ -553,6 +556,7 @@ void node_shutdown(struct node *n, tstamp now)
     node_drain(n, now);
     /* The program may answer each end with a new request, which is refused from now on. */
     n->closing = true;
+    node_names_free(n);
     node_ops_cancel(n); /* before the links go, else streams seem to end by the peers' doing */
     node_streams_free(n);
     quic_shutdown(n->quic, now);

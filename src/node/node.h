@@ -12,12 +12,12 @@
 #define QUDAG_SRC_NODE_NODE_H
 
 #include "core/dark/dark.h"
-#include "core/kad/kad.h"
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
 #include "node/boot.h"
 #include "node/buffers.h"
 #include "node/keep.h"
+#include "node/names.h"
 #include "node/op.h"
 #include "node/padding.h"
 #include "node/times.h"
@@ -67,6 +67,9 @@ struct node_hooks {
     /* A call needs |task| solved, elsewhere; then node_solved(), unless |unsolve| came.  Not OK: it does without. */
     qudag_err (*solve)(void *ctx, uint64_t id, const struct rend_work_task *task);
     void (*unsolve)(void *ctx, uint64_t id);
+    /* Asks a name server; then node_resolved(), unless |unresolve| came.  NULL, not OK: no answer comes. */
+    qudag_err (*resolve)(void *ctx, uint64_t id, enum names_kind kind, const char *name);
+    void (*unresolve)(void *ctx, uint64_t id);
     /*
      * With node_config.persist: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
      * disk before the next node_send().  Not OK: there is no room; nothing new is taken for others

@@ -4,6 +4,7 @@
 
 #include "core/dark/dark.h"
 #include "core/kad/kad.h"
+#include "core/names/names.h"
 #include "node/auth.h"
 #include "node/isolation.h"
 
@@ -28,6 +29,7 @@ enum node_op_kind {
     /* the node's own */
     NODE_OP_ADD_PEER,
     NODE_OP_BOOT_DIAL,
+    NODE_OP_NAME_DIAL, /* one of the addresses behind a name */
     NODE_OP_BOOT_LOOKUP,
     NODE_OP_REFRESH,
     NODE_OP_ANNOUNCE,     /* our relay descriptor */
@@ -61,6 +63,7 @@ struct node_request {
     bool has_pq;
     uint8_t pq_hash[32];
     enum node_auth auth;             /* CONNECT that ended with QUDAG_EAUTH: why */
+    enum names_why name_why;         /* CONNECT that ended before anything was dialled: why */
     uint64_t refused;                /* CONNECT that ended with QUDAG_ELIMIT: as in struct ev */
     uint8_t hops;                    /* CIRCUIT */
     struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */

@@ -61,10 +61,17 @@ NODE_BEGIN(node_begin_dark_unpublish);
 /* As dark_resolve, for streams that wait. */
 NODE_BEGIN(node_begin_stream_resolve);
 
+/* Dials req.addr, which may begin with a name: connect, or all that it leads to. */
+NODE_BEGIN(node_begin_dial);
+/* One of these. */
+NODE_BEGIN(node_begin_name_dial);
+
 /* Cancel: |op| ends now, or by the report this brings about. */
 #define NODE_CANCEL(name) void name(struct node *n, struct node_op *op, tstamp now)
 /* Ends by the report that it was canceled. */
 NODE_CANCEL(node_cancel_dht);
+/* What its name led to is not dialled any more; else a late report finds no request. */
+NODE_CANCEL(node_cancel_dial);
 /* Closes what was built so far and ends. */
 NODE_CANCEL(node_cancel_circuit);
 /* The program hears of the end; publishing or forgetting goes on. */
@@ -75,6 +82,8 @@ NODE_CANCEL(node_cancel_dark);
     void name(struct node *n, struct node_op *op, qudag_err err, const struct node_result *res)
 /* Nobody waits. */
 NODE_FINISH(node_finish_nobody);
+/* The request that it was for ends, or dials the next. */
+NODE_FINISH(node_finish_name_dial);
 /* Joining, or rejoining, goes on. */
 NODE_FINISH(node_finish_boot_dial);
 /* Joining goes on, or the table was refreshed. */

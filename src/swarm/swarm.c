@@ -312,6 +312,14 @@ const struct swarm_transport *swarm_transport_for(const struct swarm *s,
     return NULL;
 }
 
+bool swarm_dials(const struct swarm *s, const struct multiaddr *addr, uint8_t *cost)
+{
+    const struct swarm_transport *tp = swarm_transport_for(s, addr);
+
+    *cost = tp != NULL ? (uint8_t)tp->t->cost : 0;
+    return tp != NULL;
+}
+
 struct swarm_pending *swarm_report_make(struct swarm *s, unsigned core, uint64_t cookie,
                                         const struct peer_id *peer)
 {

@@ -150,6 +150,8 @@ tstamp swarm_deadline(const struct swarm *s);
 /* Notes where |peer| can be reached, if a transport dials such addresses.  Of SWARM_ADDRS_MAX the newest
  * stay.  Without memory nothing is noted. */
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr);
+/* Whether a transport dials such addresses, and its enum transport_cost. */
+bool swarm_dials(const struct swarm *s, const struct multiaddr *addr, uint8_t *cost);
 /*
  * Dials |addr|, whoever answers or the peer it names; |pq_hash| (32 bytes or NULL) pins that peer's ML-DSA
  * key for the dial.  The outcome is one EV_STREAM_FAIL with |cookie| for |core|, on success with err OK,

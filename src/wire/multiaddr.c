@@ -20,6 +20,10 @@
 #define CODE_IP4 4
 #define CODE_TCP 6
 #define CODE_IP6 41
+#define CODE_DNS 53
+#define CODE_DNS4 54
+#define CODE_DNS6 55
+#define CODE_DNSADDR 56
 #define CODE_UDP 273
 #define CODE_CIRCUIT 290
 #define CODE_P2P 421
@@ -51,10 +55,10 @@ static const struct proto protos[] = {
     {CODE_TCP, KIND_PORT, "tcp"},
     {CODE_IP6, KIND_IP6, "ip6"},
     {42, KIND_NAME, "ip6zone"},
-    {53, KIND_NAME, "dns"},
-    {54, KIND_NAME, "dns4"},
-    {55, KIND_NAME, "dns6"},
-    {56, KIND_NAME, "dnsaddr"},
+    {CODE_DNS, KIND_NAME, "dns"},
+    {CODE_DNS4, KIND_NAME, "dns4"},
+    {CODE_DNS6, KIND_NAME, "dns6"},
+    {CODE_DNSADDR, KIND_NAME, "dnsaddr"},
     {CODE_UDP, KIND_PORT, "udp"},
     {280, KIND_NONE, "webrtc-direct"},
     {281, KIND_NONE, "webrtc"},
@@ -512,12 +516,8 @@ size_t multiaddr_text(char *dst, size_t cap, const struct multiaddr *m)
 
 /* ------------------------------------------------------------------ parts */
 
-/* /ip4|ip6/.../udp|tcp/PORT; false when |a| holds no address. */
-static bool endpoint_write(struct wr *w, const struct netaddr *a, uint16_t port_code)
+static void wr_ip(struct wr *w, const struct netaddr *a)
 {
-    if (a->family != 4 && a->family != 6) {
-        return false;
-    }
     if (a->family == 4) {
         wr_uvarint(w, CODE_IP4);
         wr_bytes(w, a->ip, 4);
@@ -528,6 +528,15 @@ static bool endpoint_write(struct wr *w, const struct netaddr *a, uint16_t port_
         wr_uvarint(w, CODE_IP6);
         wr_bytes(w, a->ip, 16);
     }
+}
+
+/* /ip4|ip6/.../udp|tcp/PORT; false when |a| holds no address. */
+static bool endpoint_write(struct wr *w, const struct netaddr *a, uint16_t port_code)
+{
+    if (a->family != 4 && a->family != 6) {
+        return false;
+    }
+    wr_ip(w, a);
     wr_uvarint(w, port_code);
     wr_u16(w, a->port);
     return true;
@@ -643,6 +652,58 @@ bool multiaddr_to_tcp(const struct multiaddr *m, struct netaddr *out)
 bool multiaddr_direct(const struct multiaddr *m, struct netaddr *out)
 {
     return multiaddr_to_netaddr(m, out) || multiaddr_to_tcp(m, out);
+}
+
+enum multiaddr_name multiaddr_name(const struct multiaddr *m, struct slice *name,
+                                   struct slice *rest)
+{
+    static const struct {
+        uint16_t code;
+        enum multiaddr_name is;
+    } row[] = {{CODE_DNS, MULTIADDR_DNS},
+               {CODE_DNS4, MULTIADDR_DNS4},
+               {CODE_DNS6, MULTIADDR_DNS6},
+               {CODE_DNSADDR, MULTIADDR_DNSADDR}};
+    struct rd r = rd_init(multiaddr_slice(m));
+    struct comp c;
+
+    if (!comp_each(m, &r, &c)) {
+        return MULTIADDR_NO_NAME;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        if (row[i].code == c.proto->code) {
+            *name = c.value;
+            *rest = (struct slice){m->b + m->len - r.left, r.left};
+            return row[i].is;
+        }
+    }
+    return MULTIADDR_NO_NAME;
+}
+
+bool multiaddr_of_ip(struct multiaddr *out, const struct netaddr *ip, struct slice rest)
+{
+    struct multiaddr m = {0};
+    struct wr w = wr_init(m.b, sizeof(m.b));
+
+    wr_ip(&w, ip);
+    wr_bytes(&w, rest.base, rest.len);
+    m.len = (uint8_t)w.len;
+    if (!wr_ok(&w) || (ip->family != 4 && ip->family != 6)) {
+        return false;
+    }
+    *out = m;
+    return true;
+}
+
+bool multiaddr_ends_with(const struct multiaddr *m, struct slice end)
+{
+    struct rd r = rd_init(multiaddr_slice(m));
+    struct comp c;
+
+    while (r.left > end.len && comp_each(m, &r, &c)) {
+    }
+    return r.left == end.len &&
+           (end.len == 0 || memcmp(m->b + m->len - end.len, end.base, end.len) == 0);
 }
 
 bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out)

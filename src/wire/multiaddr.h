@@ -59,6 +59,22 @@ bool multiaddr_direct(const struct multiaddr *m, struct netaddr *out);
  */
 bool multiaddr_endpoint(const struct multiaddr *m, struct netaddr *out);
 
+/* What an address begins with in place of an IP address. */
+enum multiaddr_name {
+    MULTIADDR_NO_NAME,
+    MULTIADDR_DNS,     /* of a host, IPv4 and IPv6 */
+    MULTIADDR_DNS4,    /* IPv4 */
+    MULTIADDR_DNS6,    /* IPv6 */
+    MULTIADDR_DNSADDR, /* of a list of addresses */
+};
+/* The name that |m| begins with, and what follows it; both borrowed, and untouched where there is none. */
+enum multiaddr_name multiaddr_name(const struct multiaddr *m, struct slice *name,
+                                   struct slice *rest);
+/* /ip4|ip6/..., which a zone or port of |ip| does not matter to, and |rest| of another address.  False: too long. */
+bool multiaddr_of_ip(struct multiaddr *out, const struct netaddr *ip, struct slice rest);
+/* Whether |m| has |end|, whole components of an address, at its end. */
+bool multiaddr_ends_with(const struct multiaddr *m, struct slice end);
+
 /* The last /p2p component; false when there is none, or none behind the last /p2p-circuit: that is the relay's. */
 bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out);
 

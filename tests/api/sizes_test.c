@@ -524,6 +524,50 @@ static void lists_of_settings_are_limited(void **state)
 
 /* ---- multiaddrs */
 
+/* Names are for dialling; what they lead to is not known yet. */
+static void names_are_checked_for_their_use(void **state)
+{
+    char pid[QUDAG_PEER_ID_TEXT_MAX], text[QUDAG_ADDR_TEXT_MAX];
+    qudag_peer_id peer;
+    static const struct {
+        const char *head;
+        bool with_peer;
+        qudag_err want[3]; /* dial, listen, bootstrap */
+    } cases[] = {
+#define OK QUDAG_OK
+#define IN QUDAG_EINVAL
+#define MA QUDAG_EMALFORMED
+#define UN QUDAG_EUNSUPPORTED
+        {"/dns4/example.org/udp/1/quic-v1", true, {OK, IN, OK}},
+        {"/dns/example.org/udp/1/quic-v1", false, {OK, IN, IN}},
+        {"/dns6/example.org/udp/1/quic-v1", true, {OK, IN, OK}},
+        {"/dnsaddr/example.org", true, {OK, IN, OK}},
+        {"/dnsaddr/example.org", false, {OK, IN, IN}},
+        {"/dns4/example.org/udp/0/quic-v1", true, {UN, UN, UN}},
+        {"/dns4/example.org", true, {UN, UN, UN}},
+        {"/dns4/exa mple.org/udp/1/quic-v1", true, {UN, UN, UN}},
+        {"/dns4//udp/1/quic-v1", true, {MA, MA, MA}},
+#undef OK
+#undef IN
+#undef MA
+#undef UN
+    };
+    (void)state;
+
+    qudag_identity_peer_id(id, &peer);
+    qudag_peer_id_text(&peer, pid);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "%s%s%s", cases[i].head, cases[i].with_peer ? "/p2p/" : "",
+                 cases[i].with_peer ? pid : "");
+        for (int use = 0; use < 3; use++) {
+            qudag_multiaddr a = QUDAG_INIT(qudag_multiaddr);
+            assert_int_equal(qudag_multiaddr_parse(&a, text, (qudag_addr_use)use, NULL, 0),
+                             cases[i].want[use]);
+            assert_int_equal(a.family, 0);
+        }
+    }
+}
+
 static void multiaddrs_are_checked_for_their_use(void **state)
 {
     char pid[QUDAG_PEER_ID_TEXT_MAX], text[QUDAG_ADDR_TEXT_MAX], why[200];
@@ -555,7 +599,6 @@ static void multiaddrs_are_checked_for_their_use(void **state)
         {"/ip4/127.0.0.1/tcp/4433", true, true, {OK, IN, OK}},
         {"/ip6/::1/tcp/0", true, false, {IN, OK, IN}},
         {"/ip4/127.0.0.1/tcp/4433/ws", true, false, {UN, UN, UN}},
-        {"/dns4/example.org/udp/1/quic-v1", true, false, {UN, UN, UN}},
         {"127.0.0.1:4433", false, false, {MA, MA, MA}},
         {"", false, false, {MA, MA, MA}},
 #undef OK
@@ -638,6 +681,7 @@ int main(void)
         cmocka_unit_test(marks_of_links_in_the_wrong_order_are_refused),
         cmocka_unit_test(a_node_can_be_made_at_both_ends_of_every_limit),
         cmocka_unit_test(texts_of_settings_are_checked),
+        cmocka_unit_test(names_are_checked_for_their_use),
         cmocka_unit_test(multiaddrs_are_checked_for_their_use),
         cmocka_unit_test(the_namespace_app_is_open_unless_the_program_says_otherwise),
     };

@@ -67,7 +67,7 @@ def arguments():
     lab_says('a label that is no text', 'printable UTF-8', 2, 'lab', 'exec', '2', 'dark', 'new', 'caf\udce9')
     lab_says('content without a name', 'which content?', 2, 'lab', 'exec', '2', 'dht', 'provide', '')
     lab_says('a key that is not published', 'does not publish that', 4, 'lab', 'exec', '2', 'dht', 'forget', 'none')
-    lab_says('a host name to join', 'host names', 2, 'up', '--bootstrap', '/dns4/example.org/udp/1/quic-v1/p2p/x')
+    lab_says('a host name to join without the peer', 'malformed', 2, 'up', '--bootstrap', '/dns4/example.org/udp/1/quic-v1/p2p/x')
     lab_says('an option of up that is unknown', 'up has no option --frob; it has --listen ADDR', 2, 'up', '--frob')
     check(not (LAB / 'qudag.conf').exists(), 'what was refused is in qudag.conf')
     lab('lab', 'exec', '2', 'dht', 'put', 'mine', 'x')
