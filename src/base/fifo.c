@@ -6,13 +6,16 @@
 #include <string.h>
 
 #define CHUNK_LEAST 256
-#define CHUNK_MOST 16384
 
 struct fifo_chunk {
     struct fifo_chunk *next;
     size_t len, cap;
+    uint8_t head[FIFO_HEAD]; /* what fifo_front_headed() lends before the first byte */
     uint8_t bytes[];
 };
+
+_Static_assert(offsetof(struct fifo_chunk, bytes) == offsetof(struct fifo_chunk, head) + FIFO_HEAD,
+               "the bytes follow the head");
 
 void fifo_init(struct fifo *f, struct mem *mem, size_t max_bytes)
 {
@@ -47,14 +50,16 @@ static size_t chunk_cap(const struct fifo *f, size_t want)
     if (cap < CHUNK_LEAST) {
         return CHUNK_LEAST;
     }
-    return cap > CHUNK_MOST ? CHUNK_MOST : cap;
+    return cap > FIFO_CHUNK ? FIFO_CHUNK : cap;
 }
 
 static struct fifo_chunk *chunk_new(struct mem *mem, size_t cap)
 {
-    struct fifo_chunk *k = mem_alloc(mem, sizeof(*k) + cap);
+    struct fifo_chunk *k = mem_alloc_unset(mem, sizeof(*k) + cap);
 
     if (k != NULL) {
+        k->next = NULL;
+        k->len = 0;
         k->cap = cap;
     }
     return k;
@@ -123,6 +128,13 @@ struct slice fifo_front(const struct fifo *f)
         return (struct slice){NULL, 0};
     }
     return (struct slice){f->head->bytes + f->taken, f->head->len - f->taken};
+}
+
+uint8_t *fifo_front_headed(struct fifo *f, size_t *len)
+{
+    ASSERT(f->len > 0);
+    *len = f->head->len - f->taken;
+    return f->head->bytes + f->taken;
 }
 
 void fifo_drop(struct fifo *f, size_t len)

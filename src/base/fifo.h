@@ -8,6 +8,9 @@
 
 #include "base/mem.h"
 
+#define FIFO_HEAD 16
+#define FIFO_CHUNK 16368 /* most bytes that lie together; with a header of FIFO_HEAD bytes 16 KiB */
+
 struct fifo_chunk;
 
 struct fifo {
@@ -25,6 +28,11 @@ void fifo_fini(struct fifo *f);
 QUDAG_MUST_USE qudag_err fifo_append(struct fifo *f, struct slice s);
 /* The first bytes, as many as lie together; valid until the queue changes.  Length 0: it is empty. */
 struct slice fifo_front(const struct fifo *f);
+/*
+ * The same, *len bytes, not an empty queue: the FIFO_HEAD bytes before them may be written, so that what goes with a
+ * header needs no copy.
+ */
+uint8_t *fifo_front_headed(struct fifo *f, size_t *len);
 /* Drops the first |len| bytes (all of them if there are fewer). */
 void fifo_drop(struct fifo *f, size_t len);
 /* Moves the first |len| bytes, or all if there are fewer, to |dst|; how many it were. */

@@ -44,19 +44,19 @@ static bool fails_now(struct mem *m)
     return m->fail_at == 0;
 }
 
-static struct mem_head *head_new(struct mem *m, size_t total)
+static struct mem_head *head_new(struct mem *m, size_t total, bool zeroed)
 {
     if (m->hooks.alloc == NULL) {
-        return calloc(1, total);
+        return zeroed ? calloc(1, total) : malloc(total);
     }
     struct mem_head *h = m->hooks.alloc(m->hooks.ctx, total);
-    if (h != NULL) {
+    if (h != NULL && zeroed) {
         memset(h, 0, total);
     }
     return h;
 }
 
-void *mem_alloc(struct mem *m, size_t size)
+static void *take(struct mem *m, size_t size, bool zeroed)
 {
     struct mem_head *h = NULL;
 
@@ -64,7 +64,7 @@ void *mem_alloc(struct mem *m, size_t size)
         size_t total = sizeof *h + size;
         bool fits = m->max == 0 || (m->used <= m->max && total <= m->max - m->used);
         if (fits) {
-            h = head_new(m, total);
+            h = head_new(m, total, zeroed);
         }
     }
     if (h == NULL) {
@@ -79,6 +79,16 @@ void *mem_alloc(struct mem *m, size_t size)
         m->peak = m->used;
     }
     return h + 1;
+}
+
+void *mem_alloc(struct mem *m, size_t size)
+{
+    return take(m, size, true);
+}
+
+void *mem_alloc_unset(struct mem *m, size_t size)
+{
+    return take(m, size, false);
 }
 
 void *mem_alloc_n(struct mem *m, size_t n, size_t size)

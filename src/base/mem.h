@@ -27,6 +27,9 @@ void mem_init(struct mem *m, const struct mem_hooks *hooks, size_t max_bytes);
 /* |size| zeroed bytes, 16-byte aligned, or NULL.  size 0 yields a unique pointer. */
 void *mem_alloc(struct mem *m, size_t size);
 
+/* As mem_alloc, but what is in it is not said: for buffers that are written before they are read. */
+void *mem_alloc_unset(struct mem *m, size_t size);
+
 /* As mem_alloc for |n| elements of |size|; NULL when the product overflows. */
 void *mem_alloc_n(struct mem *m, size_t n, size_t size);
 

@@ -36,6 +36,8 @@ struct tls_stream {
     struct slice in;      /* what is left of the bytes of this call */
     struct fifo out;      /* to be sent */
     uint8_t *plain;       /* TLS_STREAM_PLAIN_MAX bytes, while there are some to hand out */
+    uint8_t *lent;        /* in tls_stream_receive_to(), tls_stream_send_to(): the caller's, instead */
+    size_t lent_cap, lent_len;
     size_t handshake_in;  /* bytes of the peer */
     size_t overhead_in;   /* since data came last */
     unsigned updates;     /* KeyUpdates of the peer since there was no output */
@@ -70,6 +72,12 @@ static int bio_write(BIO *b, const char *src, size_t len, size_t *n)
     struct tls_stream *t = BIO_get_data(b);
 
     BIO_clear_retry_flags(b);
+    if (t->lent != NULL && t->out.len == 0 && len <= t->lent_cap - t->lent_len) {
+        memcpy(t->lent + t->lent_len, src, len);
+        t->lent_len += len;
+        *n = len;
+        return 1;
+    }
     if (fifo_append(&t->out, (struct slice){(const uint8_t *)src, len}) != QUDAG_OK) {
         t->no_mem = true;
         return 0;
@@ -331,21 +339,35 @@ static qudag_err handshake(struct tls_stream *t)
 
 /* ------------------------------------------------------------------ data */
 
-static qudag_err read_plain(struct tls_stream *t, struct slice *plain)
+/* Where plain bytes go; NULL without memory. */
+static uint8_t *plain_room(struct tls_stream *t, size_t *cap)
 {
-    size_t n = 0;
-    int ret;
+    uint8_t *lent = t->lent;
 
+    t->lent = NULL; /* what is written meanwhile goes to the output */
+    *cap = lent != NULL ? t->lent_cap : TLS_STREAM_PLAIN_MAX;
+    if (lent != NULL) {
+        return lent;
+    }
     if (t->plain == NULL) {
         t->plain = mem_alloc(t->mem, TLS_STREAM_PLAIN_MAX);
     }
-    if (t->plain == NULL) {
+    return t->plain;
+}
+
+static qudag_err read_plain(struct tls_stream *t, struct slice *plain)
+{
+    size_t n = 0, cap;
+    uint8_t *dst = plain_room(t, &cap);
+    int ret;
+
+    if (dst == NULL) {
         return fail_with(t, QUDAG_ENOMEM, "out of memory");
     }
     ERR_clear_error();
-    ret = SSL_read_ex(t->hs.ssl, t->plain, TLS_STREAM_PLAIN_MAX, &n);
+    ret = SSL_read_ex(t->hs.ssl, dst, cap, &n);
     if (ret == 1) {
-        *plain = (struct slice){t->plain, n};
+        *plain = (struct slice){dst, n};
         t->records++;
         return QUDAG_OK;
     }
@@ -472,6 +494,32 @@ qudag_err tls_stream_send(struct tls_stream *t, struct slice plain, tstamp now)
     }
     t->records += (plain.len + TLS_STREAM_PLAIN_MAX - 1) / TLS_STREAM_PLAIN_MAX;
     return QUDAG_OK;
+}
+
+qudag_err tls_stream_receive_to(struct tls_stream *t, struct slice in, size_t *used,
+                                struct tls_stream_room dst, size_t *len, tstamp now)
+{
+    struct slice plain;
+
+    ASSERT(dst.cap > 0 && t->state != TLS_STREAM_HANDSHAKE);
+    t->lent = dst.base;
+    t->lent_cap = dst.cap;
+    qudag_err err = tls_stream_receive(t, in, used, &plain, now);
+    t->lent = NULL;
+    *len = plain.len;
+    return err;
+}
+
+qudag_err tls_stream_send_to(struct tls_stream *t, struct slice plain, struct tls_stream_room dst,
+                             size_t *len, tstamp now)
+{
+    t->lent = dst.base;
+    t->lent_cap = dst.cap;
+    t->lent_len = 0;
+    qudag_err err = tls_stream_send(t, plain, now);
+    t->lent = NULL;
+    *len = t->lent_len;
+    return err;
 }
 
 void tls_stream_close(struct tls_stream *t)

@@ -41,6 +41,12 @@ struct tls_stream_config {
 
 struct tls_stream;
 
+/* Memory of the caller to be filled, borrowed for the call. */
+struct tls_stream_room {
+    uint8_t *base;
+    size_t cap; /* bytes */
+};
+
 /* A session in TLS_STREAM_HANDSHAKE; free it with tls_stream_free().  QUDAG_ENOMEM, QUDAG_EINTERNAL. */
 QUDAG_MUST_USE qudag_err tls_stream_new(struct tls_stream **out,
                                         const struct tls_stream_config *cfg, tstamp now);
@@ -66,6 +72,15 @@ QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice i
  * TLS_STREAM_READY, after tls_stream_close() and once it failed; QUDAG_ENOMEM, which fails the session.
  */
 QUDAG_MUST_USE qudag_err tls_stream_send(struct tls_stream *t, struct slice plain, tstamp now);
+/*
+ * As tls_stream_receive(), after the handshake only: plain bytes go to |dst|, which has room for at least one, *len says
+ * how many.
+ */
+QUDAG_MUST_USE qudag_err tls_stream_receive_to(struct tls_stream *t, struct slice in, size_t *used,
+                                               struct tls_stream_room dst, size_t *len, tstamp now);
+/* As tls_stream_send(), but while no output waits records go to |dst| as long as they fit, *len bytes in all. */
+QUDAG_MUST_USE qudag_err tls_stream_send_to(struct tls_stream *t, struct slice plain,
+                                            struct tls_stream_room dst, size_t *len, tstamp now);
 /* Ends our direction by close_notify behind what was sent; harmless in any state. */
 void tls_stream_close(struct tls_stream *t);
 

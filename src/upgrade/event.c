@@ -57,7 +57,7 @@ static bool feed(struct upgrade_link *l)
 {
     struct upgrade_block *b = l->blocks;
 
-    if (b != NULL && b->read == b->len) {
+    while (b != NULL && b->read == b->len) { /* also one that no bytes came for */
         upgrade_block_drop(l);
         b = l->blocks;
     }

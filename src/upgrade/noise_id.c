@@ -1,6 +1,7 @@
 /* noise_id.c - who the other side of a Noise session is: the payload of both, its signature, its muxers. */
 #include "core/noise/noise_payload.h"
 #include "crypto/sign.h"
+#include "sec/host_key.h"
 #include "upgrade/upgrade_int.h"
 
 #include <string.h>
@@ -25,25 +26,6 @@ qudag_err upgrade_noise_start(struct upgrade_link *l)
     return err == QUDAG_OK ? noise_start(l->noise, (struct slice){buf, len}) : err;
 }
 
-/* Whether the identity behind |key_proto| has signed |text|. */
-static qudag_err check_signature(struct slice key_proto, struct slice text, struct slice sig)
-{
-    struct slice key;
-    uint64_t type;
-
-    qudag_err err = key_proto_read(key_proto, &type, &key);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    if (type != PEER_KEY_ED25519) {
-        return QUDAG_EUNSUPPORTED;
-    }
-    if (key.len != ED25519_PK_LEN || sig.len != ED25519_SIG_LEN) {
-        return QUDAG_EMALFORMED;
-    }
-    return ed25519_verify(key.base, sig.base, text);
-}
-
 static qudag_err check_identity(struct upgrade_link *l, const struct noise_payload *p,
                                 const uint8_t *static_key, const char **text)
 {
@@ -51,14 +33,10 @@ static qudag_err check_identity(struct upgrade_link *l, const struct noise_paylo
     size_t len = noise_signed(said, static_key);
     struct peer_id peer;
 
-    qudag_err err = peer_id_from_key_proto(&peer, p->identity_key);
-    if (err == QUDAG_OK) {
-        err = check_signature(p->identity_key, (struct slice){said, len}, p->identity_sig);
-    }
+    qudag_err err =
+        host_key_verify(&peer, p->identity_key, p->identity_sig, (struct slice){said, len});
     if (err != QUDAG_OK) {
-        *text = err == QUDAG_EAUTH          ? "the signature of the peer's identity key is invalid"
-                : err == QUDAG_EUNSUPPORTED ? "peer's identity key is of an unknown type"
-                                            : "peer's identity key or signature is malformed";
+        *text = host_key_text(err);
         return err;
     }
     l->info.peer = peer;

@@ -212,9 +212,8 @@ static qudag_err on_muxer(struct upgrade_link *l, struct slice *in, const char *
     return err;
 }
 
-/* Bytes that the security layer has opened; |hint|: about so many more are at hand. */
-static qudag_err on_plain(struct upgrade_link *l, struct slice plain, size_t hint,
-                          const char **text)
+/* Bytes that the security layer has opened. */
+static qudag_err on_plain(struct upgrade_link *l, struct slice plain, const char **text)
 {
     qudag_err err = QUDAG_OK;
 
@@ -227,7 +226,7 @@ static qudag_err on_plain(struct upgrade_link *l, struct slice plain, size_t hin
     if (!l->up) {
         err = go_up(l);
     }
-    return err == QUDAG_OK ? upgrade_block_put(l, plain, hint) : err;
+    return err == QUDAG_OK ? upgrade_block_put(l, plain) : err;
 }
 
 static bool tls_is_through(const struct upgrade_link *l)
@@ -260,27 +259,53 @@ static qudag_err tls_ready(struct upgrade_link *l, const char **text)
     return on_secure(l, proto != NULL && strcmp(proto, UPGRADE_MUXER) == 0, text);
 }
 
-static qudag_err on_tls(struct upgrade_link *l, struct slice in, const char **text)
+/* Until the muxer has taken over. */
+static qudag_err on_tls_begin(struct upgrade_link *l, struct slice *in, const char **text)
 {
     struct slice plain;
     size_t used;
 
     do {
-        qudag_err err = tls_stream_receive(l->tls, in, &used, &plain, l->u->now);
+        qudag_err err = tls_stream_receive(l->tls, *in, &used, &plain, l->u->now);
         if (err != QUDAG_OK) {
             return tls_failed(l, text);
         }
-        in = (struct slice){in.base + used, in.len - used};
+        *in = (struct slice){in->base + used, in->len - used};
         if (l->stage == STAGE_TLS && tls_is_through(l)) {
             err = tls_ready(l, text);
         }
         if (err == QUDAG_OK) {
-            err = on_plain(l, plain, in.len, text);
+            err = on_plain(l, plain, text);
         }
         if (err != QUDAG_OK) {
             return err;
         }
-    } while (used > 0 || plain.len > 0);
+    } while (!l->up && (used > 0 || plain.len > 0));
+    return QUDAG_OK;
+}
+
+static qudag_err on_tls(struct upgrade_link *l, struct slice in, const char **text)
+{
+    size_t used = 1, len = 1;
+
+    if (!l->up) {
+        qudag_err err = on_tls_begin(l, &in, text);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+    }
+    while (l->up && (used > 0 || len > 0)) {
+        struct tls_stream_room dst = upgrade_block_room(l, in.len);
+        if (dst.base == NULL) {
+            return QUDAG_ENOMEM;
+        }
+        qudag_err err = tls_stream_receive_to(l->tls, in, &used, dst, &len, l->u->now);
+        upgrade_block_filled(l, len);
+        if (err != QUDAG_OK) {
+            return tls_failed(l, text);
+        }
+        in = (struct slice){in.base + used, in.len - used};
+    }
     if (tls_stream_state(l->tls) == TLS_STREAM_ENDED) {
         *text = "the peer closed the link";
         return QUDAG_ECLOSED;
@@ -314,30 +339,60 @@ static qudag_err noise_ready(struct upgrade_link *l, const char **text)
     return on_secure(l, agreed, text);
 }
 
+static qudag_err noise_failed(struct upgrade_link *l, qudag_err err, const char **text)
+{
+    l->unsealed = true;
+    *text = err == QUDAG_EAUTH ? "a Noise message is not what the peer sent"
+                               : "a Noise message is malformed";
+    return err;
+}
+
+/* A frame, or a part of one, for the muxer. */
+static qudag_err on_noise_frame(struct upgrade_link *l, struct slice in, size_t *used,
+                                const char **text)
+{
+    struct tls_stream_room dst = upgrade_block_room(l, in.len);
+    struct slice plain;
+
+    if (dst.base == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    qudag_err err = noise_receive_to(l->noise, in, used, dst.base, dst.cap, &plain);
+    bool there = err == QUDAG_OK && plain.base == dst.base;
+    upgrade_block_filled(l, there ? plain.len : 0);
+    if (err != QUDAG_OK) {
+        return noise_failed(l, err, text);
+    }
+    return there ? QUDAG_OK : upgrade_block_put(l, plain);
+}
+
+/* A message of the handshake, or a frame before the muxer has taken over. */
+static qudag_err on_noise_begin(struct upgrade_link *l, struct slice in, size_t *used,
+                                const char **text)
+{
+    struct slice plain;
+
+    qudag_err err = noise_receive(l->noise, in, used, &plain);
+    if (err != QUDAG_OK) {
+        return noise_failed(l, err, text);
+    }
+    if (noise_state(l->noise) == NOISE_VERIFY) {
+        return noise_ready(l, text);
+    }
+    return l->stage == STAGE_NOISE ? noise_flush(l) : on_plain(l, plain, text);
+}
+
 static qudag_err on_noise(struct upgrade_link *l, struct slice in, const char **text)
 {
     while (in.len > 0) {
-        struct slice plain;
         size_t used;
+        qudag_err err =
+            l->up ? on_noise_frame(l, in, &used, text) : on_noise_begin(l, in, &used, text);
 
-        qudag_err err = noise_receive(l->noise, in, &used, &plain);
         if (err != QUDAG_OK) {
-            l->unsealed = true;
-            *text = err == QUDAG_EAUTH ? "a Noise message is not what the peer sent"
-                                       : "a Noise message is malformed";
             return err;
         }
         in = (struct slice){in.base + used, in.len - used};
-        if (noise_state(l->noise) == NOISE_VERIFY) {
-            err = noise_ready(l, text);
-        } else if (l->stage == STAGE_NOISE) {
-            err = noise_flush(l);
-        } else {
-            err = on_plain(l, plain, in.len, text);
-        }
-        if (err != QUDAG_OK) {
-            return err;
-        }
     }
     return QUDAG_OK;
 }
@@ -371,41 +426,56 @@ static void block_gone(struct buf *b)
 static struct upgrade_block *block_new(struct upgrade *u, size_t want)
 {
     struct upgrade_block *b = u->spare;
-    size_t cap = want < UPGRADE_BLOCK_LEAST ? UPGRADE_BLOCK_LEAST : want;
+    size_t cap = want > UPGRADE_BLOCK_LEAST ? UPGRADE_BLOCK : UPGRADE_BLOCK_LEAST;
 
-    if (b != NULL && want > UPGRADE_BLOCK_LEAST) {
+    if (b != NULL && cap == UPGRADE_BLOCK) {
         u->spare = NULL;
         return b;
     }
-    cap = cap > UPGRADE_BLOCK_LEAST ? UPGRADE_BLOCK : cap;
-    b = mem_alloc(u->cfg.mem, sizeof(*b) + cap);
+    b = mem_alloc_unset(u->cfg.mem, sizeof(*b) + cap);
     if (b != NULL) {
+        *b = (struct upgrade_block){.cap = cap};
         buf_init(&b->lent, block_gone);
         b->lent.size = cap;
-        b->cap = cap;
     }
     return b;
 }
 
-qudag_err upgrade_block_put(struct upgrade_link *l, struct slice plain, size_t hint)
+struct tls_stream_room upgrade_block_room(struct upgrade_link *l, size_t want)
+{
+    struct upgrade_block *b = l->last_block;
+    size_t left = b == NULL ? 0 : b->cap - b->len;
+
+    if (left == 0 || (left < want && left < UPGRADE_BLOCK_LEAST)) {
+        b = block_new(l->u, want);
+        if (b == NULL) {
+            return (struct tls_stream_room){NULL, 0};
+        }
+        *(l->last_block == NULL ? &l->blocks : &l->last_block->next) = b;
+        l->last_block = b;
+    }
+    return (struct tls_stream_room){b->data + b->len, b->cap - b->len};
+}
+
+void upgrade_block_filled(struct upgrade_link *l, size_t len)
+{
+    l->last_block->len += len;
+    upgrade_mark_busy(l);
+}
+
+qudag_err upgrade_block_put(struct upgrade_link *l, struct slice plain)
 {
     while (plain.len > 0) {
-        struct upgrade_block *b = l->last_block;
+        struct tls_stream_room dst = upgrade_block_room(l, plain.len);
+        size_t n = dst.cap < plain.len ? dst.cap : plain.len;
 
-        if (b == NULL || b->len == b->cap) {
-            b = block_new(l->u, plain.len + hint);
-            if (b == NULL) {
-                return QUDAG_ENOMEM;
-            }
-            *(l->last_block == NULL ? &l->blocks : &l->last_block->next) = b;
-            l->last_block = b;
+        if (dst.base == NULL) {
+            return QUDAG_ENOMEM;
         }
-        size_t n = b->cap - b->len < plain.len ? b->cap - b->len : plain.len;
-        memcpy(b->data + b->len, plain.base, n);
-        b->len += n;
+        memcpy(dst.base, plain.base, n);
+        upgrade_block_filled(l, n);
         plain = (struct slice){plain.base + n, plain.len - n};
     }
-    upgrade_mark_busy(l);
     return QUDAG_OK;
 }
 

@@ -40,7 +40,7 @@ qudag_err upgrade_new(struct upgrade **out, const struct upgrade_config *cfg, ts
     list_init(&u->busy);
     list_init(&u->work);
     limiter_init(&u->refused_log, 1, REFUSED_LOG_BURST, now);
-    u->scratch = mem_alloc(cfg->mem, TLS_STREAM_PLAIN_MAX);
+    u->scratch = mem_alloc(cfg->mem, UPGRADE_RECORD);
     if (u->scratch == NULL) {
         upgrade_free(u);
         return QUDAG_ENOMEM;
@@ -281,7 +281,7 @@ static void say_goodbye(struct upgrade_link *l, qudag_err err)
     }
     if (l->yamux != NULL) {
         yamux_close(l->yamux, fault ? YAMUX_PROTOCOL : YAMUX_NORMAL);
-        size_t n = yamux_output(l->yamux, l->u->scratch, TLS_STREAM_PLAIN_MAX);
+        size_t n = yamux_output(l->yamux, l->u->scratch, UPGRADE_RECORD);
         if (n == 0 || upgrade_put_sealed(l, (struct slice){l->u->scratch, n}) != QUDAG_OK) {
             return;
         }
@@ -402,35 +402,56 @@ static size_t take_waiting(struct upgrade_link *l, uint8_t *dst, size_t cap)
     return n;
 }
 
-/* Frames of the muxer, sealed: *direct of them in |dst| already.  False: there are none. */
-static bool seal_more(struct upgrade_link *l, uint8_t *dst, size_t cap, size_t *direct)
+/* Seals |plain|, *len bytes of it into |dst| and the rest behind what waits. */
+static qudag_err seal_to(struct upgrade_link *l, struct slice plain, struct tls_stream_room dst,
+                         size_t *len)
+{
+    *len = 0;
+    if (l->tls != NULL) {
+        return tls_stream_send_to(l->tls, plain, dst, len, l->u->now);
+    }
+    if (dst.cap < plain.len + NOISE_OVERHEAD) {
+        return upgrade_put_sealed(l, plain);
+    }
+    *len = plain.len + NOISE_OVERHEAD;
+    return noise_seal(l->noise, dst.base, plain);
+}
+
+/* How many bytes of frames are sealed at once: of Noise no more than fit, unless that were very few. */
+static size_t seal_size(const struct upgrade_link *l, size_t cap)
+{
+    if (l->tls != NULL || cap >= UPGRADE_RECORD + NOISE_OVERHEAD) {
+        return UPGRADE_RECORD;
+    }
+    return cap > MSS_REPLY_MAX + NOISE_OVERHEAD ? cap - NOISE_OVERHEAD : MSS_REPLY_MAX;
+}
+
+/* Frames of the muxer, sealed: *len bytes of them in |dst|.  False: there are none. */
+static bool seal_more(struct upgrade_link *l, struct tls_stream_room dst, size_t *len)
 {
     struct upgrade *u = l->u;
-    size_t room = TLS_STREAM_PLAIN_MAX;
-    qudag_err err = QUDAG_OK;
-    bool here = l->tls == NULL && cap > NOISE_OVERHEAD + YAMUX_HEADER;
 
-    *direct = 0;
+    *len = 0;
     if (l->stage != STAGE_STREAMS || l->closing || l->unsealed) {
         return false;
     }
-    if (here && cap - NOISE_OVERHEAD < room) {
-        room = cap - NOISE_OVERHEAD;
+    struct slice plain = yamux_frame(l->yamux, seal_size(l, dst.cap));
+    bool lent = plain.len > 0;
+    if (!lent) {
+        plain = (struct slice){u->scratch, 0};
+        plain.len = yamux_output(l->yamux, u->scratch, seal_size(l, dst.cap));
     }
-    size_t n = yamux_output(l->yamux, u->scratch, here || l->tls != NULL ? room : MSS_REPLY_MAX);
-    if (n == 0) {
+    if (plain.len == 0) {
         return false;
     }
-    struct slice plain = {u->scratch, n};
-    if (here) {
-        err = noise_seal(l->noise, dst, plain);
-        *direct = err == QUDAG_OK ? n + NOISE_OVERHEAD : 0;
-    } else {
-        err = upgrade_put_sealed(l, plain);
+    qudag_err err = seal_to(l, plain, dst, len);
+    if (lent) {
+        yamux_frame_sent(l->yamux);
     }
     upgrade_account_sync(l);
     upgrade_mark_busy(l);
     if (err != QUDAG_OK) {
+        *len = 0;
         l->unsealed = true;
         upgrade_fail(l, err, "nothing can be sealed any more");
     }
@@ -440,7 +461,7 @@ static bool seal_more(struct upgrade_link *l, uint8_t *dst, size_t cap, size_t *
 size_t upgrade_output(struct upgrade *u, struct ref link, uint8_t *dst, size_t cap, tstamp now)
 {
     struct upgrade_link *l = upgrade_find(u, link);
-    size_t n = 0, direct;
+    size_t n = 0, len;
     bool more = true;
 
     u->now = now;
@@ -449,8 +470,8 @@ size_t upgrade_output(struct upgrade *u, struct ref link, uint8_t *dst, size_t c
     }
     while (more && n < cap) {
         n += take_waiting(l, dst + n, cap - n);
-        more = n < cap && seal_more(l, dst + n, cap - n, &direct);
-        n += more ? direct : 0;
+        more = n < cap && seal_more(l, (struct tls_stream_room){dst + n, cap - n}, &len);
+        n += more ? len : 0;
     }
     l->info.bytes_out += n;
     u->stats.bytes_out += n;

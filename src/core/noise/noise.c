@@ -230,6 +230,23 @@ qudag_err noise_receive(struct noise *n, struct slice in, size_t *used, struct s
     return failed(n, err);
 }
 
+qudag_err noise_receive_to(struct noise *n, struct slice in, size_t *used, uint8_t *dst, size_t cap,
+                           struct slice *plain)
+{
+    size_t len = in.len < 2 ? 0 : (size_t)in.base[0] << 8 | in.base[1];
+    bool at_begin = n->frame.len == 0 || n->frame_done;
+
+    if (n->state != NOISE_READY || !at_begin || len < AEAD_TAG_LEN || in.len - 2 < len ||
+        cap < len - AEAD_TAG_LEN) {
+        return noise_receive(n, in, used, plain);
+    }
+    forget_frame(n);
+    *used = 2 + len;
+    *plain = (struct slice){dst, len - AEAD_TAG_LEN};
+    return failed(
+        n, noise_open_with(&n->in, dst, (struct slice){NULL, 0}, (struct slice){in.base + 2, len}));
+}
+
 struct slice noise_output(const struct noise *n)
 {
     return dyn_slice(&n->pending);

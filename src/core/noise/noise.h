@@ -72,6 +72,13 @@ enum noise_state noise_state(const struct noise *n);
 QUDAG_MUST_USE qudag_err noise_receive(struct noise *n, struct slice in, size_t *used,
                                        struct slice *plain);
 
+/*
+ * The same after the handshake, without a copy where a whole frame is in |in| and |dst| has room for what it holds, |cap|
+ * bytes: *plain is in |dst| then.
+ */
+QUDAG_MUST_USE qudag_err noise_receive_to(struct noise *n, struct slice in, size_t *used,
+                                          uint8_t *dst, size_t cap, struct slice *plain);
+
 /* In NOISE_VERIFY: the static key and the payload of the peer, borrowed until noise_verified(). */
 void noise_peer(const struct noise *n, const uint8_t **static_key, struct slice *payload);
 /* The payload is right.  QUDAG_ESTATE in another state; else as noise_receive(). */

@@ -91,6 +91,14 @@ bool yamux_next_event(struct yamux *y, struct yamux_ev *ev);
  */
 size_t yamux_output(struct yamux *y, uint8_t *dst, size_t cap);
 
+/*
+ * A large frame where its bytes lie in the queue, if one is next: nothing is copied.  At most |cap| bytes; empty: ask
+ * yamux_output().  Borrowed until yamux_frame_sent(), which must come before any other call.
+ */
+struct slice yamux_frame(struct yamux *y, size_t cap);
+/* That frame is sent. */
+void yamux_frame_sent(struct yamux *y);
+
 /* Whether yamux_output() has something. */
 bool yamux_has_output(const struct yamux *y);
 

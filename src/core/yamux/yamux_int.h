@@ -59,6 +59,7 @@ struct yamux {
     uint32_t n_own, n_theirs, n_unacked, next_id;
     size_t held, grown; /* |grown|: bytes of windows above YAMUX_WINDOW */
     size_t queued;      /* bytes in the queues of all streams */
+    uint32_t lent;      /* bytes of payload of the frame that yamux_frame() gave */
     uint32_t late;      /* frames for streams that are gone which are nobody's fault */
     bool open_refused;  /* QUDAG_EAGAIN was said and not taken back */
 

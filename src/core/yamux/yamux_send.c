@@ -3,6 +3,9 @@
 #include "core/yamux/yamux_int.h"
 
 #define VERSION 0
+#define FRAME_LENT 4096 /* bytes of payload for which a copy is worth sparing */
+
+_Static_assert(YAMUX_HEADER <= FIFO_HEAD, "a header fits before what is queued");
 
 static void put_head(uint8_t *dst, const struct frame *f)
 {
@@ -40,33 +43,80 @@ static size_t put_update(struct yamux *y, struct yamux_stream *s, uint8_t *dst)
     return YAMUX_HEADER;
 }
 
-/* As much as fits of what one stream may send; it goes behind the others if more is left. */
-static size_t put_data(struct yamux *y, struct yamux_stream *s, uint8_t *dst, size_t cap)
+/* The header of a data frame of |len| bytes, which are the next of |s|. */
+static void put_data_head(struct yamux_stream *s, uint8_t *dst, uint32_t len)
 {
-    struct frame f = {FRAME_DATA, 0, s->id, YAMUX_FRAME_MAX};
+    struct frame f = {FRAME_DATA, 0, s->id, len};
 
-    if (f.len > cap - YAMUX_HEADER) {
-        f.len = (uint32_t)(cap - YAMUX_HEADER);
-    }
-    if (f.len > s->send_window) {
-        f.len = s->send_window;
-    }
-    f.len = (uint32_t)fifo_take(&s->queue, dst + YAMUX_HEADER, f.len);
-    s->send_window -= f.len;
-    y->queued -= f.len;
-    if (s->fin_wanted && s->queue.len == 0) {
+    if (s->fin_wanted && s->queue.len == len) {
         f.flags = FLAG_FIN;
         s->fin_sent = true;
     }
     put_head(dst, &f);
+}
+
+/* |len| bytes of |s| are gone from its queue; it goes behind the others if more is left. */
+static void data_sent(struct yamux *y, struct yamux_stream *s, uint32_t len)
+{
+    s->send_window -= len;
+    y->queued -= len;
     list_del(&s->ready);
     yamux_stream_ready(y, s);
-    s->sent += f.len;
-    if (f.len > 0 && !list_linked(&s->report)) {
+    s->sent += len;
+    if (len > 0 && !list_linked(&s->report)) {
         list_push_back(&y->reports, &s->report);
     }
     (void)yamux_stream_over(y, s);
-    return YAMUX_HEADER + f.len;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* As much as fits of what one stream may send. */
+static size_t put_data(struct yamux *y, struct yamux_stream *s, uint8_t *dst, size_t cap)
+{
+    size_t most = least(least(YAMUX_FRAME_MAX, cap - YAMUX_HEADER), s->send_window);
+    uint32_t len = (uint32_t)least(most, s->queue.len);
+
+    put_data_head(s, dst, len);
+    (void)fifo_take(&s->queue, dst + YAMUX_HEADER, len);
+    data_sent(y, s, len);
+    return YAMUX_HEADER + len;
+}
+
+struct slice yamux_frame(struct yamux *y, size_t cap)
+{
+    struct slice none = {NULL, 0};
+    size_t len;
+
+    if (y->control.len > 0 || !list_empty(&y->updates) || list_empty(&y->ready) ||
+        cap < YAMUX_HEADER + FRAME_LENT) {
+        return none;
+    }
+    struct yamux_stream *s = LIST_ENTRY(y->ready.next, struct yamux_stream, ready);
+    if (s->queue.len < FRAME_LENT) {
+        return none;
+    }
+    uint8_t *bytes = fifo_front_headed(&s->queue, &len);
+    len = least(least(least(len, YAMUX_FRAME_MAX), cap - YAMUX_HEADER), s->send_window);
+    if (len < FRAME_LENT) {
+        return none;
+    }
+    y->lent = (uint32_t)len;
+    put_data_head(s, bytes - YAMUX_HEADER, y->lent);
+    return (struct slice){bytes - YAMUX_HEADER, YAMUX_HEADER + len};
+}
+
+void yamux_frame_sent(struct yamux *y)
+{
+    struct yamux_stream *s = LIST_ENTRY(y->ready.next, struct yamux_stream, ready);
+
+    ASSERT(y->lent > 0 && y->lent <= s->queue.len);
+    fifo_drop(&s->queue, y->lent);
+    data_sent(y, s, y->lent);
+    y->lent = 0;
 }
 
 bool yamux_has_output(const struct yamux *y)
