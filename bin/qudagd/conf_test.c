@@ -272,7 +272,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
-    assert_int_equal(s.listen_n, 2);
+    assert_int_equal(s.listen_n, 4);
     assert_int_equal(s.size, sizeof(s));
     conf_fini(&c);
 }

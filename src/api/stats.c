@@ -209,9 +209,9 @@ struct all_stats {
        "Bytes received over TCP")                                                                  \
     XX("tcp_bytes_out", tcp.upgrade.bytes_out, COUNTER, "bytes", "tcp_bytes",                      \
        "direction=\"out\"", "Bytes sent over TCP")                                                 \
-    XX("tcp_accepted", tcp.accepted, COUNTER, "", "tcp_accepts", "outcome=\"taken\"",              \
+    XX("tcp_accepted", tcp.accepted, COUNTER, "", "tcp_accepts", "outcome=\"ok\"",                 \
        "TCP connections that others opened, and what became of them")                              \
-    XX("tcp_refused", tcp.refused, COUNTER, "", "tcp_accepts", "outcome=\"refused\"",              \
+    XX("tcp_refused", tcp.refused, COUNTER, "", "tcp_accepts", "outcome=\"limit\"",                \
        "TCP connections that others opened, and what became of them")                              \
     XX("tcp_dials", tcp.dials, COUNTER, "", "tcp_dials", "",                                       \
        "TCP connections that were begun here")                                                     \

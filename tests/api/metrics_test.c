@@ -26,6 +26,7 @@ static qudag_histogram measured(const struct peer *p, const char *metric, const 
 
 /* Every value that a label may have; one that is missing here must be thought about before it is added. */
 static const char *const allowed[] = {"quic",
+                                      "tcp",
                                       "in",
                                       "receive",
                                       "turn",

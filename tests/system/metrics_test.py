@@ -33,7 +33,7 @@ CONNECTIONS = 16  # scrape.h
 SAMPLE = re.compile(r'^([a-z_:]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 ALLOWED = {
-    'direction': {'in', 'out'}, 'transport': {'quic'}, 'version': None, 'le': None,
+    'direction': {'in', 'out'}, 'transport': {'quic', 'tcp'}, 'version': None, 'le': None,
     'role': {'client', 'relay', 'end'},
     'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'host', 'peer', 'protocol'},
     'reason': {'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'moved',
