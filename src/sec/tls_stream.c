@@ -339,6 +339,14 @@ static qudag_err handshake(struct tls_stream *t)
 
 /* ------------------------------------------------------------------ data */
 
+/* As ERR_clear_error(), which writes all of the queue even where it is empty. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
+
 /* Where plain bytes go; NULL without memory. */
 static uint8_t *plain_room(struct tls_stream *t, size_t *cap)
 {
@@ -364,7 +372,7 @@ static qudag_err read_plain(struct tls_stream *t, struct slice *plain)
     if (dst == NULL) {
         return fail_with(t, QUDAG_ENOMEM, "out of memory");
     }
-    ERR_clear_error();
+    forget_errors();
     ret = SSL_read_ex(t->hs.ssl, dst, cap, &n);
     if (ret == 1) {
         *plain = (struct slice){dst, n};
@@ -487,7 +495,7 @@ qudag_err tls_stream_send(struct tls_stream *t, struct slice plain, tstamp now)
         return QUDAG_OK;
     }
     t->hs.now = now;
-    ERR_clear_error();
+    forget_errors();
     (void)rekey(t); /* goes before the data */
     if (SSL_write_ex(t->hs.ssl, plain.base, plain.len, &n) != 1 || n != plain.len) {
         return fail(t);

@@ -73,8 +73,8 @@ QUDAG_MUST_USE qudag_err tls_stream_receive(struct tls_stream *t, struct slice i
  */
 QUDAG_MUST_USE qudag_err tls_stream_send(struct tls_stream *t, struct slice plain, tstamp now);
 /*
- * As tls_stream_receive(), after the handshake only: plain bytes go to |dst|, which has room for at least one, *len says
- * how many.
+ * As tls_stream_receive(), after the handshake only: plain bytes go to |dst|, which has room for at least one, *len
+ * says how many.
  */
 QUDAG_MUST_USE qudag_err tls_stream_receive_to(struct tls_stream *t, struct slice in, size_t *used,
                                                struct tls_stream_room dst, size_t *len, tstamp now);

@@ -23,8 +23,9 @@
 #include "upgrade/upgrade.h"
 
 #define UPGRADE_MUXER "/yamux/1.0.0"
-#define UPGRADE_OUT_MAX 65536               /* bytes of handshake that wait for the carrier */
-#define UPGRADE_RECORD TLS_STREAM_PLAIN_MAX /* bytes of frames that are sealed at once */
+#define UPGRADE_OUT_MAX 65536 /* bytes of handshake that wait for the carrier */
+#define UPGRADE_RECORD                                                                             \
+    16360 /* bytes of frames that are sealed at once: four such records fit 64 KiB */
 #define UPGRADE_BLOCK                                                                              \
     81920 /* bytes of plain text that lie together: 64 KiB read, and a record begun before */
 #define UPGRADE_BLOCK_LEAST 512       /* of little input */
@@ -135,8 +136,9 @@ QUDAG_MUST_USE qudag_err upgrade_stage_input(struct upgrade_link *l, struct slic
                                              const char **text);
 /* Plain bytes for the muxer. */
 QUDAG_MUST_USE qudag_err upgrade_block_put(struct upgrade_link *l, struct slice plain);
-/* Room for plain bytes where |want| or more are at hand; base NULL without memory.  Then how many it were, also none. */
+/* Room for plain bytes where |want| or more are at hand; base NULL without memory. */
 struct tls_stream_room upgrade_block_room(struct upgrade_link *l, size_t want);
+/* So many they were, perhaps none. */
 void upgrade_block_filled(struct upgrade_link *l, size_t len);
 /* The first block is done with. */
 void upgrade_block_drop(struct upgrade_link *l);

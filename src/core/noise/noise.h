@@ -73,8 +73,8 @@ QUDAG_MUST_USE qudag_err noise_receive(struct noise *n, struct slice in, size_t 
                                        struct slice *plain);
 
 /*
- * The same after the handshake, without a copy where a whole frame is in |in| and |dst| has room for what it holds, |cap|
- * bytes: *plain is in |dst| then.
+ * The same after the handshake, without a copy where a whole frame is in |in| and |dst| has room for what it holds,
+ * |cap| bytes: *plain is in |dst| then.
  */
 QUDAG_MUST_USE qudag_err noise_receive_to(struct noise *n, struct slice in, size_t *used,
                                           uint8_t *dst, size_t cap, struct slice *plain);
