@@ -119,6 +119,15 @@ qudag_err peer_id_from_key_proto(struct peer_id *out, struct slice key_proto)
     return QUDAG_OK;
 }
 
+bool peer_id_has_key(const struct peer_id *p)
+{
+    if (p->len < 3) {
+        return false;
+    }
+    struct slice inlined = {p->b + 2, (size_t)p->len - 2};
+    return p->b[0] != MH_IDENTITY || key_proto_check(inlined) == QUDAG_OK;
+}
+
 bool peer_id_ed25519(const struct peer_id *p, uint8_t pk[32])
 {
     if (p->len != 2 + KEY_PROTO_ED25519 || p->b[0] != MH_IDENTITY || p->b[1] != KEY_PROTO_ED25519 ||

@@ -35,6 +35,11 @@ QUDAG_MUST_USE qudag_err peer_id_from_key_proto(struct peer_id *out, struct slic
 /* The Ed25519 key inside an identity multihash; false for other kinds. */
 bool peer_id_ed25519(const struct peer_id *p, uint8_t pk[32]);
 
+/*
+ * Whether there may be a key with that id: what is inlined is one, of a type that libp2p defines.  Nobody can prove any
+ * other id, so that one is a slip of whoever wrote it.
+ */
+bool peer_id_has_key(const struct peer_id *p);
 /* Multihash bytes from the wire: identity (digest of 1 .. 42) or sha2-256.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err peer_id_from_bytes(struct peer_id *out, struct slice bytes);
 

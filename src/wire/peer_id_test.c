@@ -93,6 +93,30 @@ static void every_text_form_names_the_same_peer(void **state)
     }
 }
 
+/* Twelve characters that decode to an inlined something: no key has that id. */
+static void an_id_that_no_key_can_have_is_told_from_others(void **state)
+{
+    static const char *const no_key[] = {"12345678abcd", "1111111111", "11"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct peer_id id;
+        assert_int_equal(peer_id_parse(&id, keys[i].id), QUDAG_OK);
+        assert_true(peer_id_has_key(&id));
+        id.b[2] ^= 0x40;
+        assert_int_equal(peer_id_has_key(&id), id.b[0] != 0); /* a hash may be of any key */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(no_key); i++) {
+        struct peer_id id;
+        assert_true(peer_id_parse(&id, no_key[i]) != QUDAG_OK || !peer_id_has_key(&id));
+    }
+    struct peer_id cut = {.len = 2};
+    assert_false(peer_id_has_key(&cut));
+    uint8_t short_one[] = {0, 7, 8, 1, 18, 3, 1, 2, 3}; /* an Ed25519 key of three bytes */
+    assert_int_equal(peer_id_from_bytes(&cut, (struct slice){short_one, sizeof(short_one)}),
+                     QUDAG_OK);
+    assert_false(peer_id_has_key(&cut));
+}
+
 static void examples_of_the_specification_parse(void **state)
 {
     (void)state;
@@ -256,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_of_every_type_give_their_id),
         cmocka_unit_test(every_text_form_names_the_same_peer),
+        cmocka_unit_test(an_id_that_no_key_can_have_is_told_from_others),
         cmocka_unit_test(examples_of_the_specification_parse),
         cmocka_unit_test(bad_texts_are_refused),
         cmocka_unit_test(only_the_deterministic_key_encoding_counts),
