@@ -187,7 +187,8 @@ static bool steps(struct vault *v, const qudag_identity *next, const uint8_t *by
     return vault_write(v, name, bytes, QUDAG_SUCCESSION_LEN) == 0;
 }
 
-bool rotate_identity(struct vault *v, struct rotate_state *st, void (*after)(int step))
+bool rotate_identity(struct vault *v, struct rotate_state *st, struct rotate_made *made,
+                     void (*after)(int step))
 {
     qudag_identity *id = NULL, *next = NULL;
     uint8_t *bytes = malloc(PENDING_LEN);
@@ -207,8 +208,49 @@ bool rotate_identity(struct vault *v, struct rotate_state *st, void (*after)(int
              qudag_succession_read(&s, (qudag_slice){bytes, QUDAG_SUCCESSION_LEN}) == QUDAG_OK;
         *st = ok ? (struct rotate_state){s.sequence, s.made_s} : *st;
     }
+    if (ok && made != NULL) {
+        memcpy(made->statement, bytes, sizeof(made->statement));
+        made->next = next;
+        next = NULL;
+    }
     drop(bytes, bytes != NULL ? PENDING_LEN : 0);
     qudag_identity_free(next);
     qudag_identity_free(id);
     return ok;
+}
+
+/* What the folder has of its newest change; |id| is taken over. */
+static bool made_before(struct vault *v, const struct rotate_state *st, qudag_identity *id,
+                        struct rotate_made *made)
+{
+    char name[32];
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    item_name(name, st->sequence);
+    bool ok = vault_read(v, name, VAULT_ITEM_MAX, &bytes, &len) == 0 && len == QUDAG_SUCCESSION_LEN;
+    if (ok) {
+        memcpy(made->statement, bytes, QUDAG_SUCCESSION_LEN);
+        made->next = id;
+    } else {
+        (void)fails(v, "it belongs to another key than the daemon runs with; start that anew");
+        qudag_identity_free(id);
+    }
+    drop(bytes, len);
+    return ok;
+}
+
+bool rotate_running(struct vault *v, const uint8_t *runs, struct rotate_state *st,
+                    struct rotate_made *made)
+{
+    qudag_identity *id = NULL;
+    *made = (struct rotate_made){.next = NULL};
+    if (!finish(v, st, &id)) {
+        qudag_identity_free(id);
+        return false;
+    }
+    if (id != NULL && !same_key(id, runs)) {
+        return made_before(v, st, id, made);
+    }
+    qudag_identity_free(id);
+    return rotate_identity(v, st, made, NULL);
 }

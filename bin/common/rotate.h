@@ -24,9 +24,24 @@ struct rotate_state {
  */
 bool rotate_finish(struct vault *v, struct rotate_state *st);
 
+/* What a node that runs on the folder is to take. */
+struct rotate_made {
+    qudag_identity *next; /* the caller's */
+    uint8_t statement[QUDAG_SUCCESSION_LEN];
+};
+
 /*
- * Gives the folder, which is locked and open, another ML-DSA key.  False: v->why.  |after|, for tests: after each step.
+ * Gives the folder, which is locked and open, another ML-DSA key.  False: v->why.  |made| may be NULL.  |after|, for
+ * tests: after each step.
  */
-bool rotate_identity(struct vault *v, struct rotate_state *st, void (*after)(int step));
+bool rotate_identity(struct vault *v, struct rotate_state *st, struct rotate_made *made,
+                     void (*after)(int step));
+
+/*
+ * For a node that runs on the folder with the key |runs| (QUDAG_PQ_HASH_LEN bytes): *made is another one.  Where the
+ * folder has that already, because the node did not get it, nothing is made anew.  False: v->why.
+ */
+bool rotate_running(struct vault *v, const uint8_t *runs, struct rotate_state *st,
+                    struct rotate_made *made);
 
 #endif

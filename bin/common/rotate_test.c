@@ -104,7 +104,7 @@ static void the_peer_id_stays_and_each_statement_leads_to_the_next(void **state)
     (void)state;
     for (unsigned i = 1; i <= QUDAG_SUCCESSION_KEPT + 2; i++) {
         names(was, old);
-        assert_true(rotate_identity(&v, &st, NULL));
+        assert_true(rotate_identity(&v, &st, NULL, NULL));
         assert_int_equal(st.sequence, i);
         names(is, new);
         assert_string_equal(was, is);
@@ -138,7 +138,7 @@ static void killed_anywhere_it_has_the_old_key_or_the_new_one(void **state)
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            _exit(rotate_identity(&v, &st, die) ? 1 : 2);
+            _exit(rotate_identity(&v, &st, NULL, die) ? 1 : 2);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
@@ -162,7 +162,7 @@ static void cut_off(void)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        _exit(rotate_identity(&v, &st, die) ? 1 : 2);
+        _exit(rotate_identity(&v, &st, NULL, die) ? 1 : 2);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
@@ -216,23 +216,23 @@ static void a_full_disk_leaves_a_key(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
     small = (struct rlimit){50, was.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    bool rotated = rotate_identity(&v, &st, NULL);
+    bool rotated = rotate_identity(&v, &st, NULL, NULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_false(rotated);
     names(peer, after);
     assert_memory_equal(old, after, sizeof(old));
-    assert_true(rotate_identity(&v, &st, NULL));
+    assert_true(rotate_identity(&v, &st, NULL, NULL));
 }
 
 static void a_copy_from_before_is_refused_and_says_why(void **state)
 {
     struct rotate_state st;
     (void)state;
-    assert_true(rotate_identity(&v, &st, NULL));
+    assert_true(rotate_identity(&v, &st, NULL, NULL));
     assert_int_equal(vault_write(&v, "identity", first, sizeof(first)), 0);
     assert_false(rotate_finish(&v, NULL));
     assert_non_null(strstr(v.why, "is a copy from before its last change"));
-    assert_false(rotate_identity(&v, &st, NULL));
+    assert_false(rotate_identity(&v, &st, NULL, NULL));
 }
 
 static void under_a_passphrase_it_is_the_same(void **state)
@@ -243,11 +243,11 @@ static void under_a_passphrase_it_is_the_same(void **state)
     char path[PATH_LEN];
     (void)state;
     v.cost = &cheap;
-    assert_true(rotate_identity(&v, &st, NULL));
+    assert_true(rotate_identity(&v, &st, NULL, NULL));
     assert_true(vault_encrypt(&v, secret));
     assert_true(path_join(path, top, "state/succession-1"));
     assert_int_not_equal(access(path, F_OK), 0); /* its name tells nothing, either */
-    assert_true(rotate_identity(&v, &st, NULL));
+    assert_true(rotate_identity(&v, &st, NULL, NULL));
     assert_int_equal(st.sequence, 2);
     assert_true(rotate_finish(&v, &st));
 }
@@ -258,7 +258,7 @@ static void without_identity_there_is_nothing_to_change(void **state)
     (void)state;
     assert_int_equal(vault_remove(&v, "identity"), 0);
     assert_true(rotate_finish(&v, NULL));
-    assert_false(rotate_identity(&v, &st, NULL));
+    assert_false(rotate_identity(&v, &st, NULL, NULL));
     assert_non_null(strstr(v.why, "no identity yet"));
 }
 

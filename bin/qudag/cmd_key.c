@@ -273,8 +273,21 @@ static int key_change(struct tool *t, int argc, char **argv)
 
 /* ------------------------------------------------------------------ rotate */
 
-/* Another ML-DSA key; the daemon does not run. */
-static int rotate_ml_dsa(struct tool *t, const char *fd)
+struct rotated {
+    uint64_t sequence;
+};
+
+static void on_rotated(struct tool *t, const struct rec_view *v, void *user)
+{
+    struct rotated *r = user;
+    (void)t;
+    if (v->type == REC_ROW) {
+        r->sequence = (uint64_t)rec_get_int(v, "sequence", 0);
+    }
+}
+
+/* Into the folder, while no daemon runs on it. */
+static int rotate_folder(struct tool *t, const char *fd, struct rotated *r)
 {
     struct vault v = {0};
     struct passphrase p = {0};
@@ -287,21 +300,36 @@ static int rotate_ml_dsa(struct tool *t, const char *fd)
     code = code == TOOL_OK ? key_open(t, &v, &p) : code;
     passphrase_wipe(&p);
     if (code == TOOL_OK) {
-        if (!rotate_identity(&v, &st, NULL)) {
+        if (!rotate_identity(&v, &st, NULL, NULL)) {
             code = tool_error(t, TOOL_FAILED, "KEYS", v.why,
                               "the old key or the new one is in place, never none");
         }
         vault_close(&v);
     }
     (void)close(lock);
+    r->sequence = st.sequence;
+    return code;
+}
+
+/* Another ML-DSA key: a daemon that runs makes it, as it has the keys open, and takes it at once. */
+static int rotate_ml_dsa(struct tool *t, const char *fd)
+{
+    struct rotated r = {.sequence = 0};
+    int code;
+    if (daemon_pid(t->dir) != 0) {
+        rec_str(ask_begin(t, "key.rotate"), "what", "identity");
+        code = ask(t, -1, on_rotated, &r);
+    } else {
+        code = rotate_folder(t, fd, &r);
+    }
     if (code == TOOL_OK && t->json) {
         (void)printf("{\"rotated\":\"identity\",\"sequence\":%llu}\n",
-                     (unsigned long long)st.sequence);
+                     (unsigned long long)r.sequence);
     } else if (code == TOOL_OK) {
         (void)printf("rotated    the ML-DSA key (change %llu); the peer id is the same, and peers "
                      "follow when they meet this node.  Copies of the folder and exports from "
                      "before are of no use any more: qudag key export\n",
-                     (unsigned long long)st.sequence);
+                     (unsigned long long)r.sequence);
     }
     return code;
 }
@@ -326,7 +354,7 @@ static int key_rotate(struct tool *t, int argc, char **argv)
     }
     if (what == NULL || strcmp(what, "onion") != 0 || fd != NULL) {
         return tool_usage(t, "key rotate: which?  onion, the key of the relay, or identity, the "
-                             "ML-DSA key of the node (while no daemon runs)");
+                             "ML-DSA key of the node");
     }
     rec_bool(ask_begin(t, "key.rotate"), "force", force);
     return ask_done(t, "rotated", "the onion key; its successor is in the relay descriptor");

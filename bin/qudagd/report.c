@@ -1,6 +1,7 @@
 /* report.c - what the daemon knows, as rows. */
 #include "report.h"
 
+#include "common/rotate.h"
 #include "metrics.h"
 #include "process.h"
 #include "rules.h"
@@ -406,8 +407,47 @@ void report_keys(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+/* Another ML-DSA key: into the folder first, so that each start from now on has it, then into the node. */
+static void rotate_ml_dsa(struct request *rq)
+{
+    struct daemon *d = rq->d;
+    struct rotate_state st = {0};
+    struct rotate_made made;
+    uint8_t hash[QUDAG_PQ_HASH_LEN];
+    char hex[2 * QUDAG_PQ_HASH_LEN + 1];
+    qudag_identity_pq_hash(d->identity, hash);
+    if (!rotate_running(&d->state.vault, hash, &st, &made)) {
+        request_end(rq, TOOL_FAILED, "KEYS", d->state.vault.why,
+                    "the daemon goes on with its key; the folder has the old key or the new one");
+        return;
+    }
+    qudag_err err = qudag_node_rekey(d->node, made.next, made.statement);
+    if (err != QUDAG_OK) {
+        qudag_identity_free(made.next);
+        request_end(rq, TOOL_FAILED, qudag_err_name(err),
+                    "the folder has the new key, but the daemon goes on with the old one",
+                    "give the command again, or start the daemon anew: it takes the new key");
+        return;
+    }
+    qudag_identity_free(d->identity);
+    d->identity = made.next;
+    struct rec *r = request_rec(rq, REC_ROW);
+    qudag_identity_pq_hash(d->identity, hash);
+    text_hex(hex, hash, sizeof(hash));
+    rec_str(r, "rotated", "identity");
+    rec_int(r, "sequence", (int64_t)st.sequence);
+    rec_str(r, "pq", hex);
+    request_send(rq);
+    request_end_err(rq, QUDAG_OK, "");
+}
+
 void report_rotate(struct request *rq)
 {
+    const char *what = rec_get_str(&rq->args, "what");
+    if (what != NULL && strcmp(what, "identity") == 0) {
+        rotate_ml_dsa(rq);
+        return;
+    }
     qudag_err err = qudag_onion_key_rotate(rq->d->node, rec_get_bool(&rq->args, "force"));
     if (err == QUDAG_ESTATE) {
         request_end(rq, TOOL_REFUSED, qudag_err_name(err),

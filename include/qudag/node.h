@@ -173,8 +173,7 @@ typedef struct qudag_callbacks {
                       const char *proto, void *user);
     /* |data| is borrowed; give credit back with qudag_stream_consume.  |fin|: the end, maybe empty. */
     void (*stream_data)(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user);
-    void (*stream_opened)(qudag_node *n, qudag_stream s,
-                          void *user); /* ours; may be written before */
+    void (*stream_opened)(qudag_node *n, qudag_stream s, void *user); /* ours; writable before */
     void (*stream_writable)(qudag_node *n, qudag_stream s, void *user);
     void (*stream_closed)(qudag_node *n, qudag_stream s, qudag_err why, void *user);
     void (*peer_changed)(qudag_node *n, const qudag_peer_id *peer, bool up, void *user);
@@ -195,6 +194,8 @@ typedef struct qudag_callbacks {
     void (*link_changed)(qudag_node *n, const qudag_link_event *e, void *user);
     /* qudag_node_shutdown() is complete; |s| says what was cut off.  qudag_node_free() may follow, not in here. */
     void (*shut_down)(qudag_node *n, const qudag_shutdown *s, void *user);
+    /* The pin of a peer moved, or two keys claim to follow it (identity.h).  |e| is borrowed. */
+    void (*pin_changed)(qudag_node *n, const qudag_pin_event *e, void *user);
 } qudag_callbacks;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

@@ -2,13 +2,17 @@
 #ifndef QUDAG_PEER_H
 #define QUDAG_PEER_H
 
+#include <qudag/identity.h>
 #include <qudag/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Parses a peer id as base58 or CID text.  QUDAG_EMALFORMED, QUDAG_EINVAL. */
+/* How long the text of a peer id is, for messages. */
+#define QUDAG_PEER_ID_FORM                                                                         \
+    "a peer id has 52 characters (12D3Koo...), 53 (16Uiu2...) or 46 (Qm...), or is a CID"
+/* Parses a peer id as base58 or CID text.  QUDAG_EMALFORMED (also: no key can have that id), QUDAG_EINVAL. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text);
 /* Writes |id| as base58 text; "" if it is none. */
 QUDAG_API void qudag_peer_id_text(const qudag_peer_id *id, char dst[QUDAG_PEER_ID_TEXT_MAX]);
@@ -161,6 +165,9 @@ typedef struct qudag_link_info {
         value; /* to this node, in points; above links_high the lowest go first, see qudag_peer_protect() */
     qudag_standing standing;
     char security[32]; /* protocol that secures it: "tls", over byte streams also "noise"; "": a dial */
+    uint32_t
+        key_changes; /* number of the last statement by which its pin followed it to another key; 0: none */
+    uint32_t pad;
 } qudag_link_info;
 /* The links of this node and its dials, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);

@@ -2,6 +2,7 @@
 #include "api/internal.h"
 
 #include "crypto/init.h"
+#include "node/rekey.h"
 #include "wire/succession.h"
 
 #include <stdlib.h>
@@ -111,6 +112,14 @@ qudag_err qudag_identity_rotate(const qudag_identity *id, uint64_t sequence, qud
     return err;
 }
 
+void api_succession_out(qudag_succession *out, const struct succession *s)
+{
+    *out = (qudag_succession){.sequence = s->seq, .made_s = s->made, .until_s = s->until};
+    memcpy(out->from, s->from, sizeof(out->from));
+    memcpy(out->to, s->to, sizeof(out->to));
+    api_peer_out(&out->peer, &s->peer);
+}
+
 qudag_err qudag_succession_read(qudag_succession *out, qudag_slice bytes)
 {
     struct succession s;
@@ -118,12 +127,17 @@ qudag_err qudag_succession_read(qudag_succession *out, qudag_slice bytes)
         out != NULL && bytes.base != NULL ? succession_read(&s, slice_in(bytes)) : QUDAG_EINVAL;
 
     if (err == QUDAG_OK) {
-        *out = (qudag_succession){.sequence = s.seq, .made_s = s.made, .until_s = s.until};
-        memcpy(out->from, s.from, sizeof(out->from));
-        memcpy(out->to, s.to, sizeof(out->to));
-        api_peer_out(&out->peer, &s.peer);
+        api_succession_out(out, &s);
     }
     return err;
+}
+
+qudag_err qudag_node_rekey(qudag_node *n, const qudag_identity *next, const uint8_t *statement)
+{
+    if (n == NULL || next == NULL || statement == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return node_rekey(n->node, &next->id, (struct slice){statement, SUCCESSION_LEN}, io_now());
 }
 
 void qudag_identity_free(qudag_identity *id)
@@ -139,6 +153,7 @@ qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text)
     struct peer_id p;
     qudag_err err = out != NULL && text != NULL ? peer_id_parse(&p, text) : QUDAG_EINVAL;
 
+    err = err == QUDAG_OK && !peer_id_has_key(&p) ? QUDAG_EMALFORMED : err;
     if (err == QUDAG_OK) {
         api_peer_out(out, &p);
     }

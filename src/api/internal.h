@@ -6,6 +6,7 @@
 
 #include "api/clients.h"
 #include "api/sized.h"
+#include "base/histogram.h"
 #include "core/relays/diversity.h"
 #include "crypto/identity.h"
 #include "io/interfaces.h"
@@ -26,6 +27,13 @@ struct qudag_identity {
 #define API_STATS_MAX 320
 
 struct api_kept;
+
+/* What the phase callback was told last. */
+struct api_phase {
+    qudag_phase phase;
+    uint32_t a, b;
+    qudag_err err;
+};
 
 /* A client of the node, see clients.h. */
 struct api_client {
@@ -65,6 +73,7 @@ struct qudag_node {
     struct netaddr
         source[2]; /* what the kernel sends from by default, IPv4 and IPv6; family 0: not known */
     struct peer_id self;
+    struct api_phase said;
     char *strings[2 + NODE_OPEN_NS_MAX]; /* copies the node borrows */
     size_t n_strings, first_ns;          /* the last of them are the open namespaces */
 };
@@ -91,6 +100,8 @@ static inline struct ref ref_in(uint64_t id)
 
 /* identity.c.  Writes |p| in the form that programs see. */
 void api_peer_out(qudag_peer_id *out, const struct peer_id *p);
+/* Writes |s| likewise. */
+void api_succession_out(qudag_succession *out, const struct succession *s);
 /* Reads a peer id of the program (NULL allowed); false: not a peer id, *out is undefined. */
 bool api_peer_in(struct peer_id *out, const qudag_peer_id *p);
 
@@ -99,6 +110,10 @@ bool api_peer_in(struct peer_id *out, const qudag_peer_id *p);
 #else
 #define API_PRINTF_LIKE(text_at, first_at)
 #endif
+
+/* histograms.c: what |h| says, but for name, help and labels. */
+void api_histogram_fill(qudag_histogram *out, enum histogram_scale scale,
+                        const struct histogram *h);
 
 /* No gap behind the last field, which an older program would leave unset when a field is appended. */
 #define API_NO_TAIL(type, last)                                                                    \

@@ -13,7 +13,7 @@ _Static_assert((int)QUDAG_STANDING_PROTECTED == RES_PROTECTED &&
 _Static_assert(sizeof(((qudag_peer_tag_info *)0)->name) == SWARM_TAG_NAME_MAX + 1, "one length");
 _Static_assert(QUDAG_TAG_WEIGHT_MAX == SWARM_TAG_WEIGHT_MAX, "one range");
 
-API_NO_TAIL(qudag_link_info, security);
+API_NO_TAIL(qudag_link_info, pad);
 API_NO_TAIL(qudag_peer_tag_info, pad);
 API_NO_TAIL(qudag_circuit_info, carrier);
 API_NO_TAIL(qudag_dark_info, kind);
@@ -52,6 +52,7 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     full.pq_kex = (l.props & LINK_PQ_KEX) != 0;
     full.pq_auth = (l.props & LINK_PQ_AUTH) != 0;
     full.pin = (qudag_pin)look.pin;
+    full.key_changes = look.key_changes;
     full.state = (qudag_link_state)look.state;
     (void)snprintf(full.transport, sizeof(full.transport), "%s", look.transport);
     (void)snprintf(full.security, sizeof(full.security), "%s",

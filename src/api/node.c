@@ -151,6 +151,24 @@ static void cb_link_changed(void *ctx, const struct swarm_link_change *c)
     }
 }
 
+static void cb_pin_changed(void *ctx, const struct succession *what, enum swarm_follow verdict)
+{
+    struct qudag_node *n = ctx;
+    qudag_pin_event e = {.size = sizeof(e),
+                         .change =
+                             verdict == SWARM_FOLLOW ? QUDAG_PIN_FOLLOWED : QUDAG_PIN_CONFLICT};
+
+    api_succession_out(&e.statement, what);
+    for (size_t i = 0; i <= n->n_clients; i++) {
+        struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
+        if (to.cb->pin_changed != NULL) {
+            n->in_callback++;
+            to.cb->pin_changed(n, &e, to.user);
+            n->in_callback--;
+        }
+    }
+}
+
 /* The addresses of the one peer find_peer asked for, as text. */
 static void put_addrs(qudag_result *r, const struct node_result *res, const char **list,
                       char text[][QUDAG_ADDR_TEXT_MAX])
@@ -220,6 +238,7 @@ static void cb_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag
 {
     struct qudag_node *n = ctx;
 
+    n->said = (struct api_phase){(qudag_phase)p, a, b, err};
     for (size_t i = 0; i <= n->n_clients; i++) {
         struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
         if (to.cb->phase != NULL) {
@@ -421,6 +440,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .stream_old = cb_stream_old,
                                             .peer_changed = cb_peer_changed,
                                             .link_changed = cb_link_changed,
+                                            .pin_changed = cb_pin_changed,
                                             .op_done = cb_op_done,
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,

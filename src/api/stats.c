@@ -6,6 +6,7 @@
 #include "api/internal.h"
 #include "node/meters.h"
 #include "node/tcp.h"
+#include "swarm/rekey.h"
 
 struct all_stats {
     struct quic_stats quic; /* of handshakes: TCP's, too */
@@ -25,7 +26,7 @@ struct all_stats {
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
     uint64_t replayed, bad; /* introductions */
-    uint32_t waiting_peers, waiting_networks;
+    uint32_t waiting_peers, waiting_networks, links_old_key;
     uint64_t used[RES_OUTBOUND + 1][RES_WHATS], link_limit[RES_SCOPES], node_limit[RES_WHATS];
     uint64_t circuits, mem_max;
     uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
@@ -135,6 +136,10 @@ struct all_stats {
        "Links replaced by a newer one to the same peer")                                           \
     XX("links_moved", swarm.links_moved, COUNTER, "", "links_moved", "",                           \
        "Links closed because their address on this machine was gone")                              \
+    XX("links_rekeyed", swarm.links_rekeyed, COUNTER, "", "links_rekeyed", "",                     \
+       "Links dialled anew because this node has another ML-DSA key")                              \
+    XX("links_old_key", links_old_key, GAUGE, "", "links_old_key", "",                             \
+       "Links that were made with the ML-DSA key that this node had before")                       \
     XX("links_trimmed_idle", swarm.links_trimmed[SWARM_TRIM_IDLE], COUNTER, "", "links_trimmed",   \
        "reason=\"idle\"", "Links closed: nothing on them for the idle time-out")                   \
     XX("links_trimmed_redundant", swarm.links_trimmed[SWARM_TRIM_REDUNDANT], COUNTER, "",          \
@@ -418,6 +423,7 @@ static void take_snapshot(const struct qudag_node *n)
 
     take_links(n, &s);
     swarm_stats_get(node_swarm(n->node), &s.swarm);
+    s.links_old_key = swarm_links_old_key(node_swarm(n->node));
     swarm_waiting(node_swarm(n->node), &s.waiting_peers, &s.waiting_networks);
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);

@@ -307,6 +307,19 @@ void node_dark_republish_later(struct node *n)
     }
 }
 
+void node_dark_rekeyed(struct node *n)
+{
+    const struct dark_keys *k;
+    bool published;
+    walltime until;
+
+    for (size_t it = 0; dark_own_next(n->dark, &it, &k, &published, &until);) {
+        if (published && k->kind == DARK_DIRECT) { /* what others call hides who serves it */
+            republish_later(n, &k->addr);
+        }
+    }
+}
+
 static void dark_release(void *dark)
 {
     dark_free(dark);

@@ -81,7 +81,12 @@ static void told(struct node *n, struct node_doubt *d, const struct succession *
 
     memcpy(next.from, s->from, sizeof(next.from));
     memcpy(next.to, s->to, sizeof(next.to));
-    switch (swarm_follow(n->swarm, &d->what.peer, &next)) {
+    enum swarm_follow verdict = swarm_follow(n->swarm, &d->what.peer, &next);
+    if (n->hooks.pin_changed != NULL && verdict != SWARM_FOLLOW_LATE) {
+        n->hooks_called++;
+        n->hooks.pin_changed(n->hooks.ctx, s, verdict);
+    }
+    switch (verdict) {
     case SWARM_FOLLOW:
         (void)peer_id_text(peer, &d->what.peer);
         if (swarm_key_said(n->swarm, n->now)) {

@@ -113,6 +113,9 @@ struct node_kept {
     struct peer_id peer;   /* len 0: a free place */
     struct multiaddr addr; /* that the operator or the program gave; len 0: none */
     bool released;
+    bool saved;  /* kept by a call: it is on disk, and kept after the next start, too */
+    bool has_pq; /* with |pq_hash| */
+    uint8_t pq_hash[32];
 };
 
 /* Kept peers (arrow_keep_links.c): those of the program; the guard in use, whose link is only held. */
@@ -122,17 +125,23 @@ struct node_keeping {
     bool releases;        /* something is to be released */
 };
 
+/* keeping.c: the entry of |peer| that is not to be released; NULL: none. */
+struct node_kept *node_kept_find(struct node *n, const struct peer_id *peer);
+/* Keeps the peer of |w| from now on; errors of node_keep().  On disk it is not. */
+QUDAG_MUST_USE qudag_err node_keep_begin(struct node *n, const struct node_keep_wish *w);
+
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
 enum node_news {
-    NODE_NEWS_RELAYS = 1,    /* a relay's descriptor arrived */
-    NODE_NEWS_PEER = 2,      /* a contact entered the routing table */
-    NODE_NEWS_SILENCE = 4,   /* a link timed out, or a request in the DHT did */
-    NODE_NEWS_ANNOUNCED = 8, /* our descriptor was put; see node_descs.stored */
-    NODE_NEWS_CLOCK = 16,    /* the clock became suspect, or was set */
-    NODE_NEWS_SELF = 32,     /* our addresses or protocols changed */
-    NODE_NEWS_ADDRS = 64,    /* other addresses than before are announced */
-    NODE_NEWS_OTHERS = 256,  /* a peer of a lab, and we are of none, or the other way round */
-    NODE_NEWS_KEYS = 128,    /* the relay has another onion key */
+    NODE_NEWS_RELAYS = 1,     /* a relay's descriptor arrived */
+    NODE_NEWS_PEER = 2,       /* a contact entered the routing table */
+    NODE_NEWS_SILENCE = 4,    /* a link timed out, or a request in the DHT did */
+    NODE_NEWS_ANNOUNCED = 8,  /* our descriptor was put; see node_descs.stored */
+    NODE_NEWS_CLOCK = 16,     /* the clock became suspect, or was set */
+    NODE_NEWS_SELF = 32,      /* our addresses or protocols changed */
+    NODE_NEWS_ADDRS = 64,     /* other addresses than before are announced */
+    NODE_NEWS_OTHERS = 256,   /* a peer of a lab, and we are of none, or the other way round */
+    NODE_NEWS_KEYS = 128,     /* the relay has another onion key */
+    NODE_NEWS_IDENTITY = 512, /* we have another ML-DSA key */
 };
 
 /* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */
@@ -220,6 +229,8 @@ void node_notes_free(struct node *n);
 void node_dark_republish(struct node *n);
 /* Every published dark record is replaced at the next node_dark_republish(): its times or addresses are wrong. */
 void node_dark_republish_later(struct node *n);
+/* Our ML-DSA key is another: the records that name it are made anew, those of direct addresses. */
+void node_dark_rekeyed(struct node *n);
 /* The own descriptor is replaced by a new one, as its times are wrong. */
 void node_descs_renew(struct node *n);
 /* From now on the own descriptor is announced and others' are fetched. */

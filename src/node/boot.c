@@ -496,6 +496,10 @@ void node_boot_news(struct node *n, unsigned news, tstamp now)
     if ((news & NODE_NEWS_KEYS) != 0) {
         node_descs_renew(n); /* whoever gets the new descriptor needs the old key no more */
     }
+    if ((news & NODE_NEWS_IDENTITY) != 0) { /* what names the key is made anew */
+        node_descs_renew(n);
+        node_dark_rekeyed(n);
+    }
     if ((news & NODE_NEWS_ADDRS) != 0) {
         on_addrs(n);
     }

@@ -25,6 +25,7 @@
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 #include "wire/rend_work.h"
+#include "wire/succession.h"
 
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
@@ -60,6 +61,8 @@ struct node_hooks {
     void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
     void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
     void (*link_changed)(void *ctx, const struct swarm_link_change *change);
+    /* A peer said, by a statement that was checked, that its ML-DSA key has a successor; what came of it. */
+    void (*pin_changed)(void *ctx, const struct succession *what, enum swarm_follow verdict);
     void (*op_done)(void *ctx, struct ref op, qudag_err err, const struct node_result *res);
     void (*phase)(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err);
     void (*circuit_closed)(void *ctx, struct ref circuit, qudag_err why);

@@ -171,6 +171,27 @@ static void test_a_renewed_certificate_has_a_short_form_too(void **state)
     down();
 }
 
+/* While it runs: the token names the old key, so that the full form of the new one comes, and then the short one. */
+static void test_a_server_with_another_key_presents_it_at_once(void **state)
+{
+    struct identity next;
+    struct rng rng = rng_of_stream(&tk.stream);
+
+    (void)state;
+    make(&require, &require);
+    dial_peer();
+    assert_int_equal(identity_successor(&next, &tk.ep[1].id, &rng), QUDAG_OK);
+    assert_int_equal(sec_set_identity(tk.ep[1].sec, &next, tk.now), QUDAG_OK);
+    for (int i = 0; i < 2; i++) {
+        dial_peer();
+        assert_up(i == 1);
+        assert_memory_equal(tk.ep[0].info.pq_hash, next.pq_hash, 32);
+    }
+    assert_memory_equal(sec_own_pq_hash(tk.ep[1].sec), next.pq_hash, 32);
+    down();
+    identity_fini(&next);
+}
+
 enum harm { LOST_KEY, OTHER_KEY, EXPIRED_SHORT };
 
 /* Each is refused with its reason, and the dial after it gets the full form. */
@@ -514,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_second_dial_completes_in_one_round_trip),
         cmocka_unit_test(test_a_renewed_certificate_has_a_short_form_too),
+        cmocka_unit_test(test_a_server_with_another_key_presents_it_at_once),
         cmocka_unit_test(test_a_short_certificate_that_does_not_fit_is_refused_once),
         cmocka_unit_test(test_a_short_certificate_nobody_asked_for_is_refused_by_both_sides),
         cmocka_unit_test(test_a_peer_that_takes_over_an_address_gains_nothing),

@@ -172,14 +172,16 @@ static qudag_err set_context(struct sec *s, const struct sec_config *cfg)
     return set_algorithms(ctx, cfg);
 }
 
-static qudag_err install(struct sec *s, enum cert_kind kind, walltime now)
+/* All of it, or nothing. */
+static qudag_err install(struct sec *s, enum cert_kind kind, const struct identity *id,
+                         walltime now)
 {
     struct cert_pair p = {NULL, NULL};
     X509 *short_crt = NULL;
-    qudag_err err = cert_make(&p, kind, s->identity, s->rng, now);
+    qudag_err err = cert_make(&p, kind, id, s->rng, now);
 
     if (err == QUDAG_OK && kind == CERT_PQ) {
-        err = cert_make_for(&short_crt, CERT_PQ_SHORT, s->identity, p.key, s->rng, now);
+        err = cert_make_for(&short_crt, CERT_PQ_SHORT, id, p.key, s->rng, now);
     }
     if (err == QUDAG_OK && SSL_CTX_use_cert_and_key(s->ctx, p.crt, p.key, NULL, 1) != 1) {
         err = QUDAG_EINTERNAL;
@@ -200,13 +202,26 @@ qudag_err sec_renew(struct sec *s, tstamp now)
     qudag_err err = QUDAG_OK;
 
     if (s->pq != PQ_OFF) {
-        err = install(s, CERT_PQ, wall);
+        err = install(s, CERT_PQ, s->identity, wall);
     }
     if (err == QUDAG_OK && s->pq != PQ_REQUIRE) {
-        err = install(s, CERT_CLASSICAL, wall);
+        err = install(s, CERT_CLASSICAL, s->identity, wall);
     }
     ERR_clear_error();
     s->renew_at = tstamp_after(now, err == QUDAG_OK ? RENEW_AFTER_NS : RETRY_AFTER_NS);
+    return err;
+}
+
+qudag_err sec_set_identity(struct sec *s, const struct identity *identity, tstamp now)
+{
+    qudag_err err = QUDAG_OK;
+
+    ASSERT(memcmp(identity->ed_pk, s->identity->ed_pk, sizeof(identity->ed_pk)) == 0);
+    if (s->pq != PQ_OFF) { /* the classical certificate does not name the key */
+        err = install(s, CERT_PQ, identity, wall_now(&s->clock, now));
+    }
+    ERR_clear_error();
+    s->identity = err == QUDAG_OK ? identity : s->identity;
     return err;
 }
 

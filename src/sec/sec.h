@@ -60,6 +60,13 @@ void sec_free(struct sec *s);
  */
 QUDAG_MUST_USE qudag_err sec_renew(struct sec *s, tstamp now);
 
+/*
+ * Certificates from now on are of |identity|, which outlives the sec: the same Ed25519 key with another ML-DSA key.
+ * Handshakes under way end with the one that they began with.  On failure nothing has changed.
+ */
+QUDAG_MUST_USE qudag_err sec_set_identity(struct sec *s, const struct identity *identity,
+                                          tstamp now);
+
 /* When sec_renew() is due. */
 tstamp sec_renew_at(const struct sec *s);
 

@@ -6,7 +6,7 @@
  *   pins.c     what peers have proven, on disk too
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
- *   renew.c    links before their certificates end                 value.c   what a link is worth, pure
+ *   renew.c    links before their certificates end; rekey.c: of our former key     value.c   what a link is worth, pure
  *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
  *   meter.c    what is measured                                    states.c  what programs are told of links
  *   doubts.c   links whose peer has another key than it is known by        doubted.c  which may be that
@@ -85,15 +85,15 @@ struct swarm_link {
     bool stood, chosen, matters, net_probe; /* of a dial: struct swarm_net_dial */
     bool wants;                  /* ... with |want|, and the transport let another key pass */
     uint8_t want[SWARM_PIN_LEN];
-    bool doubt,
-        doubt_told;  /* its peer proved another key (doubts.c); swarm_doubt_next() told of it */
-    bool named;      /* dialled with the hash that the program gave with the address */
-    uint8_t dial_by; /* core + 1 while it is a dial; else 0 */
+    bool doubt, doubt_told; /* its peer proved another key; swarm_doubt_next() told of it */
+    bool named;             /* dialled with the hash that the program gave with the address */
+    uint8_t dial_by;        /* core + 1 while it is a dial; else 0 */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
     tstamp until;      /* when its certificates have ended; TSTAMP_NEVER: it has none */
     tstamp renew_at;   /* when it is to be replaced, if it is in use */
+    struct swarm_rekeyed rekey;
     qudag_err down_err;
     struct peer_id found;         /* who answered instead of the peer dialled; len 0: nobody */
     struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
@@ -176,9 +176,9 @@ struct swarm {
     size_t plain_ix[SWARM_PROTOS_MAX];   /* ... in |proto| */
     size_t n_plain;
     uint32_t n_opens, n_links;
-    bool trimming;  /* the low mark is not reached yet */
-    uint64_t n_ups; /* links that ever came up */
-    tstamp next_prune;
+    bool trimming;              /* the low mark is not reached yet */
+    uint64_t n_ups;             /* links that ever came up */
+    tstamp next_prune, rekeyed; /* since when our ML-DSA key is another; 0: it never was */
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
     struct resources *resources; /* cfg.accounts, or else */

@@ -9,6 +9,7 @@
  */
 #include "swarm/doubts.h"
 #include "swarm/meter_int.h"
+#include "swarm/rekey.h"
 #include "swarm/trim.h"
 
 #include <string.h>
@@ -440,6 +441,7 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     l->idle_since = now;
     l->until = info->until == 0 ? TSTAMP_NEVER : info->until;
     l->renew_at = swarm_rule_renew_at(l->until, rng_u64(&s->cfg.rng), now);
+    swarm_rekey_up(s, l, info, now);
     s->n_links++;
     swarm_link_stand(s, l);
     swarm_meter_link_up(s, l, info, now);

@@ -197,7 +197,8 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
             (ops->unit != 0 && !is_for_cells(l))) {
             continue;
         }
-        struct swarm_rank rank = {l->props, swarm_link_silent(l, now), (uint8_t)l->tp->t->cost,
+        struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,
+                                  (uint8_t)l->tp->t->cost,
                                   l->up_order};
         if (best == NULL || swarm_rule_better(&rank, &best_rank)) {
             best = l;

@@ -1,6 +1,7 @@
 /*
  * prune.c - what time ends: opens and negotiations that take too long, links that are idle or redundant.
  */
+#include "swarm/rekey.h"
 #include "swarm/trim.h"
 
 #define IDLE_SHORT (20 * NS_PER_S)
@@ -97,7 +98,8 @@ void swarm_tick(struct swarm *s, tstamp now)
         swarm_renew_links(s, now);
         swarm_links_stand(s);
         prune_links(s, now);
-        bool more = swarm_trim_surplus(s, now);
+        bool more = swarm_rekey_links(s, now);
+        more = swarm_trim_surplus(s, now) || more;
         s->next_prune = tstamp_after(now, more ? NS_PER_S : 10 * NS_PER_S);
     }
 }

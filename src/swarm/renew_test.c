@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "swarm/rekey.h"
 #include "swarm/testkit.h"
 
 #define DAY (24 * 3600 * NS_PER_S)
@@ -208,10 +209,88 @@ static void another_link_counts_if_it_has_as_much(void **state)
     }
 }
 
+/* A link that the peer |n| dialled. */
+static uint32_t came(uint8_t n)
+{
+    uint32_t ix = w.n_links++;
+
+    w.link[ix] = (struct fake_link){.peer = peer_no(n),
+                                    .remote = {.family = 4, .ip = {9, 9, 9, n}, .port = 4001}};
+    up(ix, PROPS | LINK_INBOUND);
+    settle();
+    return ix;
+}
+
+static void with_another_key_of_ours_links_are_made_anew_a_few_in_a_second(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 12; i++) {
+        (void)came(i);
+    }
+    w.s->cfg.links_high = 100;
+    assert_int_equal(swarm_links_old_key(w.s), 0);
+    swarm_rekey(w.s, w.now);
+    assert_int_equal(swarm_links_old_key(w.s), 12);
+    later(1);
+    assert_int_equal(w.n_links, 12 + 8);
+    later(NS_PER_S);
+    assert_int_equal(w.n_links, 24);
+    assert_int_equal(stats().links_rekeyed, 12);
+    for (uint32_t i = 12; i < 24; i++) {
+        w.link[i].until = w.now + DAY;
+        up(i, PROPS);
+    }
+    later(10 * NS_PER_S);
+    assert_int_equal(w.n_links, 24); /* once */
+    assert_int_equal(swarm_links_old_key(w.s), 12);
+    later(20 * NS_PER_S); /* idle, and replaced, whoever dialled them */
+    for (uint32_t i = 0; i < 12; i++) {
+        assert_true(w.link[i].closed);
+        assert_false(w.link[12 + i].closed);
+    }
+    assert_int_equal(swarm_links_old_key(w.s), 0);
+}
+
+static void as_long_as_the_peer_may_need_to_follow_streams_go_to_the_old_link(void **state)
+{
+    (void)state;
+    used_link(DAY);
+    swarm_rekey(w.s, w.now);
+    later(1);
+    assert_int_equal(w.n_links, 2);
+    w.link[1].until = w.now + DAY;
+    up(1, PROPS);
+    open_to(1, 2, 0);
+    assert_int_equal(w.link[0].next_sid, 2);
+    assert_int_equal(w.link[1].next_sid, 0);
+    later(5 * NS_PER_S);
+    open_to(1, 3, 0);
+    assert_int_equal(w.link[0].next_sid, 2);
+    assert_int_equal(w.link[1].next_sid, 1);
+    later(3600 * NS_PER_S);
+    assert_false(w.link[0].closed); /* what runs on it goes on */
+}
+
+/* What was dialled before shows the old certificate. */
+static void a_dial_under_way_is_of_the_old_key(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, 0);
+    swarm_rekey(w.s, w.now);
+    up(0, PROPS);
+    assert_int_equal(swarm_links_old_key(w.s), 1);
+    later(NS_PER_S);
+    assert_int_equal(w.n_links, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(with_another_key_of_ours_links_are_made_anew_a_few_in_a_second),
+        T(as_long_as_the_peer_may_need_to_follow_streams_go_to_the_old_link),
+        T(a_dial_under_way_is_of_the_old_key),
         T(a_link_in_use_is_dialled_again_and_new_streams_go_there),
         T(a_dial_that_failed_is_repeated_in_minutes),
         T(a_link_ends_before_its_certificates_whatever_it_carries),

@@ -223,6 +223,14 @@ enum swarm_renewal swarm_rule_renewal(tstamp until, tstamp renew_at, bool inboun
                                                               : SWARM_RENEWAL_NONE;
 }
 
+enum swarm_renewal swarm_rule_rekey(tstamp rekey_at, bool is_idle, bool replaced, tstamp now)
+{
+    if (replaced) {
+        return is_idle ? SWARM_RENEWAL_END : SWARM_RENEWAL_NONE;
+    }
+    return now >= rekey_at ? SWARM_RENEWAL_DIAL : SWARM_RENEWAL_NONE;
+}
+
 /* As bytes, and a prefix before what goes on. */
 static bool id_smaller(const struct peer_id *a, const struct peer_id *b)
 {

@@ -177,7 +177,7 @@ bool swarm_rule_is_ours(qudag_err err);
 /* What decides between links of one peer that may all carry a stream. */
 struct swarm_rank {
     uint8_t props;  /* enum link_prop */
-    bool silent;    /* a liveness probe was not answered */
+    bool silent;    /* a liveness probe was not answered, or its peer takes nothing yet */
     uint8_t cost;   /* enum transport_cost */
     uint64_t order; /* the newer link has the higher number */
 };
@@ -192,6 +192,21 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 
 /* What is to be done about a link whose certificates end. */
 enum swarm_renewal { SWARM_RENEWAL_NONE, SWARM_RENEWAL_DIAL, SWARM_RENEWAL_END };
+
+/* A link, when our ML-DSA key is another. */
+struct swarm_rekeyed {
+    bool old;   /* it was made with the key before: dialled anew ... */
+    tstamp due; /* ... not before */
+    tstamp
+        settles; /* one that is made anew: its peer, which follows us meanwhile, takes nothing before */
+};
+
+/*
+ * What is to be done about a link of ours that was made with the ML-DSA key that we had before: another is dialled from
+ * |rekey_at| on, whoever dialled this one and whether or not it is in use, so that the peer learns of the new key;
+ * once another one is there (|replaced|), it has until its end to become idle, and is closed when it |is_idle|.
+ */
+enum swarm_renewal swarm_rule_rekey(tstamp rekey_at, bool is_idle, bool replaced, tstamp now);
 
 #define SWARM_RENEW_LEAD                                                                           \
     (7200 * NS_PER_S) /* at most so long before the end another link is dialled */

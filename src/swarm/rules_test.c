@@ -374,6 +374,26 @@ static void a_link_is_renewed_before_and_ends_with_its_certificates(void **state
     }
 }
 
+static void a_link_of_our_key_before_is_dialled_anew_and_goes_when_it_is_idle(void **state)
+{
+    const tstamp at = 100;
+    const struct {
+        tstamp now;
+        bool idle, replaced;
+        enum swarm_renewal want;
+    } row[] = {
+        {99, false, false, SWARM_RENEWAL_NONE}, {100, false, false, SWARM_RENEWAL_DIAL},
+        {100, true, false, SWARM_RENEWAL_DIAL}, /* it tells the peer */
+        {500, false, true, SWARM_RENEWAL_NONE}, {99, true, true, SWARM_RENEWAL_END},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(swarm_rule_rekey(at, row[i].idle, row[i].replaced, row[i].now),
+                         row[i].want);
+    }
+}
+
 static struct netaddr v4(uint8_t a, uint8_t d)
 {
     return (struct netaddr){.family = 4, .ip = {a, 0, 0, d}, .port = 4433};
@@ -533,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_pin_follows_forward_only),
         cmocka_unit_test(a_second_successor_is_a_conflict),
         cmocka_unit_test(a_link_is_renewed_before_and_ends_with_its_certificates),
+        cmocka_unit_test(a_link_of_our_key_before_is_dialled_anew_and_goes_when_it_is_idle),
         cmocka_unit_test(a_link_whose_address_is_gone_cannot_go_on),
         cmocka_unit_test(of_links_at_an_address_that_was_left_only_those_we_dialled_end),
     };

@@ -454,14 +454,16 @@ bool swarm_step(struct swarm *s, tstamp now)
     return true;
 }
 
-static enum swarm_pin pin_of(const struct swarm *s, const struct swarm_link *l)
+static enum swarm_pin pin_of(const struct swarm *s, const struct swarm_link *l, uint32_t *changes)
 {
     const struct swarm_pin_entry *e =
         l->peer != NULL ? swarm_pins_get(&s->pins, &l->peer->id) : NULL;
 
+    *changes = 0;
     if (e == NULL || !e->proof.has_pin) {
         return SWARM_PIN_NONE;
     }
+    *changes = e->proof.seq < UINT32_MAX ? (uint32_t)e->proof.seq : UINT32_MAX;
     return e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
 }
 
@@ -477,7 +479,7 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
         struct swarm_worth worth = swarm_link_worth(s, l, now); /* of a dial: nothing yet */
         out->info.peer = l->up ? out->info.peer : *swarm_link_peer_id(l);
         out->info.streams = l->n_streams;
-        out->pin = pin_of(s, l);
+        out->pin = pin_of(s, l, &out->key_changes);
         out->state = l->state;
         out->transport = l->tp->t->name;
         out->standing = swarm_link_standing(s, l);

@@ -89,7 +89,8 @@ struct swarm_stats {
     uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused;
     uint64_t pins_followed, pins_conflicts; /* moved to a successor; a second one was not */
     uint64_t links_renewed,
-        links_expired; /* dialled anew before, closed at the end of a certificate */
+        links_expired;      /* dialled anew before, closed at the end of a certificate */
+    uint64_t links_rekeyed; /* dialled anew since our key is another */
     uint32_t peers, links, streams, opens, pins;
 };
 
@@ -243,6 +244,7 @@ enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
 struct swarm_look {
     struct link_info info;
     enum swarm_pin pin;
+    uint32_t key_changes; /* number of the last statement that the pin followed; 0: none */
     enum swarm_link_state state;
     const char *transport;
     enum res_class

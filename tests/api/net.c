@@ -60,6 +60,15 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
     snprintf(p->text, sizeof(p->text), "%s", res->text);
 }
 
+static void on_pin(qudag_node *n, const qudag_pin_event *e, void *user)
+{
+    struct peer *p = user;
+
+    (void)n;
+    p->pin_changes++;
+    p->pin = *e;
+}
+
 static void on_changed(qudag_node *n, const qudag_peer_id *peer, bool up, void *user)
 {
     struct peer *p = user;
@@ -190,6 +199,7 @@ void net_start(size_t i, const struct net_options *o)
                           .phase = on_phase,
                           .op_done = on_done,
                           .peer_changed = on_changed,
+                          .pin_changed = on_pin,
                           .save = on_save,
                           .stream_in = on_in,
                           .stream_data = on_data,

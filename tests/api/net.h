@@ -57,6 +57,9 @@ struct peer {
     } change[NET_CHANGES]; /* what peer_changed reported, in order */
     size_t n_changes;
 
+    unsigned pin_changes; /* pin_changed, and the last of them */
+    qudag_pin_event pin;
+
     uint8_t onion_key[128]; /* as given to save; secret */
     size_t onion_key_len;
 

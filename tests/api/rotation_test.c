@@ -1,6 +1,6 @@
 /*
  * rotation_test.c - a node gets another ML-DSA key, and those that know it follow: when they dial and when they are
- * dialled, over several keys, but never to a second successor.
+ * dialled, over several keys, but never to a second successor; and a node that runs gets one.
  *
  * TEST: timeout=60
  */
@@ -142,9 +142,72 @@ static void peers_follow_and_thieves_are_not_followed(void **state)
     }
 }
 
+/* ---- a node that runs */
+
+static uint32_t changes(size_t of, size_t peer)
+{
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
+    qudag_peer_id id;
+    uint32_t most = 0;
+
+    qudag_node_peer_id(net[peer].node, &id);
+    for (size_t it = 0; qudag_link_next(net[of].node, &it, &info);) {
+        bool his = info.peer.len == id.len && memcmp(info.peer.bytes, id.bytes, id.len) == 0;
+        most = his && info.key_changes > most ? info.key_changes : most;
+    }
+    return most;
+}
+
+static void a_node_that_runs_takes_another_key_and_its_peers_follow(void **state)
+{
+    (void)state;
+    struct net_options o = {.waiting = true};
+    net_start(PEER, &o);
+    net_start(AWAY, &o);
+    make_keys();
+    begin(OWNER, key[0], 0);
+    assert_int_equal(dial(PEER, OWNER), QUDAG_OK);
+    assert_int_equal(dial(OWNER, AWAY), QUDAG_OK);
+    NET_WAIT(linked(PEER, OWNER) && linked(OWNER, AWAY), NET_SOON);
+
+    /* What does not lead from the one to the other changes nothing. */
+    assert_int_equal(qudag_node_rekey(net[OWNER].node, key[2], statement[2]), QUDAG_EAUTH);
+    assert_int_equal(qudag_node_rekey(net[OWNER].node, key[2], statement[1]), QUDAG_EAUTH);
+    assert_int_equal(qudag_node_rekey(net[OWNER].node, NULL, statement[1]), QUDAG_EINVAL);
+    statement[1][100] ^= 1;
+    assert_int_not_equal(qudag_node_rekey(net[OWNER].node, key[1], statement[1]), QUDAG_OK);
+    statement[1][100] ^= 1;
+    assert_int_equal(net_stat(&net[OWNER], "links_old_key"), 0);
+
+    for (unsigned k = 1; k <= 2; k++) {
+        assert_int_equal(qudag_node_rekey(net[OWNER].node, key[k], statement[k]), QUDAG_OK);
+        qudag_identity_free(key[k - 1]); /* nothing refers to it */
+        key[k - 1] = NULL;
+        net[OWNER].id = key[k];
+        assert_true(net_stat(&net[OWNER], "links_old_key") > 0);
+        NET_WAIT(changes(PEER, OWNER) == k && changes(AWAY, OWNER) == k, NET_SOON);
+        assert_true(linked(PEER, OWNER) && linked(OWNER, AWAY));
+        assert_int_equal(qudag_node_rekey(net[OWNER].node, key[k], statement[k]), QUDAG_EAUTH);
+    }
+    assert_int_equal(net[PEER].pin_changes, 2);
+    assert_int_equal(net[PEER].pin.change, QUDAG_PIN_FOLLOWED);
+    assert_int_equal(net[PEER].pin.statement.sequence, 2);
+    assert_true(net_stat(&net[OWNER], "links_rekeyed") >= 4);
+
+    /* What names the new key, and an older one, leads here. */
+    net_start(NEWCOMER, &o);
+    assert_int_equal(dial_named(NEWCOMER, OWNER, 2), QUDAG_OK);
+    stop(OWNER);
+    for (unsigned i = 2; i < KEYS; i++) {
+        qudag_identity_free(key[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_node_that_runs_takes_another_key_and_its_peers_follow,
+                                  net_stop_all),
         cmocka_unit_test_teardown(peers_follow_and_thieves_are_not_followed, net_stop_all),
     };
 

@@ -37,6 +37,12 @@ void onion_former(struct onion *o, const uint8_t pq_hash[32])
     o->has_former = true;
 }
 
+void onion_rekey(struct onion *o, const uint8_t pq_hash[32])
+{
+    onion_former(o, o->cfg.self_pq_hash);
+    memcpy(o->cfg.self_pq_hash, pq_hash, sizeof(o->cfg.self_pq_hash));
+}
+
 static struct slice create_of(const struct onion_circuit *c)
 {
     return (struct slice){c->from_prev.p, c->from_prev.total};

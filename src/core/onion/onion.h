@@ -40,6 +40,8 @@ struct onion;
  * What they are sealed for, the onion key, is the same.
  */
 void onion_former(struct onion *o, const uint8_t pq_hash[32]);
+/* Our ML-DSA identity key has the hash |pq_hash| from now on; the one until now is the former one. */
+void onion_rekey(struct onion *o, const uint8_t pq_hash[32]);
 
 enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */

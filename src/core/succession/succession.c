@@ -36,28 +36,39 @@ void successions_fini(struct successions *s)
 
 qudag_err successions_own(struct successions *s, const struct succession *what, struct slice bytes)
 {
-    size_t at = SUCCESSION_KEPT;
+    size_t at = 0;
 
     if (bytes.len != SUCCESSION_LEN) {
         return QUDAG_EINVAL;
     }
     for (size_t i = 0; i < SUCCESSION_KEPT; i++) {
-        if (s->own[i] == NULL) {
-            at = i;
-        } else if (memcmp(s->from[i], what->from, sizeof(what->from)) == 0) {
+        if (s->own[i] != NULL && memcmp(s->from[i], what->from, sizeof(what->from)) == 0) {
             return QUDAG_EEXISTS;
         }
+        at = s->own[at] != NULL && (s->own[i] == NULL || s->seq[i] < s->seq[at]) ? i : at;
     }
-    if (at == SUCCESSION_KEPT) {
+    if (s->own[at] != NULL && s->seq[at] >= what->seq) {
         return QUDAG_ELIMIT;
     }
-    s->own[at] = mem_alloc(s->mem, SUCCESSION_LEN);
-    if (s->own[at] == NULL) {
+    uint8_t *room = s->own[at] != NULL ? s->own[at] : mem_alloc(s->mem, SUCCESSION_LEN);
+    if (room == NULL) {
         return QUDAG_ENOMEM;
     }
-    memcpy(s->own[at], bytes.base, SUCCESSION_LEN);
+    s->own[at] = room;
+    s->seq[at] = what->seq;
+    memcpy(room, bytes.base, SUCCESSION_LEN);
     memcpy(s->from[at], what->from, sizeof(what->from));
     return QUDAG_OK;
+}
+
+uint64_t successions_newest(const struct successions *s)
+{
+    uint64_t newest = 0;
+
+    for (size_t i = 0; i < SUCCESSION_KEPT; i++) {
+        newest = s->own[i] != NULL && s->seq[i] > newest ? s->seq[i] : newest;
+    }
+    return newest;
 }
 
 /* ---- who asks ---- */

@@ -49,6 +49,7 @@ struct successions {
     uint64_t next_cookie;
     uint8_t *own[SUCCESSION_KEPT]; /* our statements, SUCCESSION_LEN bytes each, in no order */
     uint8_t from[SUCCESSION_KEPT][32];
+    uint64_t seq[SUCCESSION_KEPT];
     struct succession_ask ask[SUCCESSIONS_ASKS_MAX];
     struct succession_answer answer[SUCCESSIONS_ANSWERS_MAX];
 };
@@ -60,9 +61,15 @@ void successions_init(struct successions *s, struct mem *mem);
 /* Frees what it holds. */
 void successions_fini(struct successions *s);
 
-/* One of our own to be told to whoever asks; copied.  ELIMIT: SUCCESSION_KEPT; EEXISTS: one for that key; ENOMEM. */
+/*
+ * One of our own to be told to whoever asks; copied.  Of more than SUCCESSION_KEPT the one with the lowest number is
+ * forgotten.  ELIMIT: |what| would be that; EEXISTS: there is one for that key; ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err successions_own(struct successions *s, const struct succession *what,
                                          struct slice bytes);
+
+/* The highest number of our own; 0: there are none. */
+uint64_t successions_newest(const struct successions *s);
 
 /*
  * Asks |peer| over the link in doubt with it who followed |key|; one SUCCESSIONS_UP with |cookie|.  ELIMIT, ENOMEM.

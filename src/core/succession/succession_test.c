@@ -65,6 +65,29 @@ static void own(void)
                      QUDAG_EEXISTS);
 }
 
+static void of_more_than_it_keeps_the_lowest_number_goes(void **state)
+{
+    struct succession what = {.seq = 0};
+    (void)state;
+
+    assert_int_equal(successions_newest(&s), 0);
+    for (uint64_t i = 1; i <= SUCCESSION_KEPT + 1; i++) {
+        what.seq = 10 + i;
+        what.from[0] = (uint8_t)i;
+        assert_int_equal(successions_own(&s, &what, (struct slice){statement, sizeof(statement)}),
+                         QUDAG_OK);
+    }
+    assert_int_equal(successions_newest(&s), 10 + SUCCESSION_KEPT + 1);
+    what.seq = 11;
+    what.from[0] = 200;
+    assert_int_equal(successions_own(&s, &what, (struct slice){statement, sizeof(statement)}),
+                     QUDAG_ELIMIT);
+    what.from[0] = 1; /* it gave way, so that it is no second one */
+    what.seq = 99;
+    assert_int_equal(successions_own(&s, &what, (struct slice){statement, sizeof(statement)}),
+                     QUDAG_OK);
+}
+
 static void asked(const uint8_t hash[32])
 {
     say((struct ev){.type = EV_STREAM_OPEN, .strm = s2, .inbound = true}, 1);
@@ -216,9 +239,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(who_asks_for_our_key_gets_its_statement), T(a_question_of_another_length_is_reset),
-        T(an_answer_is_a_whole_statement_or_none),  T(what_opens_too_late_is_reset),
-        T(questions_and_answers_are_bounded),       T(a_question_that_never_comes_ends),
+        T(who_asks_for_our_key_gets_its_statement),
+        T(a_question_of_another_length_is_reset),
+        T(an_answer_is_a_whole_statement_or_none),
+        T(what_opens_too_late_is_reset),
+        T(of_more_than_it_keeps_the_lowest_number_goes),
+        T(questions_and_answers_are_bounded),
+        T(a_question_that_never_comes_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
