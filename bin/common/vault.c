@@ -38,8 +38,8 @@ static int says(struct vault *v, int err, const char *path, const char *text)
 /* What a node of this version saves (src/node/saved.c). */
 bool vault_is_item(const char *name)
 {
-    static const char *const names[] = {"onion-key", "onion-key-2", "guards",
-                                        "relay-seq", "record-seq",  "owner"};
+    static const char *const names[] = {"onion-key",  "onion-key-2", "guards", "relay-seq",
+                                        "record-seq", "owner",       "kept"};
     static const char *const prefixes[] = {"dark-", "hid-", "pub-", "auth-", "succession-", "app-"};
     for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {
         if (strcmp(name, names[ix]) == 0) {

@@ -358,6 +358,7 @@ static void names_of_items_are_told_from_others(void **state)
     assert_false(vault_is_sealed_name("sealed-0123456789abcdef0123456789abcdef0"));
     assert_false(vault_is_sealed_name("sealed-../../../../../../../../../../x"));
     assert_true(vault_is_item("dark-abc"));
+    assert_true(vault_is_item("kept"));
     assert_false(vault_is_item("dark-abc.bak"));
     assert_false(vault_is_item("guards.bak"));
 }

@@ -102,8 +102,8 @@ bool request_peer(struct request *rq, const char *text)
     } else {
         err = qudag_peer_id_parse(&rq->peer, text);
         (void)snprintf(message, sizeof(message),
-                       "%.100s is neither a peer id (12D3Koo...) nor a multiaddr such as "
-                       "/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...",
+                       "%.100s is neither a peer id nor a multiaddr such as "
+                       "/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...; " QUDAG_PEER_ID_FORM,
                        text);
     }
     qudag_peer_id self;

@@ -261,7 +261,8 @@ static void keep_fault(const char *one, char *why, size_t why_len)
             why[0] = 0;
         }
     } else if (qudag_peer_id_parse(&id, one) != QUDAG_OK) {
-        (void)snprintf(why, why_len, "%.100s: neither a peer id nor a multiaddr with /p2p/ID", one);
+        (void)snprintf(why, why_len, "%.100s: neither a peer id nor a multiaddr with /p2p/ID; %s",
+                       one, QUDAG_PEER_ID_FORM);
     }
 }
 

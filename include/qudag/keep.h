@@ -14,13 +14,17 @@ extern "C" {
  * again after each loss, with pauses from one second to nine minutes that double and differ at random.  When its
  * addresses fail, others are looked for in the DHT.  No link with it is trimmed: it is protected as "keep"
  * (qudag_peer_protect()), and takes the places of protected peers.  At most four are dialled at once, who waits longest
- * first.  |peer|: a peer id, or a multiaddr with /p2p/ID and, if known, #HASH.  It lasts until qudag_peer_release() or
- * the end of the node; the setting |keep| keeps peers from the start.
+ * first.  |peer|: a peer id, or a multiaddr with /p2p/ID and, if known, #HASH.  It lasts until qudag_peer_release(),
+ * over restarts, too, in a program whose callback |save| keeps the item "kept"; the setting |keep| keeps peers from
+ * each start on.
  * QUDAG_EMALFORMED or QUDAG_EUNSUPPORTED: the text; QUDAG_EINVAL: without a peer, or this node itself; QUDAG_ELIMIT:
- * QUDAG_KEEP_MAX are kept; QUDAG_ENOMEM.
+ * QUDAG_KEEP_MAX are kept; QUDAG_ENOMEM; what |save| said: it is kept until the end of the node.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_keep(qudag_node *n, const char *peer);
-/* Its link may go like any other.  QUDAG_ENOTFOUND: it is not kept. */
+/*
+ * Its link may go like any other; what the setting |keep| names is kept again from the next start on.  QUDAG_ENOTFOUND:
+ * it is not kept; what |save| said: it is kept again after a restart.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_release(qudag_node *n, const qudag_peer_id *peer);
 
 typedef enum qudag_kept_state {

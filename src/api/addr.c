@@ -55,6 +55,10 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
                    : "malformed; the form is " FORM;
     }
     a->has_peer = multiaddr_peer(&a->addr, &a->peer);
+    if (a->has_peer && !peer_id_has_key(&a->peer)) {
+        *err = QUDAG_EMALFORMED;
+        return "what follows /p2p/ is no peer id: " QUDAG_PEER_ID_FORM;
+    }
     bool named = false;
     if (!has_way(a, &named)) {
         *err = QUDAG_EUNSUPPORTED;

@@ -17,8 +17,9 @@ qudag_err api_keep_read(struct node_keep_wish *out, const char *text, char *why,
     if (text == NULL || text[0] != '/') {
         qudag_err err = text == NULL ? QUDAG_EINVAL : qudag_peer_id_parse(&id, text);
         if (err != QUDAG_OK && why != NULL) {
-            (void)snprintf(why, why_len, "%.100s: neither a peer id nor a multiaddr with /p2p/ID",
-                           text == NULL ? "" : text);
+            (void)snprintf(why, why_len,
+                           "%.100s: neither a peer id nor a multiaddr with /p2p/ID; %s",
+                           text == NULL ? "" : text, QUDAG_PEER_ID_FORM);
         }
         return err == QUDAG_OK && !api_peer_in(&out->peer, &id) ? QUDAG_EINVAL : err;
     }

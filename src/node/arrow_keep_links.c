@@ -1,96 +1,13 @@
 /*
  * arrow_keep_links.c - kept peers: their links stand, are made again, and go before others.
  *
- *   program, configuration ─▶ keep ─ a stream of ping is opened, dialling ─▶ swarm
+ *   program, configuration, disk ─▶ keep ─ a stream of ping is opened, dialling ─▶ swarm
  *   keep ─ addresses have failed ─▶ NODE_OP_KEEP_FIND ─▶ DHT ─▶ swarm, keep
  *   guards ─▶ keep: the link with the guard in use is held, and dialled by arrow_guards_circuits.c alone
  *
  * Kept peers are protected (tags.h) under NODE_KEEP_TAG, so that no link with them is trimmed.
  */
 #include "node/request_table.h"
-
-static struct node_kept *find(struct node *n, const struct peer_id *peer)
-{
-    for (size_t i = 0; peer->len > 0 && i < KEEP_MAX; i++) {
-        struct node_kept *p = &n->keeping.v[i];
-        if (p->peer.len > 0 && !p->released && peer_id_eq(&p->peer, peer)) {
-            return p;
-        }
-    }
-    return NULL;
-}
-
-static struct node_kept *place(struct node *n)
-{
-    for (size_t i = 0; i < KEEP_MAX; i++) {
-        if (n->keeping.v[i].peer.len == 0) {
-            return &n->keeping.v[i];
-        }
-    }
-    return NULL;
-}
-
-qudag_err node_keep(struct node *n, const struct node_keep_wish *w)
-{
-    struct node_kept *p = find(n, &w->peer);
-    struct peer_id self;
-    uint8_t props;
-
-    peer_id_from_ed25519(&self, n->cfg.identity->ed_pk);
-    if (w->peer.len == 0 || peer_id_eq(&w->peer, &self)) {
-        return QUDAG_EINVAL;
-    }
-    p = p != NULL ? p : place(n);
-    bool guard = n->keeping.guard.len > 0 && peer_id_eq(&n->keeping.guard, &w->peer);
-    if (p == NULL || (p->peer.len == 0 && !guard && keep_count(&n->keep) >= KEEP_MAX)) {
-        return QUDAG_ELIMIT;
-    }
-    qudag_err err = swarm_peer_protect(n->swarm, &w->peer, NODE_KEEP_TAG);
-    if (err == QUDAG_OK) {
-        err = keep_add(&n->keep, &w->peer, false, swarm_connected(n->swarm, &w->peer, &props),
-                       n->now);
-    }
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    p->peer = w->peer;
-    if (w->has_pq) {
-        node_links_pin(n, NODE_PIN_OPERATOR, &w->peer, w->pq_hash);
-    }
-    if (w->addr.len > 0) {
-        p->addr = w->addr;
-        swarm_addr_add(n->swarm, &w->peer, &w->addr);
-    }
-    return QUDAG_OK;
-}
-
-qudag_err node_release(struct node *n, const struct peer_id *peer)
-{
-    struct node_kept *p = find(n, peer);
-
-    if (p == NULL) {
-        return QUDAG_ENOTFOUND;
-    }
-    p->released = n->keeping.releases = true; /* outside of any core's event, in tick() */
-    return QUDAG_OK;
-}
-
-void node_retry(struct node *n, const struct peer_id *peer)
-{
-    swarm_retry(n->swarm, peer);
-    keep_retry(&n->keep, peer, n->now);
-}
-
-const struct keep_peer *node_kept_next(const struct node *n, size_t *it)
-{
-    while (*it < KEEP_MAX) {
-        const struct node_kept *p = &n->keeping.v[(*it)++];
-        if (p->peer.len > 0 && !p->released) {
-            return keep_get(&n->keep, &p->peer);
-        }
-    }
-    return NULL;
-}
 
 /* ---- the guard ---- */
 
@@ -102,7 +19,7 @@ void node_keep_guard(struct node *n, const struct peer_id *guard)
     if (guard != NULL && k->guard.len > 0 && peer_id_eq(&k->guard, guard)) {
         return;
     }
-    if (k->guard.len > 0 && find(n, &k->guard) == NULL) {
+    if (k->guard.len > 0 && node_kept_find(n, &k->guard) == NULL) {
         (void)keep_release(&n->keep, &k->guard, node_begin(n));
         node_end(n, n->ix.keep);
     }
@@ -127,7 +44,7 @@ static void release_all(struct node *n, struct acts *out)
         struct peer_id was = p->peer;
         uint8_t props;
         *p = (struct node_kept){.released = false};
-        bool anew = find(n, &was) != NULL &&
+        bool anew = node_kept_find(n, &was) != NULL &&
                     keep_add(&n->keep, &was, false, swarm_connected(n->swarm, &was, &props),
                              n->now) == QUDAG_OK;
         if (!anew && swarm_peer_untag(n->swarm, &was, NODE_KEEP_TAG, true) != QUDAG_OK) {
@@ -181,7 +98,7 @@ static const char *open_proto(struct node *n, const struct act *open)
 /* The swarm may have forgotten the peer, and with it the address. */
 static void note_again(struct node *n, const struct peer_id *peer)
 {
-    const struct node_kept *p = find(n, peer);
+    const struct node_kept *p = node_kept_find(n, peer);
 
     if (p != NULL && p->addr.len > 0) {
         swarm_addr_add(n->swarm, peer, &p->addr);
@@ -221,7 +138,7 @@ qudag_err node_keep_init(struct node *n)
     keep_init(&n->keep, &n->cfg.rng);
     qudag_err err = node_core_add(n, &core, NULL, &n->ix.keep);
     for (size_t i = 0; err == QUDAG_OK && i < n->cfg.n_keep; i++) {
-        qudag_err one = node_keep(n, &n->cfg.keep[i]);
+        qudag_err one = node_keep_begin(n, &n->cfg.keep[i]);
         err = one == QUDAG_EINVAL ? QUDAG_OK
                                   : one; /* one list for all machines names this one, too */
     }

@@ -18,11 +18,13 @@ struct node_keep_wish {
 };
 
 /*
- * Keeps a link with the peer of |w| from now on, or takes another address of it.  ELIMIT: KEEP_MAX are kept; EINVAL: it
- * is this node; ENOMEM.
+ * Keeps a link with the peer of |w| from now on, or takes another address of it, and has it saved for the next start.
+ * ELIMIT: KEEP_MAX are kept; EINVAL: it is this node; ENOMEM; what hooks.save says: it is kept until the end.
  */
 QUDAG_MUST_USE qudag_err node_keep(struct node *n, const struct node_keep_wish *w);
-/* Its link may go like any other.  ENOTFOUND. */
+/* What was saved; without errors but EMALFORMED, EUNSUPPORTED, ETOOBIG: who finds no place is left out, and logged. */
+QUDAG_MUST_USE qudag_err node_keep_restore(struct node *n, struct slice bytes);
+/* Its link may go like any other, also after the next start unless the configuration keeps it.  ENOTFOUND. */
 QUDAG_MUST_USE qudag_err node_release(struct node *n, const struct peer_id *peer);
 /* The program, or somebody at the terminal, wants |peer| (NULL: everybody) to be tried now, whatever failed before. */
 void node_retry(struct node *n, const struct peer_id *peer);

@@ -190,6 +190,86 @@ static void the_link_with_the_guard_in_use_stands_before_a_circuit_is_wanted(voi
     assert_int_equal(n->keeping.guard.len, 0);
 }
 
+/* ---- on disk ---- */
+
+static struct {
+    uint8_t bytes[4096];
+    size_t len;
+    unsigned n;
+    qudag_err err;
+} disk;
+
+static qudag_err on_save(void *ctx, const char *name, struct slice bytes)
+{
+    (void)ctx;
+    if (strcmp(name, "kept") == 0) {
+        assert_true(bytes.len <= sizeof(disk.bytes));
+        disk.n++;
+        disk.len = bytes.len;
+        if (bytes.len > 0) {
+            memcpy(disk.bytes, bytes.base, bytes.len);
+        }
+        return disk.err;
+    }
+    return QUDAG_OK;
+}
+
+static struct node *bare(size_t ix, size_t configured)
+{
+    struct node_config c = nt_config(&net, ix);
+
+    nt_identity(&net, 1);
+    nt_identity(&net, 2);
+    for (size_t i = 0; i < configured; i++) {
+        c.keep[c.n_keep++] = wish(2);
+    }
+    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
+    net.node[ix].node->hooks.save = on_save;
+    return net.node[ix].node;
+}
+
+static void what_a_call_keeps_is_kept_after_a_restart(void **state)
+{
+    (void)state;
+    disk.n = 0;
+    disk.err = QUDAG_OK;
+    struct node *n = bare(0, 1); /* 2 is of the configuration, and not on disk */
+    assert_int_equal(disk.n, 0);
+    struct node_keep_wish w = wish(1);
+    w.has_pq = true;
+    memset(w.pq_hash, 9, sizeof(w.pq_hash));
+    assert_int_equal(node_keep(n, &w), QUDAG_OK);
+    assert_int_equal(disk.n, 1);
+    (void)nt_free(&net, 0);
+
+    n = bare(0, 0);
+    assert_int_equal(node_restore(n, "kept", (struct slice){disk.bytes, disk.len}, net.now),
+                     QUDAG_OK);
+    size_t it = 0;
+    const struct keep_peer *p = node_kept_next(n, &it);
+    assert_non_null(p);
+    assert_true(peer_id_eq(&p->peer, &net.node[1].peer));
+    assert_null(node_kept_next(n, &it));
+    assert_int_equal(node_release(n, &net.node[1].peer), QUDAG_OK);
+    assert_int_equal(disk.len, 0); /* the item is removed */
+    assert_int_equal(node_release(n, &net.node[1].peer), QUDAG_ENOTFOUND);
+}
+
+static void what_cannot_be_saved_is_kept_until_the_end(void **state)
+{
+    (void)state;
+    struct node *n = bare(0, 0);
+    struct node_keep_wish w = wish(1);
+    size_t it = 0;
+
+    disk.err = QUDAG_ESYSTEM;
+    assert_int_equal(node_keep(n, &w), QUDAG_ESYSTEM);
+    assert_non_null(node_kept_next(n, &it));
+    disk.err = QUDAG_OK;
+    assert_int_equal(node_restore(n, "kept", (struct slice){disk.bytes, 3}, net.now),
+                     QUDAG_EMALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +279,8 @@ int main(void)
         NT_TEST(by_hand_it_is_tried_at_once),
         NT_TEST(a_released_peer_is_a_peer_like_any_other),
         NT_TEST(when_its_address_fails_the_dht_is_asked),
+        NT_TEST(what_a_call_keeps_is_kept_after_a_restart),
+        NT_TEST(what_cannot_be_saved_is_kept_until_the_end),
         NT_TEST(the_link_with_the_guard_in_use_stands_before_a_circuit_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

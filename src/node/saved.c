@@ -6,6 +6,7 @@
  *                  onion-key-2      the same; the newer is the current one, the other that before it
  *                  owner            whose state it is: SHA-256 of a label and the Ed25519 key
  *                  succession-N     a statement that one of our ML-DSA keys has a successor (wire/succession.h)
+ *                  kept             peers that are to be kept linked (kept.h)
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address, with its clients
@@ -24,7 +25,7 @@
 
 #include <string.h>
 
-#define DARK_PREFIX "dark-"
+#define DARK_PREFIX NODE_SAVED_DARK
 #define SERVICE_PREFIX "hid-"
 #define PUBLISHED_PREFIX "pub-"
 #define AUTH_PREFIX "auth-"
@@ -35,39 +36,6 @@
 #define SEQ_FILE_LEN 8
 #define ANCHORS_FIRST (10 * NS_PER_S) /* after the start */
 #define ANCHORS_EVERY (300 * NS_PER_S)
-
-/* A program that keeps nothing should know what it loses; once for each. */
-static void warn_of_unkept(struct node *n, const char *name)
-{
-    if (strcmp(name, "guards") == 0 && !n->unkept.guards) {
-        n->unkept.guards = true;
-        log_event(&n->cfg.log, LOG_WARN, "guards.not_kept",
-                  LOG_STR("why", "without the callback save other entry guards are chosen at each "
-                                 "start, and sooner or later an attacker's"));
-    }
-    if (strncmp(name, DARK_PREFIX, sizeof(DARK_PREFIX) - 1) == 0 && !n->unkept.dark) {
-        n->unkept.dark = true;
-        log_event(&n->cfg.log, LOG_WARN, "dark.not_kept",
-                  LOG_STR("why", "without the callback save the keys of a dark address, and with "
-                                 "them the address, are lost at the end of the program"));
-    }
-}
-
-static qudag_err save(struct node *n, const char *name, struct slice bytes)
-{
-    if (n->hooks.save == NULL) {
-        warn_of_unkept(n, name);
-        return QUDAG_OK;
-    }
-    qudag_err err = n->hooks.save(n->hooks.ctx, name, bytes);
-    if (err != QUDAG_OK) {
-        char kind[8] = {0}; /* what follows a "-" may be of a dark address */
-        size_t len = strcspn(name, "-");
-        memcpy(kind, name, len < sizeof(kind) ? len : sizeof(kind) - 1);
-        log_event(&n->cfg.log, LOG_ERROR, "node.save_failed", LOG_STR("kind", kind), LOG_ERR(err));
-    }
-    return err;
-}
 
 /* ---- the relay ---- */
 
@@ -83,7 +51,7 @@ void node_saved_guards(struct node *n, bool all)
         return; /* it is tried again with the next circuit */
     }
     size_t len = relays_guards_save(n->relays, buf, RELAYS_GUARDS_FILE_MAX);
-    if (len > 0 && save(n, "guards", (struct slice){buf, len}) == QUDAG_OK) {
+    if (len > 0 && node_save(n, "guards", (struct slice){buf, len}) == QUDAG_OK) {
         relays_guards_saved(n->relays);
     }
     mem_free_wiped(n->mem, buf);
@@ -151,7 +119,7 @@ qudag_err node_saved_make_onion_key(struct node *n, unsigned slot, walltime made
         wr_u64(&w, made > 0 ? (uint64_t)made : 0);
         wr_bytes(&w, key.x_sk.b, X25519_LEN);
         wr_bytes(&w, seed.seed, MLKEM768_SEED_LEN);
-        err = save(n, onion_key_name[slot], wr_done(&w));
+        err = node_save(n, onion_key_name[slot], wr_done(&w));
     }
     if (err == QUDAG_OK) {
         err = node_keys_take_relay(n, slot, made, &key, dk);
@@ -166,7 +134,7 @@ qudag_err node_saved_make_onion_key(struct node *n, unsigned slot, walltime made
 
 void node_saved_forget_onion_key(struct node *n, unsigned slot)
 {
-    (void)(save(n, onion_key_name[slot], (struct slice){NULL, 0}) == QUDAG_OK);
+    (void)(node_save(n, onion_key_name[slot], (struct slice){NULL, 0}) == QUDAG_OK);
 }
 
 /* ---- numbers that never go back ---- */
@@ -181,7 +149,7 @@ static void seq_save(struct node *n, const char *name, uint64_t seq)
     struct wr w = wr_init(bytes, sizeof(bytes));
 
     wr_u64(&w, seq);
-    (void)(save(n, name, (struct slice){bytes, sizeof(bytes)}) == QUDAG_OK);
+    (void)(node_save(n, name, (struct slice){bytes, sizeof(bytes)}) == QUDAG_OK);
 }
 
 static qudag_err seq_read(uint64_t *seq, struct slice bytes)
@@ -235,7 +203,7 @@ void node_saved_owner(struct node *n)
 
     if (!n->owner_saved) {
         owner_of(n, owner);
-        n->owner_saved = save(n, "owner", (struct slice){owner, sizeof(owner)}) == QUDAG_OK;
+        n->owner_saved = node_save(n, "owner", (struct slice){owner, sizeof(owner)}) == QUDAG_OK;
     }
 }
 
@@ -299,7 +267,7 @@ qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k)
 
     dark_keys_save(k, file);
     file_name(name, DARK_PREFIX, &k->addr);
-    qudag_err err = save(n, name, (struct slice){file, sizeof(file)});
+    qudag_err err = node_save(n, name, (struct slice){file, sizeof(file)});
     wipe(file, sizeof(file));
     return err;
 }
@@ -309,7 +277,7 @@ qudag_err node_saved_service_keys(struct node *n, const struct dark_addr *a, str
     char name[NAME_MAX_LEN];
 
     file_name(name, SERVICE_PREFIX, a);
-    return save(n, name, bytes);
+    return node_save(n, name, bytes);
 }
 
 void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a)
@@ -317,7 +285,7 @@ void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a)
     char name[NAME_MAX_LEN];
 
     file_name(name, DARK_PREFIX, a);
-    (void)(save(n, name, (struct slice){NULL, 0}) == QUDAG_OK);
+    (void)(node_save(n, name, (struct slice){NULL, 0}) == QUDAG_OK);
     (void)(node_saved_service_keys(n, a, (struct slice){NULL, 0}) == QUDAG_OK);
     node_saved_published(n, a, false);
 }
@@ -329,7 +297,7 @@ void node_saved_published(struct node *n, const struct dark_addr *a, bool on)
     file_name(name, PUBLISHED_PREFIX, a);
     size_t len = dark_addr_text(text, a);
     struct slice bytes = {(const uint8_t *)text, on ? len : 0};
-    (void)(save(n, name, bytes) == QUDAG_OK);
+    (void)(node_save(n, name, bytes) == QUDAG_OK);
 }
 
 static qudag_err dark_restore(struct node *n, struct slice bytes)
@@ -374,7 +342,7 @@ qudag_err node_saved_authorization(struct node *n, const struct dark_addr *a, co
         text[len++] = ' ';
         len += dark_client_text(text + len, secret);
     }
-    qudag_err err = save(n, name, (struct slice){(const uint8_t *)text, len});
+    qudag_err err = node_save(n, name, (struct slice){(const uint8_t *)text, len});
     wipe(text, sizeof(text));
     return err;
 }
@@ -437,6 +405,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         {SUCCESSION_PREFIX, true, succession_restore},
         {AUTH_PREFIX, true, authorization_restore},
         {"owner", false, owner_restore},
+        {"kept", false, node_keep_restore},
     };
     (void)now;
 

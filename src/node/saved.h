@@ -90,4 +90,11 @@ void node_saved_pins(struct node *n);
 /* Some contacts of the routing table, to begin with at the next start. */
 void node_saved_anchors(struct node *n, tstamp now);
 
+#define NODE_SAVED_DARK "dark-" /* names of keys of dark addresses begin with it */
+/*
+ * Passes |bytes| to hooks.save under |name| (empty: it is removed); what that says.  A failure is logged, and so is,
+ * once, that a program keeps nothing.
+ */
+QUDAG_MUST_USE qudag_err node_save(struct node *n, const char *name, struct slice bytes);
+
 #endif
