@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include "common/fileio.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +139,8 @@ static void use(struct logsink *l, int fd, bool owned)
     l->polite = known && !S_ISREG(st.st_mode);
     l->by_socket = known && S_ISSOCK(st.st_mode);
     l->priority = known && is_journal(&st);
+    l->journal = l->priority ? journal_open() : -1;
+    l->native = l->journal >= 0;
     l->rest_at = l->rest_len = 0;
 }
 
@@ -187,6 +190,10 @@ void log_close(struct logsink *l)
         l->fd = -1;
     }
     l->owned = false;
+    if (l->native) {
+        (void)close(l->journal);
+        l->native = false;
+    }
 }
 
 /* ------------------------------------------------------------------ lines */
@@ -234,21 +241,53 @@ static bool wanted(struct logsink *l, const qudag_log_record *rec)
            log_repeats_admit(&l->repeats, rec->event, now);
 }
 
-void log_record(void *user, const qudag_log_record *rec)
+static bool shown(const struct logsink *l, const qudag_log_field *f)
 {
-    struct logsink *l = user;
-    char line[LINE + 2];
-    if (!wanted(l, rec)) {
-        return;
+    return (f->cls != QUDAG_LOG_NETWORK || l->network) &&
+           (f->cls != QUDAG_LOG_SENSITIVE || l->sensitive);
+}
+
+/* The record with its fields to the journal; |text|: the line.  False: it is to go the way of all lines. */
+static bool to_journal(struct logsink *l, const qudag_log_record *rec, const char *text, size_t len)
+{
+    static const char priority[] = "3467";
+    struct journal_msg m = {.n = 0};
+    char number[24];
+    journal_field(&m, "", "MESSAGE", text, len);
+    journal_field(&m, "", "PRIORITY", &priority[rec->level & 3], 1);
+    journal_field(&m, "", "SYSLOG_IDENTIFIER", "qudagd", 6);
+    journal_field(&m, "QUDAG_", "EVENT", rec->event, strlen(rec->event));
+    journal_field(&m, "QUDAG_", "AREA", rec->event, strcspn(rec->event, "."));
+    for (size_t ix = 0; ix < rec->n; ix++) {
+        const qudag_log_field *f = &rec->fields[ix];
+        const char *value = f->text;
+        if (value == NULL) {
+            (void)snprintf(number, sizeof(number), "%lld", (long long)f->num);
+            value = number;
+        }
+        if (shown(l, f)) {
+            journal_field(&m, "QUDAG_", f->name, value, strlen(value));
+        }
     }
-    size_t from = line_head(l, line, rec->level); /* where the event stands */
+    enum journal_sent sent =
+        journal_send(l->journal, l->journal_at != NULL ? l->journal_at : JOURNAL_SOCKET, &m);
+    if (sent == JOURNAL_FULL) {
+        l->dropped++;
+        l->dropped_all++;
+    }
+    return sent != JOURNAL_GONE;
+}
+
+/* Event and fields of |rec| behind |from|; where they end. */
+static size_t line_body(const struct logsink *l, char line[LINE], size_t from,
+                        const qudag_log_record *rec)
+{
     int head = snprintf(line + from, LINE - from, "%s", rec->event);
     head = head < 0 ? head : head + (int)from;
     size_t at = head < 0 ? 0 : head < LINE ? (size_t)head : LINE - 1;
     for (size_t ix = 0; ix < rec->n && at < LINE - 64; ix++) {
         const qudag_log_field *f = &rec->fields[ix];
-        if ((f->cls == QUDAG_LOG_NETWORK && !l->network) ||
-            (f->cls == QUDAG_LOG_SENSITIVE && !l->sensitive)) {
+        if (!shown(l, f)) {
             continue;
         }
         at += (size_t)snprintf(line + at, LINE - at, " %.32s=", f->name);
@@ -258,9 +297,24 @@ void log_record(void *user, const qudag_log_record *rec)
             at += (size_t)snprintf(line + at, LINE - at, "%lld", (long long)f->num);
         }
     }
+    return at;
+}
+
+void log_record(void *user, const qudag_log_record *rec)
+{
+    struct logsink *l = user;
+    char line[LINE + 2];
+    if (!wanted(l, rec)) {
+        return;
+    }
+    size_t from = line_head(l, line, rec->level); /* where the event stands */
+    size_t at = line_body(l, line, from, rec);
+    size_t len = at > from ? at - from : 0;
     if (rec->level == QUDAG_LOG_ERROR) {
-        (void)snprintf(l->error, sizeof(l->error), "%.*s", at > from ? (int)(at - from) : 0,
-                       line + from);
+        (void)snprintf(l->error, sizeof(l->error), "%.*s", (int)len, line + from);
+    }
+    if (l->native && say_dropped(l) && to_journal(l, rec, line + from, len)) {
+        return;
     }
     line[at++] = '\n';
     emit(l, line, at);

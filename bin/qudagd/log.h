@@ -1,6 +1,9 @@
 /*
  * log.h - the daemon's log: one line per record, time level event name=value ...
  *
+ * Where systemd connected the sink with its journal, a record has fields there: MESSAGE (the line without time and
+ * level), PRIORITY, QUDAG_EVENT, QUDAG_AREA, and each field of the line as QUDAG_NAME.
+ *
  * Fields of class NETWORK are left out unless the operator asked, SENSITIVE ones unless this is a
  * test network.  The node never waits for who reads the log.
  */
@@ -25,6 +28,9 @@ struct logsink {
     struct log_repeats repeats;
     bool limited;  /* what repeats itself is held back; debug lines are not */
     bool priority; /* |fd| is systemd's journal: lines begin with <N>, sd-daemon(3) */
+    bool native;   /* ... and gets records with fields of their own (journal.h) at |journal_at| */
+    int journal;   /* a socket for them, if |native| */
+    const char *journal_at; /* NULL: where systemd has it */
     bool network, sensitive;
     bool owned;              /* |fd| was opened here */
     bool polite;             /* |fd| is no regular file: nothing is written that would block */

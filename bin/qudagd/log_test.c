@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/fileio.h"
+#include "journal.h"
 #include "log.h"
 
 static char got[8192];
@@ -197,6 +199,128 @@ static void a_log_that_was_moved_away_is_reopened(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* ---- the journal */
+
+/* A journal in the folder |dir|, and a stream that claims to be connected with it. */
+struct fake {
+    int journal, stream[2];
+    char dir[64], path[96];
+};
+
+static void fake_make(struct fake *f, bool listens)
+{
+    char stream[64];
+    struct stat st;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/qudag-journal-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    (void)snprintf(f->path, sizeof(f->path), "%s/socket", f->dir);
+    (void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", f->path);
+    f->journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (listens) {
+        assert_int_equal(bind(f->journal, (const struct sockaddr *)&at, sizeof(at)), 0);
+    }
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, f->stream), 0);
+    assert_int_equal(fstat(f->stream[0], &st), 0);
+    (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+                   (unsigned long long)st.st_ino);
+    assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
+}
+
+static void fake_end(struct fake *f)
+{
+    (void)unsetenv("JOURNAL_STREAM");
+    (void)close(f->journal);
+    (void)close(f->stream[0]);
+    (void)close(f->stream[1]);
+    (void)unlink(f->path);
+    (void)rmdir(f->dir);
+}
+
+/* What came at |fd|, as text. */
+static const char *came(int fd)
+{
+    ssize_t n = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+    got[n > 0 ? n : 0] = 0;
+    return got;
+}
+
+static void the_journal_gets_fields_and_no_others_than_the_line_has(void **state)
+{
+    struct fake f;
+    (void)state;
+    fake_make(&f, true);
+    struct logsink l = {.level = QUDAG_LOG_INFO, .journal_at = f.path};
+    log_attach(&l, f.stream[0]);
+    log_record(&l, &rec);
+    assert_string_equal(came(f.journal), "MESSAGE=link.lost count=-3 why=\"a \\\"b\\\"??[1m\"\n"
+                                         "PRIORITY=4\n"
+                                         "SYSLOG_IDENTIFIER=qudagd\n"
+                                         "QUDAG_EVENT=link.lost\n"
+                                         "QUDAG_AREA=link\n"
+                                         "QUDAG_COUNT=-3\n"
+                                         "QUDAG_WHY\n\n"); /* ten bytes follow */
+    l.network = true;
+    log_record(&l, &rec);
+    assert_non_null(strstr(came(f.journal), "\nQUDAG_ADDR=10.0.0.1:1\n"));
+    assert_null(strstr(got, "QUDAG_CIRCUIT"));
+    assert_string_equal(came(f.stream[1]), ""); /* not twice */
+    log_close(&l);
+    fake_end(&f);
+}
+
+static void without_a_journal_lines_go_on_as_before(void **state)
+{
+    struct fake f;
+    (void)state;
+    fake_make(&f, false);
+    struct logsink l = {.level = QUDAG_LOG_INFO, .journal_at = f.path};
+    log_attach(&l, f.stream[0]);
+    log_record(&l, &rec);
+    assert_non_null(strstr(came(f.stream[1]), "link.lost count=-3"));
+    assert_memory_equal(got, "<4>", 3);
+    log_close(&l);
+    fake_end(&f);
+}
+
+static void a_journal_that_stands_still_stops_nobody(void **state)
+{
+    struct fake f;
+    (void)state;
+    fake_make(&f, true);
+    struct logsink l = {.level = QUDAG_LOG_INFO, .journal_at = f.path};
+    log_attach(&l, f.stream[0]);
+    for (unsigned i = 0; i < 10000 && l.dropped == 0; i++) {
+        log_record(&l, &rec);
+    }
+    assert_int_not_equal(l.dropped, 0);
+    while (*came(f.journal) != 0) {
+    }
+    log_record(&l, &rec);
+    assert_non_null(strstr(came(f.stream[1]), "log.dropped lines="));
+    assert_non_null(strstr(came(f.journal), "QUDAG_EVENT=link.lost"));
+    log_close(&l);
+    fake_end(&f);
+}
+
+static void fields_that_do_not_fit_are_left_out_whole(void **state)
+{
+    static char big[JOURNAL_MAX];
+    struct journal_msg m = {.n = 0};
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    journal_field(&m, "QUDAG_", "a-b.c", "1\n2", 3);
+    assert_int_equal(m.n, 11 + 1 + 8 + 3 + 1);
+    assert_memory_equal(m.b, "QUDAG_A_B_C\n\3\0\0\0\0\0\0\0001\n2\n", m.n);
+    journal_field(&m, "", "BIG", big, sizeof(big) - m.n - 4);
+    assert_true(m.cut);
+    size_t n = m.n;
+    journal_field(&m, "", "BIG", big, sizeof(big) - m.n - 5);
+    assert_int_equal(m.n, n + sizeof(big) - n);
+    journal_field(&m, "", "", "", 0);
+    assert_int_equal(m.n, sizeof(m.b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +331,10 @@ int main(void)
         cmocka_unit_test(a_stalled_reader_blocks_nothing_and_dropped_lines_are_counted),
         cmocka_unit_test(a_log_that_was_moved_away_is_reopened),
         cmocka_unit_test(quiet_levels_and_long_records_stay_within_bounds),
+        cmocka_unit_test(the_journal_gets_fields_and_no_others_than_the_line_has),
+        cmocka_unit_test(without_a_journal_lines_go_on_as_before),
+        cmocka_unit_test(a_journal_that_stands_still_stops_nobody),
+        cmocka_unit_test(fields_that_do_not_fit_are_left_out_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
