@@ -40,6 +40,7 @@ _qudag() {
         *) words="--name $([ -n "$third" ] || _qudag_says peer peers)" ;;
         esac ;;
     stats) words='--prometheus' ;;
+    doctor) words='--speed' ;;
     dht) case $sub in
         '') words='put get forget find closest provide unprovide providers records published store table' ;;
         put) words='--once --quorum' ;;

@@ -191,6 +191,7 @@ complete -c qudag -n '__qudag_at inbox' -l save
 complete -c qudag -n '__qudag_at inbox' -F
 
 complete -c qudag -n '__qudag_at stats' -l prometheus
+complete -c qudag -n '__qudag_at doctor' -l speed
 
 complete -c qudag -n '__qudag_at top' -l once
 complete -c qudag -n '__qudag_at top' -l interval -x -d 'S'

@@ -226,18 +226,16 @@ static bool labels_of(const struct node *n, const struct family *f, const size_t
     return true;
 }
 
-static void fill(qudag_histogram *out, const struct family *f, const struct histogram *h)
+void api_histogram_fill(qudag_histogram *out, enum histogram_scale scale, const struct histogram *h)
 {
     size_t n;
-    const uint64_t *bounds = histogram_bounds(f->scale, &n);
+    const uint64_t *bounds = histogram_bounds(scale, &n);
 
-    out->metric = f->metric;
-    out->help = f->help;
     out->buckets = (uint32_t)n + 1;
     out->total = histogram_total(h);
     out->sum = h->sum_ns;
-    out->p50 = histogram_quantile(h, f->scale, 500);
-    out->p95 = histogram_quantile(h, f->scale, 950);
+    out->p50 = histogram_quantile(h, scale, 500);
+    out->p95 = histogram_quantile(h, scale, 950);
     for (size_t i = 0; i <= n; i++) {
         out->count[i] = h->count[i];
         out->le[i] = i < n ? bounds[i] : UINT64_MAX;
@@ -275,7 +273,9 @@ bool qudag_node_histogram_next(const qudag_node *n, size_t *it, qudag_histogram 
         if (!labels_of(n->node, f, ix, full.labels)) {
             continue;
         }
-        fill(&full, f, f->get(n, ix));
+        full.metric = f->metric;
+        full.help = f->help;
+        api_histogram_fill(&full, f->scale, f->get(n, ix));
         *it = at + 1;
         return api_sized_out(out, &full, sizeof(full));
     }

@@ -24,9 +24,12 @@ static const uint64_t lag[] = {
     MS(5),          MS(10),        MS(25),        MS(50), MS(100),
     MS(250),        MS(500),       S(1),          S(5)};
 
+static const uint64_t crypto[] = {500,    1000,   2000,   5000,      10000, 20000, 50000,
+                                  100000, 200000, 500000, NS_PER_MS, MS(2), MS(5), MS(20)};
+
 _Static_assert(ARRAY_LEN(setup) < HISTOGRAM_BUCKETS && ARRAY_LEN(rtt) < HISTOGRAM_BUCKETS &&
                    ARRAY_LEN(work) < HISTOGRAM_BUCKETS && ARRAY_LEN(life) < HISTOGRAM_BUCKETS &&
-                   ARRAY_LEN(lag) < HISTOGRAM_BUCKETS,
+                   ARRAY_LEN(lag) < HISTOGRAM_BUCKETS && ARRAY_LEN(crypto) < HISTOGRAM_BUCKETS,
                "there is a bucket behind the last bound");
 
 static const struct {
@@ -35,7 +38,7 @@ static const struct {
 } scales[HISTOGRAM_SCALES] = {
     [HISTOGRAM_SETUP] = {setup, ARRAY_LEN(setup)}, [HISTOGRAM_RTT] = {rtt, ARRAY_LEN(rtt)},
     [HISTOGRAM_WORK] = {work, ARRAY_LEN(work)},    [HISTOGRAM_LIFE] = {life, ARRAY_LEN(life)},
-    [HISTOGRAM_LAG] = {lag, ARRAY_LEN(lag)},
+    [HISTOGRAM_LAG] = {lag, ARRAY_LEN(lag)},       [HISTOGRAM_CRYPTO] = {crypto, ARRAY_LEN(crypto)},
 };
 
 const uint64_t *histogram_bounds(enum histogram_scale scale, size_t *n)

@@ -13,11 +13,12 @@
 
 /* For what kind of times buckets are made. */
 enum histogram_scale {
-    HISTOGRAM_SETUP, /* handshakes, streams: 1 ms to 30 s */
-    HISTOGRAM_RTT,   /* round trips: 1 ms, doubling, to 2.048 s */
-    HISTOGRAM_WORK,  /* lookups, circuits, connects: 10 ms to 60 s */
-    HISTOGRAM_LIFE,  /* how long something lasted: 1 s, four times as long each, to 12 days */
-    HISTOGRAM_LAG,   /* how late something was done: 0.1 ms to 5 s */
+    HISTOGRAM_SETUP,  /* handshakes, streams: 1 ms to 30 s */
+    HISTOGRAM_RTT,    /* round trips: 1 ms, doubling, to 2.048 s */
+    HISTOGRAM_WORK,   /* lookups, circuits, connects: 10 ms to 60 s */
+    HISTOGRAM_LIFE,   /* how long something lasted: 1 s, four times as long each, to 12 days */
+    HISTOGRAM_LAG,    /* how late something was done: 0.1 ms to 5 s */
+    HISTOGRAM_CRYPTO, /* single operations: 0.5 us to 20 ms */
     HISTOGRAM_SCALES,
 };
 
