@@ -5,12 +5,6 @@
 #include <qudag/qudag.h>
 #include <stdio.h>
 
-static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err e, void *user)
-{
-    if (p == QUDAG_PHASE_RELAYS || p == QUDAG_PHASE_FAILED)
-        fprintf(stderr, "waits: %s\n", e != QUDAG_OK ? qudag_strerror(e) : "more relays must join");
-    (void)n, (void)a, (void)b, (void)user;
-}
 static bool published(const qudag_node *n)
 {
     static qudag_err said = QUDAG_OK;
@@ -30,7 +24,9 @@ static qudag_err serve(qudag_node *n, const char *port, bool lab)
     if (qudag_expose_check(&o, why, sizeof(why)) != QUDAG_OK)
         return (void)fprintf(stderr, "%s\n", why), QUDAG_EINVAL;
     qudag_err err = qudag_expose_start(n, &o, address);
-    err = err != QUDAG_OK ? err : qudag_node_start(n);
+    if (err == QUDAG_OK)
+        while ((err = qudag_node_join(n, 5 * QUDAG_S, why, sizeof(why))) == QUDAG_ETIMEOUT)
+            fprintf(stderr, "waits: %s\n", why);
     while (err == QUDAG_OK && !published(n))
         err = qudag_node_step(n, QUDAG_S); /* connections are made and moved in here */
     printf("%s\n", err == QUDAG_OK ? address : "not published");
@@ -39,7 +35,6 @@ static qudag_err serve(qudag_node *n, const char *port, bool lab)
 }
 int main(int argc, char **argv)
 {
-    qudag_callbacks cb = {.size = sizeof(cb), .phase = on_phase};
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
@@ -49,7 +44,7 @@ int main(int argc, char **argv)
     qudag_err err = qudag_identity_generate(&identity);
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1;
     s.lab = argc > 3;
-    err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, NULL);
+    err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, NULL, NULL);
     err = err != QUDAG_OK ? err : serve(n, argv[2], s.lab);
     fprintf(stderr, "%s\n", qudag_strerror(err));
     qudag_node_free(n);

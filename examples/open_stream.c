@@ -15,19 +15,14 @@ static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
     qudag_node_stop(n);
     (void)s, (void)user;
 }
-static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err e, void *user)
-{
-    if (p == QUDAG_PHASE_RELAYS || p == QUDAG_PHASE_FAILED)
-        fprintf(stderr, "waits: %s\n", e != QUDAG_OK ? qudag_strerror(e) : "more relays must join");
-    (void)n, (void)a, (void)b, (void)user;
-}
 int main(int argc, char **argv)
 {
-    qudag_callbacks cb = {.size = sizeof(cb), .phase = on_phase};
+    qudag_callbacks cb = {.size = sizeof(cb)};
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
     qudag_stream stream = {0};
+    char why[QUDAG_JOIN_WAITS_MAX];
     size_t taken;
     QUDAG_SETTINGS_INIT(&s);
     cb.stream_data = on_data, cb.stream_closed = on_closed;
@@ -37,9 +32,9 @@ int main(int argc, char **argv)
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1,
     s.lab = argc > 4;
     err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, NULL);
-    err = err != QUDAG_OK ? err : qudag_node_start(n);
-    while (err == QUDAG_OK && qudag_node_phase(n) != QUDAG_PHASE_READY)
-        err = qudag_node_step(n, QUDAG_S);
+    if (err == QUDAG_OK)
+        while ((err = qudag_node_join(n, 5 * QUDAG_S, why, sizeof(why))) == QUDAG_ETIMEOUT)
+            fprintf(stderr, "waits: %s\n", why);
     err = err != QUDAG_OK ? err : qudag_tunnel_open(n, argv[2], 80, NULL, &stream);
     const qudag_slice text = {(const uint8_t *)argv[3], strlen(argv[3])};
     err = err != QUDAG_OK ? err : qudag_stream_write(n, stream, text, &taken);

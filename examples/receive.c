@@ -49,9 +49,9 @@ int main(int argc, char **argv)
     err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, &end);
     err = err != QUDAG_OK ? err : qudag_inbox_open(n, &o, why, sizeof(why));
     err = err != QUDAG_OK ? err : qudag_dark_create_with(n, &wish, address);
-    err = err != QUDAG_OK ? err : qudag_node_start(n);
-    while (err == QUDAG_OK && qudag_node_phase(n) != QUDAG_PHASE_READY)
-        err = qudag_node_step(n, QUDAG_S);
+    if (err == QUDAG_OK)
+        while ((err = qudag_node_join(n, 5 * QUDAG_S, why, sizeof(why))) == QUDAG_ETIMEOUT)
+            fprintf(stderr, "waits: %s\n", why);
     err = err != QUDAG_OK ? err : qudag_dark_publish(n, address, &op);
     err = err != QUDAG_OK ? err : qudag_node_run(n);
     fprintf(stderr, "%s (%s)\n", why, qudag_strerror(err != QUDAG_OK ? err : end));

@@ -26,22 +26,15 @@ static void on_changed(qudag_node *n, qudag_send s, const qudag_send_info *info,
     (void)s;
 }
 
-static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err e, void *user)
-{
-    if (p == QUDAG_PHASE_RELAYS || p == QUDAG_PHASE_FAILED)
-        fprintf(stderr, "waits: %s\n", e != QUDAG_OK ? qudag_strerror(e) : "more relays must join");
-    (void)n, (void)a, (void)b, (void)user;
-}
-
 int main(int argc, char **argv)
 {
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
-    qudag_callbacks cb = {.size = sizeof(cb), .phase = on_phase};
     qudag_send_options o = QUDAG_INIT(qudag_send_options);
     qudag_send sent;
     qudag_err end = QUDAG_ECANCELED;
+    char why[QUDAG_JOIN_WAITS_MAX];
 
     if (argc < 4) {
         fprintf(stderr, "usage: %s MULTIADDR-OF-A-NODE ADDRESS.dark TEXT|@PATH [--lab]\n", argv[0]);
@@ -55,15 +48,16 @@ int main(int argc, char **argv)
     s.lab = argc > 4;
     o.changed = on_changed;
     o.user = &end;
-    if (err == QUDAG_OK && (err = qudag_node_new(&n, &s, &cb, NULL)) == QUDAG_OK) {
+    if (err == QUDAG_OK && (err = qudag_node_new(&n, &s, NULL, NULL)) == QUDAG_OK) {
         const qudag_slice text = {(const uint8_t *)argv[3], strlen(argv[3])};
         err = argv[3][0] == '@' ? qudag_send_file(n, argv[2], argv[3] + 1, &o, &sent)
                                 : qudag_send_message(n, argv[2], text, &o, &sent);
     }
-    if (err == QUDAG_OK && (err = qudag_node_start(n)) == QUDAG_OK) {
-        err = qudag_node_run(n); /* until it is delivered, or failed */
-    }
-    err = err == QUDAG_OK ? end : err;
+    if (err == QUDAG_OK)
+        while ((err = qudag_node_join(n, 5 * QUDAG_S, why, sizeof(why))) == QUDAG_ETIMEOUT)
+            fprintf(stderr, "waits: %s\n", why);
+    err = err == QUDAG_OK ? qudag_node_run(n) : err; /* until it is delivered, or failed */
+    err = err == QUDAG_OK || err == QUDAG_ECANCELED ? end : err;
     fprintf(stderr, "%s\n", qudag_strerror(err));
     qudag_node_free(n);
     qudag_identity_free(identity);

@@ -8,6 +8,7 @@
 #include <qudag/expose.h>
 #include <qudag/identity.h>
 #include <qudag/inbox.h>
+#include <qudag/join.h>
 #include <qudag/keep.h>
 #include <qudag/keyring.h>
 #include <qudag/limits.h>
