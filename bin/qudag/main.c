@@ -59,7 +59,8 @@ const struct sub subs[] = {
      "keep|release PEER | retry [PEER] | protect|unprotect|untag PEER [--name NAME] | tag PEER "
      "WEIGHT [--name NAME]",
      "say which links are to stay",
-     "PEER is a peer id or a multiaddr; it need not be linked.\n"
+     "PEER is a peer id or a multiaddr; it need not be linked.  What keep keeps is kept after a\n"
+     "restart, too, until release.\n"
      "  keep PEER          a link with it stands at all times: it is dialled again after each "
      "loss;\n"
      "                     release PEER: no longer\n"
@@ -225,12 +226,13 @@ const struct sub subs[] = {
      "qudag.conf says\n"
      "It lasts until the daemon ends, or reads qudag.conf again (SIGHUP).\n",
      "qudag log level kad debug", run_log},
-    {"doctor", "", "check everything this node depends on",
+    {"doctor", "[--speed]", "check everything this node depends on",
      "Clock, random numbers, buffers of sockets, disk, permissions, configuration, daemon, "
      "version,\n"
      "bootstrap, reachability, descriptor, store, and limits against what is used: a verdict each\n"
      "(ok, note, bad) and, where it is not ok, the command that mends it.  Exits with 5 where\n"
-     "something is bad.\n",
+     "something is bad.\n"
+     "  --speed            measure instead how long key exchange, signatures and cells take here\n",
      "qudag doctor", run_doctor},
     {"key", "show|passphrase|rotate|export|import",
      "look at the keys of this node, encrypt or move them",
@@ -242,15 +244,16 @@ const struct sub subs[] = {
      "  rotate onion       replace the onion key of the relay before its week is over; --force: "
      "and\n"
      "                     the one before it at once, when somebody may have seen them\n"
-     "  rotate identity    another ML-DSA key under the same peer id; peers follow.  Also "
-     "--passphrase-fd N\n"
+     "  rotate identity    another ML-DSA key under the same peer id, also while the daemon runs; "
+     "peers\n"
+     "                     follow.  Also --passphrase-fd N\n"
      "  export FILE        all that makes this node, in one encrypted file; --plain: in the "
      "clear.\n"
      "                     --passphrase-fd N, --export-passphrase-fd N\n"
      "  import FILE        into an empty folder, encrypted with the passphrase of the export\n"
-     "A passphrase is never an argument, nor in the environment.  passphrase, rotate "
-     "identity, export\n"
-     "and import need the daemon stopped.  An export holds keys, dark addresses with their "
+     "A passphrase is never an argument, nor in the environment.  passphrase, export and import "
+     "need\n"
+     "the daemon stopped.  An export holds keys, dark addresses with their "
      "clients, services,\n"
      "petnames, guards and configuration; inbox/ and store/ are copied beside it.\n",
      "qudag key passphrase", run_key},
