@@ -235,8 +235,18 @@ void node_identify_observed(struct node *n, const struct peer_id *peer)
     }
 }
 
+/* Whether peers that were told |was| need not be told |now|; both without unused bytes that differ. */
+static bool is_said(const struct identify_msg *was, const struct identify_msg *now)
+{
+    return was->n_addrs == now->n_addrs && was->n_protos == now->n_protos &&
+           memcmp(was->addr, now->addr, sizeof(was->addr)) == 0 &&
+           memcmp(was->proto, now->proto, sizeof(was->proto)) == 0 &&
+           memcmp(was->agent_version, now->agent_version, sizeof(was->agent_version)) == 0;
+}
+
 void node_identify_changed(struct node *n)
 {
+    const struct identify_msg *self = &n->identify.self;
     struct identify_msg m = {0};
     const char *const *protos;
     size_t count = swarm_protos(n->swarm, &protos);
@@ -259,6 +269,10 @@ void node_identify_changed(struct node *n)
     memcpy(m.protocol_version, "qudag/0.1", sizeof("qudag/0.1"));
     size_t len = strlen(n->cfg.agent);
     memcpy(m.agent_version, n->cfg.agent, len < IDENTIFY_TEXT_MAX ? len : IDENTIFY_TEXT_MAX - 1);
+    bool signs = m.n_addrs > 0 && n->boot.started;
+    if (self->has_peer && is_said(self, &m) && signs == (self->record_len > 0)) {
+        return; /* no peer has a use for the same once more, nor the disk for another number */
+    }
     record_make(n, &m);
     identify_set_self(&n->identify, &m);
     kad_set_addrs(n->kad, n->own.announced, n->own.n_announced);

@@ -153,6 +153,36 @@ static void a_push_of_addresses_alone_changes_nothing_else(void **state)
     assert_string_equal(protocols, "/x/1");
 }
 
+/* Peers hear of what changed, once, and of nothing else. */
+static void what_changes_is_pushed_and_nothing_else(void **state)
+{
+    const char *agent, *protocols;
+
+    (void)state;
+    make(0, true);
+    make(1, true);
+    assert_int_equal(connect_to(1, 0), QUDAG_OK);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    struct node *n = net.node[1].node;
+    uint64_t seq = n->record_seq;
+    tstamp next = n->identify.push_next;
+    for (int i = 0; i < 3; i++) {
+        struct multiaddr own = n->own.local[0];
+        node_set_addrs(n, &own, 1); /* as it was */
+        (void)nt_run(&net, 6 * NS_PER_S, NULL);
+    }
+    assert_int_equal(n->record_seq, seq);
+    assert_int_equal(n->identify.push_next, next);
+    assert_int_equal(node_serve(n, "/late/1"), QUDAG_OK);
+    assert_int_equal(node_serve(n, "/late/2"), QUDAG_OK);
+    (void)nt_run(&net, 6 * NS_PER_S, NULL);
+    assert_true(node_peer_agent(net.node[0].node, &net.node[1].peer, &agent, &protocols));
+    assert_non_null(strstr(protocols, "/late/1"));
+    assert_non_null(strstr(protocols, "/late/2"));
+    assert_true(n->record_seq > seq);
+    assert_true(n->identify.push_next > next);
+}
+
 /* What one node hears of itself from the other, and whether its peer signed its addresses. */
 static const struct identify_msg *answer_of(size_t from, size_t to)
 {
@@ -429,6 +459,7 @@ int main(void)
         NT_TEST(a_wrong_pin_is_refused_for_links_that_others_open),
         NT_TEST(addresses_of_no_use_are_not_taken_from_identify),
         NT_TEST(a_push_of_addresses_alone_changes_nothing_else),
+        NT_TEST(what_changes_is_pushed_and_nothing_else),
         NT_TEST(identify_carries_the_observed_address_and_a_signed_record),
         NT_TEST(a_node_that_is_no_relay_has_a_signed_record_once_it_is_started),
         NT_TEST(the_number_of_the_signed_record_never_goes_back_over_a_restart),

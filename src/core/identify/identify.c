@@ -646,8 +646,26 @@ static void push_event(void *core, const struct ev *ev, tstamp now, struct acts 
     pump(id, DUE_PUSH, now, out);
 }
 
+static void push_now(struct identify *id, tstamp now, struct acts *out)
+{
+    struct identify_peer *p;
+    size_t it = 0;
+
+    id->push_waits = false;
+    while ((p = map_next(&id->peers, &it)) != NULL) {
+        due_set(id, p, DUE_PUSH, p->takes_push);
+    }
+    if (id->n_due[DUE_PUSH] > 0) {
+        id->push_next = tstamp_after(now, IDENTIFY_PUSH_GAP);
+    }
+    pump(id, DUE_PUSH, now, out);
+}
+
 static void tick(struct identify *id, bool push, tstamp now, struct acts *out)
 {
+    if (push && id->push_waits && now >= id->push_next) {
+        push_now(id, now, out);
+    }
     for (size_t i = 0; i < IDENTIFY_STREAMS_MAX; i++) {
         struct identify_strm *s = &id->strm[i];
         if (s->state != FREE && is_push(s) == push && s->due <= now) {
@@ -659,7 +677,7 @@ static void tick(struct identify *id, bool push, tstamp now, struct acts *out)
 
 static tstamp deadline(const struct identify *id, bool push)
 {
-    tstamp min = TSTAMP_NEVER;
+    tstamp min = push && id->push_waits ? id->push_next : TSTAMP_NEVER;
 
     for (size_t i = 0; i < id->strm_high;
          i++) { /* asked at each turn of the loop; mostly there is none */
@@ -774,11 +792,9 @@ qudag_err identify_ask(struct identify *id, const struct peer_id *peer, tstamp n
 
 void identify_push_all(struct identify *id, tstamp now, struct acts *out)
 {
-    struct identify_peer *p;
-    size_t it = 0;
-
-    while ((p = map_next(&id->peers, &it)) != NULL) {
-        due_set(id, p, DUE_PUSH, p->takes_push);
+    if (now < id->push_next) {
+        id->push_waits = true;
+    } else {
+        push_now(id, now, out);
     }
-    pump(id, DUE_PUSH, now, out);
 }

@@ -27,6 +27,7 @@
     (IDENTIFY_ASKS_MAX + IDENTIFY_ANSWERS_MAX + IDENTIFY_PUSHES_OUT_MAX + IDENTIFY_PUSHES_IN_MAX)
 #define IDENTIFY_PUSH_PERIOD_S 5 /* a peer may push once in so many seconds ... */
 #define IDENTIFY_PUSH_BURST 4    /* ... and this often at once */
+#define IDENTIFY_PUSH_GAP (IDENTIFY_PUSH_PERIOD_S * NS_PER_S) /* between pushes of ours to all */
 
 /* ACT_UP kinds */
 enum identify_up {
@@ -57,6 +58,8 @@ struct identify {
     struct map peers; /* id -> struct identify_peer, while linked */
     uint64_t next_cookie;
     uint32_t n_due[2];        /* peers waiting to be asked, to be pushed to */
+    tstamp push_next;         /* no push to all before */
+    bool push_waits;          /* for that */
     struct identify_msg self; /* observed is filled for each peer */
     struct identify_msg up;   /* what the last IDENTIFY_UP pointed to */
     struct identify_strm strm[IDENTIFY_STREAMS_MAX];
@@ -91,7 +94,10 @@ QUDAG_MUST_USE qudag_err identify_set_observed(struct identify *id, const struct
 QUDAG_MUST_USE qudag_err identify_ask(struct identify *id, const struct peer_id *peer, tstamp now,
                                       struct acts *out);
 
-/* Sends what we say of ourselves to every linked peer that said it takes pushes. */
+/*
+ * Sends what we say of ourselves to every linked peer that said it takes pushes: now, or what it is by then once
+ * IDENTIFY_PUSH_GAP has passed since the last time, so that no peer refuses it for coming too often.
+ */
 void identify_push_all(struct identify *id, tstamp now, struct acts *out);
 
 #endif

@@ -407,13 +407,55 @@ static void pushes_go_to_those_who_take_them(void **state)
     say_as(&identify_push_ops, (struct ev){.type = EV_FIN, .strm = s1}, 4);
     assert_int_equal(out.n, 0);
     /* a peer that turns out not to take them is not bothered again */
-    identify_push_all(&id, 5, &out);
+    identify_push_all(&id, 5 * S + 5, &out);
     cookie = find(ACT_OPEN)->cookie;
     say_as(&identify_push_ops,
-           (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_EUNSUPPORTED}, 6);
+           (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_EUNSUPPORTED}, 5 * S + 6);
     assert_int_equal(out.n, 0);
-    identify_push_all(&id, 7, &out);
+    identify_push_all(&id, 20 * S, &out);
     assert_int_equal(out.n, 0);
+}
+
+/* However often what we say changes, the last of it arrives, and no peer has a reason to refuse it. */
+static void many_changes_are_few_pushes(void **state)
+{
+    uint8_t msg[512];
+    struct limiter peers; /* a peer that takes as few as we do */
+    unsigned pushes = 0, last = 0;
+    (void)state;
+
+    open_ask(0);
+    size_t len = bobs_message(msg, sizeof(msg), true);
+    say((struct ev){.type = EV_DATA, .strm = s1, .data = {msg, len}}, 1);
+    say((struct ev){.type = EV_FIN, .strm = s1}, 1);
+    limiter_init(&peers, 1, (uint64_t)IDENTIFY_PUSH_BURST * IDENTIFY_PUSH_PERIOD_S, S);
+    for (unsigned i = 1; i <= 62; i++) {
+        struct identify_msg self = id.self;
+        tstamp now = i * S;
+        self.agent_version[0] = (char)('A' + i);
+        clear();
+        if (i <= 60) {
+            identify_set_self(&id, &self);
+            identify_push_all(&id, now, &out);
+        }
+        if (identify_push_ops.deadline(&id) <= now) {
+            identify_push_ops.tick(&id, now, &out);
+        }
+        for (size_t k = 0; k < out.n; k++) {
+            assert_int_equal(act_v[k].type, ACT_OPEN);
+            uint64_t cookie = act_v[k].cookie;
+            assert_true(limiter_take(&peers, IDENTIFY_PUSH_PERIOD_S, now));
+            say_as(&identify_push_ops,
+                   (struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = cookie}, now);
+            last = (unsigned)written()->agent_version[0];
+            say_as(&identify_push_ops, (struct ev){.type = EV_FIN, .strm = s1}, now);
+            pushes++;
+            break;
+        }
+    }
+    assert_in_range(pushes, 12, 13);
+    assert_int_equal(last, 'A' + 60);
+    assert_int_equal(identify_push_ops.deadline(&id), TSTAMP_NEVER);
 }
 
 /* Of two links that both sides dialled one is closed with what is on it; who has left is not dialled. */
@@ -625,6 +667,7 @@ int main(void)
         T(who_asks_is_answered_with_what_we_see_of_it),
         T(what_does_not_fit_into_a_message_is_left_out),
         T(nobody_learns_our_key_over_anonymous_links),
+        T(many_changes_are_few_pushes),
         T(pushes_go_to_those_who_take_them),
         T(what_a_closed_link_took_is_sent_again_once_without_a_dial),
         T(a_push_is_reported_and_too_many_are_refused),
