@@ -65,6 +65,33 @@ static void listening_on_nothing_is_an_error(void **state)
     assert_int_equal(why.err, EAFNOSUPPORT);
 }
 
+/* The same number, which is what a firewall is told of; any other if that one is taken. */
+static void tcp_has_the_port_of_udp_where_it_is_free(void **state)
+{
+    struct netaddr udp, tcp, both[] = {any6, any4}, loop4 = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct io *io, *other;
+    struct io_failure why;
+
+    (void)state;
+    assert_int_equal(io_new(&io, NULL, &loop4, 1, &why), QUDAG_OK);
+    assert_int_equal(io_tcp_addrs(io, &tcp, 1), 0);
+    assert_int_equal(io_listen_tcp(io, &loop4, 1, &why), QUDAG_OK);
+    assert_int_equal(io_addrs(io, &udp, 1), 1);
+    assert_int_equal(io_tcp_addrs(io, &tcp, 1), 1);
+    assert_true(netaddr_eq(&udp, &tcp));
+    assert_int_equal(io_listen_tcp(io, &loop4, 1, &why), QUDAG_OK); /* taken: another */
+    assert_int_equal(io_new(&other, NULL, NULL, 0, &why), QUDAG_OK);
+    assert_int_equal(io_listen_tcp(other, &tcp, 1, &why), QUDAG_ESYSTEM); /* asked for by number */
+    assert_int_equal(why.err, EADDRINUSE);
+    assert_int_equal(io_listen_tcp(other, both, 2, &why), QUDAG_OK);
+    io_free(other);
+    assert_int_equal(io_new(&other, NULL, NULL, 0, &why), QUDAG_OK);
+    assert_int_equal(io_listen_tcp(other, &any6, 1, &why), QUDAG_ESYSTEM);
+    assert_int_equal(why.err, EAFNOSUPPORT);
+    io_free(other);
+    io_free(io);
+}
+
 /* Who starts a daemon is told which call failed, and in what. */
 static void the_call_that_failed_is_named(void **state)
 {
@@ -88,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_without_ipv6_listens_on_what_it_has),
         cmocka_unit_test(listening_on_nothing_is_an_error),
+        cmocka_unit_test(tcp_has_the_port_of_udp_where_it_is_free),
         cmocka_unit_test(the_call_that_failed_is_named),
     };
 

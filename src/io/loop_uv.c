@@ -757,7 +757,7 @@ int io_fd(const struct io *io)
 
 uint64_t io_timeout(const struct io *io)
 {
-    tstamp at = node_deadline(io->node);
+    tstamp at = tstamp_min(node_deadline(io->node), io_tcp_deadline(&io->tcp));
     tstamp now = io_now();
 
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;

@@ -176,12 +176,12 @@ bool swarm_carries_cells(const struct swarm *s, const struct peer_id *peer)
 {
     const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
 
-    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
-        if (is_for_cells(p->link[i])) {
-            return true;
-        }
+    bool any = false;
+
+    for (size_t i = 0; p != NULL && i < p->n_links && !any; i++) {
+        any = is_for_cells(p->link[i]);
     }
-    return false;
+    return any;
 }
 
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
@@ -193,8 +193,10 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links) ||
-            (ops->unit != 0 && !is_for_cells(l))) {
+        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links)) {
+            continue;
+        }
+        if (ops->unit != 0 && !is_for_cells(l)) {
             continue;
         }
         struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,

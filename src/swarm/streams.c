@@ -238,11 +238,10 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     const struct core_ops *ops = s->core[core].ops;
     uint64_t refused;
 
-    bool carried = swarm_rule_carries(l->props, 0, ops->limited_ok, false) &&
-                   (ops->unit == 0 ||
-                    swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL));
+    bool carried = swarm_rule_carries(l->props, 0, ops->limited_ok, false);
+    bool fits = ops->unit == 0 || swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL);
     bool asks = !l->doubt || ops->doubts;
-    if (!carried || !asks) {
+    if (!carried || !fits || !asks) {
         s->stats.streams_refused++;
         swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
         return false;
