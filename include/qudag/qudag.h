@@ -2,6 +2,7 @@
 #ifndef QUDAG_QUDAG_H
 #define QUDAG_QUDAG_H
 
+#include <qudag/channel.h>
 #include <qudag/dark.h>
 #include <qudag/dht.h>
 #include <qudag/error.h>

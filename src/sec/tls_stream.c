@@ -556,6 +556,11 @@ struct slice tls_stream_output(const struct tls_stream *t)
     return fifo_front(&t->out);
 }
 
+size_t tls_stream_output_len(const struct tls_stream *t)
+{
+    return t->out.len;
+}
+
 void tls_stream_output_sent(struct tls_stream *t, size_t n)
 {
     fifo_drop(&t->out, n);

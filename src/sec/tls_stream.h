@@ -89,6 +89,8 @@ void tls_stream_close(struct tls_stream *t);
  * wait.  What an owner lets wait here it bounds itself, by sending no more.
  */
 struct slice tls_stream_output(const struct tls_stream *t);
+/* How many wait in all. */
+size_t tls_stream_output_len(const struct tls_stream *t);
 /* The first |n| of them are sent. */
 void tls_stream_output_sent(struct tls_stream *t, size_t n);
 
