@@ -52,10 +52,12 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_add_addr(qudag_node *n, const quda
                                                        const char *multiaddr);
 
 /*
- * Dials a multiaddr (with or without /p2p/ID and #HASH).  At once: QUDAG_EINVAL, QUDAG_EMALFORMED,
+ * Dials a multiaddr (with or without /p2p/ID and #HASH); names in it (/dns4, /dns6, /dns, /dnsaddr) are asked for, and
+ * what they lead to is dialled in turn until somebody answers.  At once: QUDAG_EINVAL, QUDAG_EMALFORMED,
  * QUDAG_EUNSUPPORTED, QUDAG_ELIMIT.  op_done: QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT, QUDAG_EAUTH (another peer
  * answered, which result.peers names; or the right one proved another key: result.text says which of them differs),
- * QUDAG_EPOLICY, QUDAG_ELIMIT.  #HASH counts for this dial: nothing is pinned before the peer has proven that key.
+ * QUDAG_EPOLICY, QUDAG_ELIMIT, QUDAG_ENOTFOUND (a name: result.text says what of it).  #HASH counts for this dial:
+ * nothing is pinned before the peer has proven that key.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_connect(qudag_node *n, const char *multiaddr,
                                                  qudag_op *op);

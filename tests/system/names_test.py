@@ -64,6 +64,8 @@ def main():
         while second.ask('status')['phase'] != 'relays' and time.monotonic() < until:
             time.sleep(0.2)
         check(second.ask('status')['table'] == 1, 'nobody was found by the list')
+        log = (second.dir / 'qudagd.log').read_text()
+        check(os.environ.get('QUDAG_SANITIZED') == '1' or 'system calls filtered: yes' in log, log)
         print('ok: a network is joined by a name, by a daemon that is confined', flush=True)
         third = Node('third').start()
         says('no such host', 'nowhere.test: no such host', 4, QUDAG, '--dir', third.dir, 'connect',
