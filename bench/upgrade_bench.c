@@ -110,6 +110,15 @@ static bool turn(struct end *from, struct end *to, tstamp now)
     return n > 0;
 }
 
+/* Until nothing moves. */
+static void exchange(void)
+{
+    for (bool any = true; any;) {
+        any = turn(&node[0], &node[1], START);
+        any = turn(&node[1], &node[0], START) || any;
+    }
+}
+
 /* A pair of links; |proto|: instead of what would be proposed. */
 static void connect_pair(enum upgrade_proto proto)
 {
@@ -125,8 +134,7 @@ static void connect_pair(enum upgrade_proto proto)
     l->protos[0] = upgrade_proto_id(proto); /* the listener takes but this one */
     l->proto[0] = proto;
     mss_listen(&l->mss, l->protos, 1);
-    while (turn(&node[0], &node[1], START) | turn(&node[1], &node[0], START)) {
-    }
+    exchange();
     must(node[0].ups + node[1].ups == before + 2, "links");
 }
 
@@ -137,8 +145,7 @@ static void disconnect_pair(void)
     bool ended;
 
     upgrade_link_ops.close(node[0].u, node[0].link, QUDAG_OK);
-    while (turn(&node[0], &node[1], START) | turn(&node[1], &node[0], START)) {
-    }
+    exchange();
     for (int i = 0; i < 2; i++) {
         while (upgrade_next_work(node[i].u, &link, &cookie, &ended)) {
             while (upgrade_output(node[i].u, link, carry, sizeof carry, START) > 0) {
@@ -303,11 +310,9 @@ static void bench_memory(void)
                                             (struct slice){payload, WRITE}) == QUDAG_OK,
                  "write");
             node[0].queued += WRITE;
-            while (turn(&node[0], &node[1], START) | turn(&node[1], &node[0], START)) {
-            }
+            exchange();
             upgrade_link_ops.reset(node[0].u, node[0].link, sid, QUDAG_OK);
-            while (turn(&node[0], &node[1], START) | turn(&node[1], &node[0], START)) {
-            }
+            exchange();
             link[0][i] = node[0].link;
             link[1][i] = node[1].link;
         }

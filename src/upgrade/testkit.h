@@ -260,7 +260,11 @@ static inline bool up_carry(struct up_side *s)
 /* Until nothing moves without time passing. */
 static inline void up_settle(struct up_pair *p)
 {
-    while (up_carry(&p->a) | up_carry(&p->b) | up_events(&p->a) | up_events(&p->b)) {
+    for (bool any = true; any;) {
+        any = up_carry(&p->a);
+        any = up_carry(&p->b) || any;
+        any = up_events(&p->a) || any;
+        any = up_events(&p->b) || any;
     }
 }
 
