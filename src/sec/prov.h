@@ -1,7 +1,7 @@
 /*
  * prov.h - an OpenSSL provider inside the program: TLS computes with src/crypto.
  *
- *   X25519MLKEM512   key management, key encapsulation, TLS group     prov_kex.c, prov_kem512.c
+ *   X25519MLKEM512   key management, key encapsulation, TLS group     prov_kex.c
  *
  * and with the fast primitives, in the place of OpenSSL's own:
  *
@@ -34,20 +34,6 @@ void prov_random_fini(struct prov_random *r);             /* wipes */
     {                                                                                              \
         (id), (void (*)(void))(fn)                                                                 \
     }
-
-#define PROV_KEM_SS_LEN 32
-
-/* The ML-KEM of a hybrid group.  Keys are what |keygen| returned, NULL on failure; |free| wipes. */
-struct prov_kem {
-    const char *group; /* its TLS name */
-    size_t ek_len, ct_len;
-    int bits; /* of security */
-    void *(*keygen)(uint8_t *ek);
-    void (*free)(void *key);
-    bool (*encaps)(uint8_t *ct, uint8_t *ss, const uint8_t *ek);
-    bool (*decaps)(uint8_t *ss, void *key, const uint8_t *ct);
-};
-extern const struct prov_kem prov_kem_512; /* by OpenSSL, of whichever build */
 
 /* The encapsulation is one for both hybrids. */
 extern const OSSL_DISPATCH prov_hybrid_keymgmt[], prov_low_keymgmt[], prov_hybrid_kem[];

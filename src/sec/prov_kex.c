@@ -10,15 +10,30 @@
  */
 #include "base/wipe.h"
 #include "crypto/kex.h"
+#include "sec/lib.h"
 #include "sec/prov.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/params.h>
 #include <string.h>
 
 #define PUB_MAX (MLKEM768_EK_LEN + X25519_LEN)
-#define SS_LEN (PROV_KEM_SS_LEN + X25519_LEN)
+#define SS_LEN (KEM_SS_LEN + X25519_LEN)
+
+#define KEM_SS_LEN 32
+
+/* The ML-KEM of a hybrid group.  Keys are what |keygen| returned, NULL on failure; |free| wipes. */
+struct prov_kem {
+    const char *group; /* its TLS name */
+    size_t ek_len, ct_len;
+    int bits; /* of security */
+    void *(*keygen)(uint8_t *ek);
+    void (*free)(void *key);
+    bool (*encaps)(uint8_t *ct, uint8_t *ss, const uint8_t *ek);
+    bool (*decaps)(uint8_t *ss, void *key, const uint8_t *ct);
+};
 
 /* ------------------------------------------------------------------ ML-KEM-768 */
 
@@ -63,6 +78,66 @@ static const struct prov_kem kem_768 = {
     .free = free_768,
     .encaps = encaps_768,
     .decaps = decaps_768,
+};
+
+/* ------------------------------------------------------------------ ML-KEM-512: OpenSSL's, in every build */
+
+#define LOW_EK_LEN 800
+#define LOW_CT_LEN 768
+#define LOW_KIND "ML-KEM-512"
+#define LOW_FROM "provider=default"
+
+static void *keygen_512(uint8_t *ek)
+{
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(sec_lib(), LOW_FROM, LOW_KIND);
+    size_t len = LOW_EK_LEN;
+
+    if (key != NULL && (EVP_PKEY_get_raw_public_key(key, ek, &len) != 1 || len != LOW_EK_LEN)) {
+        EVP_PKEY_free(key);
+        key = NULL;
+    }
+    return key;
+}
+
+static void free_512(void *key)
+{
+    EVP_PKEY_free(key);
+}
+
+static bool encaps_512(uint8_t *ct, uint8_t *ss, const uint8_t *ek)
+{
+    EVP_PKEY *key = EVP_PKEY_new_raw_public_key_ex(sec_lib(), LOW_KIND, LOW_FROM, ek, LOW_EK_LEN);
+    EVP_PKEY_CTX *c = key == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(sec_lib(), key, LOW_FROM);
+    size_t ct_len = LOW_CT_LEN, ss_len = KEM_SS_LEN;
+    bool ok = c != NULL && EVP_PKEY_encapsulate_init(c, NULL) == 1 &&
+              EVP_PKEY_encapsulate(c, ct, &ct_len, ss, &ss_len) == 1 && ct_len == LOW_CT_LEN &&
+              ss_len == KEM_SS_LEN;
+
+    EVP_PKEY_CTX_free(c);
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+static bool decaps_512(uint8_t *ss, void *key, const uint8_t *ct)
+{
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(sec_lib(), key, LOW_FROM);
+    size_t len = KEM_SS_LEN;
+    bool ok = c != NULL && EVP_PKEY_decapsulate_init(c, NULL) == 1 &&
+              EVP_PKEY_decapsulate(c, ss, &len, ct, LOW_CT_LEN) == 1 && len == KEM_SS_LEN;
+
+    EVP_PKEY_CTX_free(c);
+    return ok;
+}
+
+static const struct prov_kem kem_512 = {
+    .group = "X25519MLKEM512",
+    .ek_len = LOW_EK_LEN,
+    .ct_len = LOW_CT_LEN,
+    .bits = 128,
+    .keygen = keygen_512,
+    .free = free_512,
+    .encaps = encaps_512,
+    .decaps = decaps_512,
 };
 
 /* ------------------------------------------------------------------ keys */
@@ -116,7 +191,7 @@ static void *hybrid_new(void *provctx)
 static void *low_new(void *provctx)
 {
     (void)provctx;
-    return kex_new(&prov_kem_512);
+    return kex_new(&kem_512);
 }
 
 static void *x25519_new(void *provctx)
@@ -160,7 +235,7 @@ static void *low_gen_init(void *provctx, int selection, const OSSL_PARAM params[
 {
     (void)provctx;
     (void)params;
-    return gen_new(&prov_kem_512, selection);
+    return gen_new(&kem_512, selection);
 }
 
 static void *x25519_gen_init(void *provctx, int selection, const OSSL_PARAM params[])
@@ -404,7 +479,7 @@ static int hybrid_encapsulate(void *op, unsigned char *out, size_t *out_len, uns
         return out == NULL;
     }
     bool ok = peer->kem->encaps(out, secret, peer->pub) && make_x25519(&x, out + ct_len) &&
-              x25519_shared(secret + PROV_KEM_SS_LEN, &x, pub_x25519(peer)) == QUDAG_OK;
+              x25519_shared(secret + KEM_SS_LEN, &x, pub_x25519(peer)) == QUDAG_OK;
     wipe(&x, sizeof x);
     if (!ok) {
         wipe(secret, SS_LEN);
@@ -428,7 +503,7 @@ static int hybrid_decapsulate(void *op, unsigned char *secret, size_t *secret_le
     }
     *secret_len = SS_LEN;
     if (!k->kem->decaps(secret, k->mlkem, in) ||
-        x25519_shared(secret + PROV_KEM_SS_LEN, &k->x25519, in + ct_len) != QUDAG_OK) {
+        x25519_shared(secret + KEM_SS_LEN, &k->x25519, in + ct_len) != QUDAG_OK) {
         wipe(secret, SS_LEN);
         return 0;
     }
