@@ -69,7 +69,7 @@ FOLDERS = {
     'core/rend': 'introduce_ rend_ rendezvous_',
     'core/yamux': 'yamux_',
     'sec': 'cert_ host_key_ prov_ sec_ tls_',
-    'upgrade': 'tcp_ upgrade_',
+    'upgrade': 'tcp_ upgrade_ relay_links_',
     'quic': 'quic_',
     'swarm': 'swarm_',
     'node': 'node_',

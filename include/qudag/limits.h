@@ -16,6 +16,7 @@ extern "C" {
 #define QUDAG_LISTEN_MAX 8            /* listen addresses of a node */
 #define QUDAG_BOOTSTRAP_MAX 32        /* bootstrap peers of a node */
 #define QUDAG_KEEP_MAX 32             /* kept peers */
+#define QUDAG_RESERVE_MAX 8           /* circuit relays at which places are kept for a node */
 #define QUDAG_NAMESPACES_MAX 8        /* open DHT namespaces; and as many with rules of their own */
 #define QUDAG_NAMESPACE_LEN 32        /* bytes of the name of a namespace, without NUL */
 #define QUDAG_DHT_KEY_MAX 128         /* bytes of a DHT key */
@@ -107,6 +108,20 @@ extern "C" {
 #define QUDAG_LIMIT_dht_bytes_max                                                                  \
     65536, 68719476736, 33554432, "bytes", "Total size of the records stored for others."
 
+#define QUDAG_LIMIT_circuit_relay_places                                                           \
+    1, 4096, 128, "places", "As a circuit relay: peers that may be reached through this node."
+#define QUDAG_LIMIT_circuit_relay_circuits                                                         \
+    1, 4096, 512, "circuits",                                                                      \
+        "As a circuit relay: circuits at the same time, 16 for each peer at most."
+#define QUDAG_LIMIT_circuit_relay_time                                                             \
+    0, 86400, 120, "s", "As a circuit relay: a circuit is ended after this time; 0: never."
+#define QUDAG_LIMIT_circuit_relay_bytes                                                            \
+    0, 17592186044416, 131072, "bytes",                                                            \
+        "As a circuit relay: a circuit is ended after so many bytes in one direction; 0: never."
+#define QUDAG_LIMIT_circuit_relay_rate                                                             \
+    0, 1000000000, 0, "bytes",                                                                     \
+        "As a circuit relay: bytes a second for all circuits together, shared alike; 0: any."
+
 /* XX(field) for every setting that has a range. */
 #define QUDAG_LIMITS(XX)                                                                           \
     XX(memory_max)                                                                                 \
@@ -132,7 +147,12 @@ extern "C" {
     XX(dark_work_max)                                                                              \
     XX(dht_records_max)                                                                            \
     XX(dht_providers_max)                                                                          \
-    XX(dht_bytes_max)
+    XX(dht_bytes_max)                                                                              \
+    XX(circuit_relay_places)                                                                       \
+    XX(circuit_relay_circuits)                                                                     \
+    XX(circuit_relay_time)                                                                         \
+    XX(circuit_relay_bytes)                                                                        \
+    XX(circuit_relay_rate)
 
 /* One column of a field's limits, as a constant expression: QUDAG_LIMIT_MAX(hops) is 7. */
 #define QUDAG_LIMIT_MIN(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_1_, QUDAG_LIMIT_##field)

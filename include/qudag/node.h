@@ -101,6 +101,14 @@ typedef struct qudag_settings {
     uint32_t links_high, links_low; /* see qudag_peer_protect(); 0: 3/4 of links_max, of that */
     const char *const *keep;        /* kept peers, see qudag_peer_keep() */
     size_t keep_n;                  /* at most QUDAG_KEEP_MAX */
+    const char *const *reserve_at;  /* circuit relays, see qudag_relay_reserve() */
+    size_t reserve_at_n;            /* at most QUDAG_RESERVE_MAX */
+    uint64_t circuit_relay_bytes;   /* of each circuit, each way; 0: no limit */
+    uint64_t circuit_relay_rate;    /* bytes a second of all circuits together; 0: no limit */
+    qudag_ns circuit_relay_time;    /* of each circuit; 0: no limit */
+    uint32_t circuit_relay_places, circuit_relay_circuits;
+    bool circuit_relay; /* pass bytes on between peers that cannot dial each other; default false */
+    uint8_t relay_pad[7];
 } qudag_settings;
 
 /* The call that made a request. */

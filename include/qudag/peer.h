@@ -169,7 +169,10 @@ typedef struct qudag_link_info {
     char security[32]; /* protocol that secures it: "tls", over byte streams also "noise"; "": a dial */
     uint32_t
         key_changes; /* number of the last statement by which its pin followed it to another key; 0: none */
-    uint32_t pad;
+    bool relayed;      /* a circuit relay passes it on; |remote| is then the relay's address */
+    bool limited;      /* ... and ends it after some bytes or time */
+    qudag_peer_id relay; /* that relay; len 0: none */
+    uint8_t pad[5];
 } qudag_link_info;
 /* The links of this node and its dials, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);

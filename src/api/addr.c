@@ -59,8 +59,15 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
         *err = QUDAG_EMALFORMED;
         return "what follows /p2p/ is no peer id: " QUDAG_PEER_ID_FORM;
     }
+    struct multiaddr relay;
     bool named = false;
-    if (!has_way(a, &named)) {
+    bool relayed = use == QUDAG_ADDR_DIAL && multiaddr_through(&a->addr, &relay) &&
+                   multiaddr_direct(&relay, &a->net);
+    if (relayed && !a->has_peer) {
+        *err = QUDAG_EINVAL;
+        return "has no /p2p/PEER-ID behind /p2p-circuit: the relay must be told who is meant";
+    }
+    if (!relayed && !has_way(a, &named)) {
         *err = QUDAG_EUNSUPPORTED;
         return "not of the form " FORM;
     }

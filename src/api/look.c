@@ -32,6 +32,18 @@ static void remote_text(char *dst, size_t cap, const struct multiaddr *addr)
     }
 }
 
+/* Which relay passes the link on. */
+static void relay_of(qudag_link_info *out, const struct multiaddr *remote)
+{
+    struct multiaddr relay;
+    struct peer_id id;
+
+    if (multiaddr_through(remote, &relay) && multiaddr_peer(&relay, &id)) {
+        api_peer_out(&out->relay, &id);
+        out->relayed = true;
+    }
+}
+
 bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
 {
     struct swarm_look look;
@@ -57,6 +69,8 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     (void)snprintf(full.transport, sizeof(full.transport), "%s", look.transport);
     (void)snprintf(full.security, sizeof(full.security), "%s",
                    l.security != NULL ? l.security : "");
+    full.limited = (l.props & LINK_LIMITED) != 0;
+    relay_of(&full, &l.remote);
     full.value = look.value;
     full.standing = (qudag_standing)look.standing;
     full.since = io_now() - l.since;

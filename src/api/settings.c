@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, keep_n);
+API_NO_TAIL(qudag_settings, relay_pad);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -241,6 +241,26 @@ static qudag_err read_keep(struct node_config *c, const qudag_settings *s, char 
     return QUDAG_OK;
 }
 
+static qudag_err read_reserve(struct node_config *c, const qudag_settings *s, char *why,
+                              size_t cap)
+{
+    char fault[API_WHY_LEN];
+
+    if (s->reserve_at_n > 0 && s->reserve_at == NULL) {
+        return refuse(why, cap, "reserve_at", "missing");
+    }
+    if (s->reserve_at_n > RELAYED_RELAYS_MAX) {
+        return refuse(why, cap, "reserve_at", "more than %d relays", RELAYED_RELAYS_MAX);
+    }
+    for (size_t i = 0; i < s->reserve_at_n; i++) {
+        if (api_keep_read(&c->reserve[i], s->reserve_at[i], fault, sizeof(fault)) != QUDAG_OK) {
+            return refuse(why, cap, "reserve_at", "%s", fault);
+        }
+    }
+    c->n_reserve = s->reserve_at_n;
+    return QUDAG_OK;
+}
+
 /* A node that has no listener for the IP version of any bootstrap peer could never join. */
 static qudag_err check_bootstrap_reach(const struct node_config *c, const struct netaddr *listen,
                                        size_t n_listen, char *why, size_t cap)
@@ -449,6 +469,12 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;
     c->persist = s->store_dir != NULL;
+    c->circuit_relay = (struct node_circuit_relay){
+        .serve = s->circuit_relay,
+        .reservations_max = s->circuit_relay_places,
+        .circuits_max = s->circuit_relay_circuits,
+        .limit = {(uint32_t)(s->circuit_relay_time / QUDAG_S), s->circuit_relay_bytes},
+        .rate = s->circuit_relay_rate};
     c->tcp = true;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;
@@ -478,6 +504,7 @@ qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, c
         (err = read_announce(out, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
         (err = read_keep(c, full, why, why_len)) != QUDAG_OK ||
+        (err = read_reserve(c, full, why, why_len)) != QUDAG_OK ||
         (err = check_bootstrap_reach(c, out->listen, out->n_listen, why, why_len)) != QUDAG_OK) {
         return err;
     }

@@ -15,6 +15,7 @@ struct all_stats {
     struct kad_stats kad;
     struct onion_stats onion;
     struct io_stats io;
+    struct node_relay_stats relay;
     struct store_stats store;
     uint64_t refused[RES_SCOPES];         /* links */
     uint64_t streams_refused[RES_SCOPES]; /* both ways */
@@ -134,6 +135,37 @@ struct all_stats {
        "Liveness probes of links")                                                                 \
     XX("links_replaced", swarm.links_replaced, COUNTER, "", "links_replaced", "",                  \
        "Links replaced by a newer one to the same peer")                                           \
+    XX("circuit_relay_places", relay.hop.reservations, GAUGE, "", "circuit_relay_places", "",      \
+       "Peers that may be reached through this node")                                              \
+    XX("circuit_relay_circuits", relay.hop.circuits, GAUGE, "", "circuit_relay_circuits", "",      \
+       "Circuits between peers that pass through this node now")                                   \
+    XX("circuit_relay_connected", relay.hop.connected, COUNTER, "", "circuit_relay_connected", "", \
+       "Circuits between peers that this node joined")                                             \
+    XX("circuit_relay_limited", relay.hop.ended_by_limit, COUNTER, "", "circuit_relay_limited",    \
+       "", "Circuits that this node ended at a limit of bytes or time")                            \
+    XX("circuit_relay_bytes", relay.hop.bytes, COUNTER, "", "circuit_relay_bytes", "",             \
+       "Bytes passed on between peers")                                                            \
+    XX("circuit_relay_refused_permission", relay.hop.refused[HOP_REFUSED_PERMISSION], COUNTER, "", \
+       "circuit_relay_refused", "reason=\"permission\"",                                           \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("circuit_relay_refused_limit", relay.hop.refused[HOP_REFUSED_LIMIT], COUNTER, "",           \
+       "circuit_relay_refused", "reason=\"limit\"",                                                \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("circuit_relay_refused_absent", relay.hop.refused[HOP_REFUSED_ABSENT], COUNTER, "",         \
+       "circuit_relay_refused", "reason=\"absent\"",                                               \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("circuit_relay_refused_failed", relay.hop.refused[HOP_REFUSED_FAILED], COUNTER, "",         \
+       "circuit_relay_refused", "reason=\"failed\"",                                               \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("circuit_relay_refused_message", relay.hop.refused[HOP_REFUSED_MESSAGE], COUNTER, "",       \
+       "circuit_relay_refused", "reason=\"message\"",                                              \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("relay_places_held", relay.user.held, GAUGE, "", "relay_places_held", "",                   \
+       "Circuit relays at which places are kept for this node")                                    \
+    XX("relayed_streams", relay.links.streams, GAUGE, "", "relayed_streams", "",                   \
+       "Links of this node through circuit relays, with those being made")                         \
+    XX("relayed_limited", relay.user.ended_by_limit, COUNTER, "", "relayed_limited", "",           \
+       "Links of this node that a circuit relay ended at its limit")                               \
     XX("links_moved", swarm.links_moved, COUNTER, "", "links_moved", "",                           \
        "Links closed because their address on this machine was gone")                              \
     XX("links_rekeyed", swarm.links_rekeyed, COUNTER, "", "links_rekeyed", "",                     \
@@ -428,6 +460,7 @@ static void take_snapshot(const struct qudag_node *n)
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
+    node_relay_stats_get(n->node, &s.relay);
     s.meters = swarm_meters(node_swarm(n->node));
     for (unsigned i = 0; i < NODE_PROTOCOLS; i++) {
         node_traffic(n->node, (enum node_protocol)i, s.traffic[i]);

@@ -186,6 +186,7 @@ struct core_ops {
                               those of other cores find room on the link; 0: no limit */
     bool manual_credit; /* false: what EV_DATA carried counts as consumed on return */
     bool limited_ok;    /* its streams may run over a link with LINK_LIMITED */
+    bool direct_only;   /* they run over no link with LINK_RELAYED, and nobody is dialled through a relay for it */
     uint16_t unit;      /* bytes of each of its messages (cells): a packet ends with one; 0: any */
     bool along_links;   /* it opens streams on links that we dialled only */
     bool

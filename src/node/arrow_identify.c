@@ -161,6 +161,8 @@ static void addrs_take(struct node *n, const struct identify_msg *m, struct kad_
             if (info->n_addrs < KAD_ADDRS_MAX) {
                 info->addr[info->n_addrs++] = m->addr[i];
             }
+        } else if (node_rule_relayed_addr(&m->addr[i], n->cfg.lab)) {
+            swarm_addr_add(n->swarm, &info->id, &m->addr[i]);
         }
     }
 }
@@ -217,7 +219,13 @@ static void record_make(struct node *n, struct identify_msg *m)
     }
     r.seq = n->record_seq = node_rule_next_seq(n->record_seq, node_wall(n, n->now));
     node_saved_record_seq(n);
-    if (peer_record_sign(&w, &r, &n->cfg.identity->ed_sk) == QUDAG_OK) {
+    qudag_err err = peer_record_sign(&w, &r, &n->cfg.identity->ed_sk);
+    while (err == QUDAG_ETOOBIG && r.n_addrs > 1) { /* those through relays come last */
+        r.n_addrs--;
+        w = wr_init(m->record, sizeof(m->record));
+        err = peer_record_sign(&w, &r, &n->cfg.identity->ed_sk);
+    }
+    if (err == QUDAG_OK) {
         m->record_len = (uint16_t)w.len;
     }
 }
@@ -258,6 +266,9 @@ void node_identify_changed(struct node *n)
     for (size_t i = 0; i < n->own.n_announced && i < IDENTIFY_ADDRS_MAX; i++) {
         m.addr[m.n_addrs++] = n->own.announced[i];
     }
+    for (size_t i = 0; i < n->through.n_addrs && m.n_addrs < IDENTIFY_ADDRS_MAX; i++) {
+        m.addr[m.n_addrs++] = n->through.addr[i]; /* not for the DHT, which dials no relays */
+    }
     for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
         bool dht = strcmp(protos[i], kad_protocol(n->kad)) == 0;
         bool onion = strcmp(protos[i], ONION_PROTOCOL) == 0;
@@ -276,6 +287,9 @@ void node_identify_changed(struct node *n)
     record_make(n, &m);
     identify_set_self(&n->identify, &m);
     kad_set_addrs(n->kad, n->own.announced, n->own.n_announced);
+    if (n->hop != NULL) {
+        hop_set_addrs(n->hop, n->own.announced, n->own.n_announced);
+    }
     identify_push_all(&n->identify, n->now, node_begin(n));
     node_end(n, n->ix.push);
 }

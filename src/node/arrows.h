@@ -39,6 +39,7 @@ struct node_boot_state {
 };
 
 struct node_circuit;
+struct upgrade_config;
 
 #define NODE_PADDING_LOOKUPS 16 /* lookups remembered */
 /* How long the DHT took for our lookups, which padding imitates (arrow_padding_circuits.c). */
@@ -258,5 +259,20 @@ struct node_peer_note {
     char protocols[512];
     bool serves_dht;
 };
+
+/*
+ * Links through circuit relays (arrow_relay_links.c): made with the other transports, as |as| says; registered with the
+ * cores; freed behind the swarm.
+ */
+QUDAG_MUST_USE qudag_err node_relay_links_make(struct node *n, const struct upgrade_config *as,
+                                               tstamp now);
+QUDAG_MUST_USE qudag_err node_relay_links_init(struct node *n);
+void node_relay_links_free(struct node *n);
+/* One step of what there is to do between links and relays; false: nothing.  From the drain. */
+bool node_relay_links_step(struct node *n, tstamp now);
+/* These links end in good order, while those with the relays still stand. */
+void node_relay_links_shutdown(struct node *n, tstamp now);
+/* This node as a circuit relay for others, if it is to be one; freed with hop_free(). */
+QUDAG_MUST_USE qudag_err node_relay_service_init(struct node *n, tstamp now);
 
 #endif

@@ -69,6 +69,16 @@ struct node {
     struct resources *accounts; /* of all that links use */
     struct quic *quic;
     struct tcp *tcp; /* NULL: the host has none */
+    struct hop_service *hop; /* this node as a circuit relay; NULL: it is none */
+    unsigned hop_ix;
+    struct {
+        struct relayed *user;
+        struct relay_links *links;
+        unsigned tp, ix;
+        bool served;                                /* others may come through relays */
+        struct multiaddr addr[NODE_RELAYED_ADDRS];  /* at which we are through them */
+        size_t n_addrs;
+    } through; /* links through circuit relays */
     tstamp tcp_room_told;
     struct swarm *swarm;
     unsigned quic_tp, tcp_tp, circuit_tp; /* their indices as transports of the swarm */

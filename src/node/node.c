@@ -18,6 +18,7 @@
 #define HANDSHAKES_HOST 16 /* ... of either from one host */
 #define STREAMS_MAX 65536
 #define SHED_PAUSE (100 * NS_PER_MS)
+#define RELAYED_SLOWER 3 /* times as much time for the handshake of a relayed link */
 #define DRAIN_MAX 65536 /* default of node_config.drain_max */
 
 static qudag_err make_acts(struct node *n)
@@ -88,8 +89,8 @@ static qudag_err make_accounts(struct node *n)
     return err;
 }
 
-/* TCP comes behind QUIC: of two addresses of a peer the one over QUIC is the better. */
-static qudag_err make_tcp(struct node *n, const struct quic_config *as, tstamp now)
+/* Over byte streams.  TCP comes behind QUIC: of two addresses of a peer the one over QUIC is the better. */
+static qudag_err make_upgraded(struct node *n, const struct quic_config *as, tstamp now)
 {
     struct upgrade_config cfg = {.mem = as->mem,
                                  .rng = as->rng,
@@ -103,12 +104,18 @@ static qudag_err make_tcp(struct node *n, const struct quic_config *as, tstamp n
                                  .handshake_timeout_ns = as->handshake_timeout_ns,
                                  .keepalive_ns = as->keepalive_ns};
 
-    if (!n->cfg.tcp) {
-        return QUDAG_OK;
+    qudag_err err = QUDAG_OK;
+    if (n->cfg.tcp && (err = tcp_new(&n->tcp, &cfg, now)) == QUDAG_OK) {
+        err = swarm_transport_add(n->swarm, &tcp_transport, n->tcp, &n->tcp_tp);
     }
-    qudag_err err = tcp_new(&n->tcp, &cfg, now);
-    return err != QUDAG_OK ? err
-                           : swarm_transport_add(n->swarm, &tcp_transport, n->tcp, &n->tcp_tp);
+    if (err == QUDAG_OK) {
+        err = swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
+    }
+    if (cfg.handshake_timeout_ns == 0) {
+        cfg.handshake_timeout_ns = 10 * NS_PER_S;
+    }
+    cfg.handshake_timeout_ns *= RELAYED_SLOWER; /* the relay is asked first, and maybe dialled */
+    return err != QUDAG_OK ? err : node_relay_links_make(n, &cfg, now);
 }
 
 static qudag_err make_links(struct node *n, tstamp now)
@@ -173,11 +180,8 @@ static qudag_err make_links(struct node *n, tstamp now)
     if (err != QUDAG_OK) {
         return err;
     }
-    if ((err = swarm_transport_add(n->swarm, &quic_transport, n->quic, &n->quic_tp)) != QUDAG_OK ||
-        (err = make_tcp(n, &quic, now)) != QUDAG_OK) {
-        return err;
-    }
-    return swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
+    err = swarm_transport_add(n->swarm, &quic_transport, n->quic, &n->quic_tp);
+    return err != QUDAG_OK ? err : make_upgraded(n, &quic, now);
 }
 
 static void renew(void *node, tstamp now, struct acts *out)
@@ -226,6 +230,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_keep_init(n)) != QUDAG_OK ||
         (err = node_names_init(n)) != QUDAG_OK ||
+        (err = node_relay_links_init(n)) != QUDAG_OK ||
+        (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
@@ -296,6 +302,8 @@ void node_free(struct node *n)
     node_budget_fini(&n->budget);
     swarm_free(n->swarm);
     node_cores_free(n);
+    hop_free(n->hop);
+    node_relay_links_free(n);
     tcp_free(n->tcp);
     quic_free(n->quic);
     resources_free(n->accounts);
@@ -372,8 +380,10 @@ void node_drain(struct node *n, tstamp now)
         node_cores_drop_victim(n, now);
         act(n, now);
         hand_on_news(n, now);
-        if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo) && n->news == 0 &&
-            list_empty(&n->released) && !node_streams_pressed_due(n)) {
+        bool relayed = node_relay_links_step(n, now);
+        act(n, now);
+        if (!swarm_step(n->swarm, now) && !begun && !relayed && list_empty(&n->todo) &&
+            n->news == 0 && list_empty(&n->released) && !node_streams_pressed_due(n)) {
             break;
         }
     }
@@ -559,6 +569,7 @@ void node_shutdown(struct node *n, tstamp now)
     node_names_free(n);
     node_ops_cancel(n); /* before the links go, else streams seem to end by the peers' doing */
     node_streams_free(n);
+    node_relay_links_shutdown(n, now);
     quic_shutdown(n->quic, now);
     if (n->tcp != NULL) {
         tcp_shutdown(n->tcp, now);

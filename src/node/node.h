@@ -16,6 +16,7 @@
 #include "core/relays/relays.h"
 #include "node/boot.h"
 #include "node/buffers.h"
+#include "node/circuit_relay.h"
 #include "node/keep.h"
 #include "node/names.h"
 #include "node/op.h"
@@ -117,6 +118,9 @@ struct node_config {
     struct node_boot boot[NODE_BOOT_MAX];
     size_t n_keep;
     struct node_keep_wish keep[KEEP_MAX];
+    struct node_circuit_relay circuit_relay;
+    size_t n_reserve; /* relays that are to keep places for us */
+    struct node_keep_wish reserve[RELAYED_RELAYS_MAX];
 };
 
 struct node;

@@ -169,10 +169,24 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, const struct sw
     return dial_start(s, &d, p, p->dial_core, &l, now);
 }
 
+/* Whether nobody who waits for |p| may use a relayed link. */
+static bool direct_only(const struct swarm *s, const struct swarm_peer *p)
+{
+    LIST_EACH(it, &p->opens)
+    {
+        const struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
+        if (!s->core[o->report.core].ops->direct_only) {
+            return false;
+        }
+    }
+    return s->core[p->dial_core].ops->direct_only;
+}
+
 /* Which address of |p| is dialled next; n_addrs: none is left. */
 static size_t next_addr(const struct swarm *s, const struct swarm_peer *p)
 {
     struct swarm_candidate c[SWARM_ADDRS_MAX];
+    bool direct = direct_only(s, p);
 
     for (size_t i = 0; i < p->n_addrs; i++) {
         struct netaddr a = {0};
@@ -183,6 +197,9 @@ static size_t next_addr(const struct swarm *s, const struct swarm_peer *p)
             .proven = p->addr[i].proven,
             .tried = p->addr[i].tried,
         };
+        if (direct && c[i].cost == TRANSPORT_RELAYED) {
+            c[i].tried = true;
+        }
     }
     return swarm_rule_next_dial(c, p->n_addrs);
 }
@@ -279,7 +296,7 @@ static bool is_lacking(const struct swarm *s, const struct swarm_peer *p, tstamp
     LIST_EACH(it, &p->opens)
     {
         const struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
-        if (swarm_peer_link(s, p, o->need, o->report.core, now) == NULL) {
+        if (swarm_peer_link(s, p, o->need, o->report.core, o->proto, now) == NULL) {
             return true;
         }
     }

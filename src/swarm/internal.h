@@ -179,6 +179,7 @@ struct swarm {
     bool trimming;              /* the low mark is not reached yet */
     uint64_t n_ups;             /* links that ever came up */
     tstamp next_prune, rekeyed; /* since when our ML-DSA key is another; 0: it never was */
+    struct swarm_limited limited;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
     struct resources *resources; /* cfg.accounts, or else */
@@ -222,9 +223,9 @@ const struct swarm_addr *swarm_peer_addr_proven(const struct swarm_peer *p);
 void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
 /* Whether there is, or may be any moment, a link with |id|; for the table of pins, |swarm| is it. */
 bool swarm_peer_in_use(const void *swarm, const struct peer_id *id);
-/* The best link with all properties in |need| for a stream of |core| (swarm_rule_better); NULL: none. */
+/* The best link with all of |need| for a stream of |core| that speaks |proto| (swarm_rule_better); NULL: none. */
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
-                                   unsigned core, tstamp now);
+                                   unsigned core, const char *proto, tstamp now);
 
 /* dial.c */
 /* Dials addresses of |p|, all anew (swarm_rule_next_dial).  Of dials that could not even begin the last says why. */
@@ -239,7 +240,6 @@ void swarm_dials_go_on(struct swarm *s, tstamp now);
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
-
 /* Dials the peer of |l|, for |core|, where |l| leads, beside it. */
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
 

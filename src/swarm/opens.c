@@ -66,7 +66,7 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
     LIST_EACH_SAFE(it, tmp, &p->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
-        struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, now);
+        struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, o->proto, now);
         qudag_err e = not_opened(o, l, err);
         if (l != NULL && l != full) {
             e = swarm_stream_open(s, l, &o->report, o->proto, now);
@@ -85,7 +85,7 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
 {
     struct swarm_peer *p = o->peer;
-    bool linked = swarm_peer_link(s, p, o->need, o->report.core, now) != NULL;
+    bool linked = swarm_peer_link(s, p, o->need, o->report.core, o->proto, now) != NULL;
 
     if (linked && o->seen != p->turn) { /* the queue moves: its turn comes */
         o->seen = p->turn;
@@ -201,7 +201,7 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
 
 static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
 {
-    struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, now);
+    struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, o->proto, now);
 
     if (l == NULL) {
         return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);

@@ -185,15 +185,17 @@ bool swarm_carries_cells(const struct swarm *s, const struct peer_id *peer)
 }
 
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
-                                   unsigned core, tstamp now)
+                                   unsigned core, const char *proto, tstamp now)
 {
+    bool limited_ok = swarm_limited_ok(s, core, proto);
     const struct core_ops *ops = s->core[core].ops;
     struct swarm_rank best_rank = {0};
     struct swarm_link *best = NULL;
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links)) {
+        if (!swarm_rule_carries(l->props, need, limited_ok, ops->along_links) ||
+            !swarm_rule_relayed(l->props, ops->direct_only)) {
             continue;
         }
         if (ops->unit != 0 && !is_for_cells(l)) {

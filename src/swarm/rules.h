@@ -124,6 +124,9 @@ bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *lo
  */
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only);
 
+/* The same of a core that is |direct_only| (core_ops): what others pass on is no link for it. */
+bool swarm_rule_relayed(uint8_t props, bool direct_only);
+
 /*
  * Whether streams of cells may go over a link with |props|: where it is |shaped|, each packet ends with a cell
  * (link_ops.set_unit) and links can be padded, so that packets show the number of cells and no more.  What a byte

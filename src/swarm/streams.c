@@ -238,7 +238,9 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     const struct core_ops *ops = s->core[core].ops;
     uint64_t refused;
 
-    bool carried = swarm_rule_carries(l->props, 0, ops->limited_ok, false);
+    bool limited_ok = swarm_limited_ok(s, core, s->proto[proto_ix]);
+    bool carried = swarm_rule_carries(l->props, 0, limited_ok, false) &&
+                   swarm_rule_relayed(l->props, ops->direct_only);
     bool fits = ops->unit == 0 || swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL);
     bool asks = !l->doubt || ops->doubts;
     if (!carried || !fits || !asks) {

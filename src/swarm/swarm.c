@@ -379,7 +379,7 @@ static uint8_t best_props(const struct swarm *s, const struct swarm_peer *p, tst
     const struct swarm_link *l = NULL;
 
     for (unsigned c = 0; c < s->n_cores && l == NULL; c++) {
-        l = swarm_peer_link(s, p, 0, c, now);
+        l = swarm_peer_link(s, p, 0, c, NULL, now);
     }
     return l != NULL ? l->props : p->link[0]->props;
 }

@@ -20,13 +20,14 @@
 #include "core/transport.h"
 #include "swarm/breaker.h"
 #include "swarm/doubt.h"
+#include "swarm/limited.h"
 #include "swarm/meter.h"
 #include "swarm/rules.h"
 #include "swarm/states.h"
 #include "swarm/tags.h"
 #include "swarm/value.h"
 
-#define SWARM_CORES_MAX 20
+#define SWARM_CORES_MAX 24
 #define SWARM_TRANSPORTS_MAX 8
 #define SWARM_PROTOS_MAX 32
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */

@@ -222,6 +222,9 @@ void net_start(size_t i, const struct net_options *o)
     s.open_namespaces_n = 1;
     s.lab = true;
     s.relay = s.dht_server = !o->client;
+    s.circuit_relay = o->circuit_relay;
+    s.circuit_relay_bytes = o->circuit_relay_bytes;
+    s.circuit_relay_time = o->circuit_relay_time;
     s.mem = o->mem;
     s.links_max = o->links_max != 0 ? o->links_max : s.links_max;
     s.idle_timeout = o->idle_timeout != 0 ? o->idle_timeout : s.idle_timeout;

@@ -94,6 +94,9 @@ struct net_options {
     const qudag_mem *mem;
     uint32_t links_max;
     qudag_ns idle_timeout;
+    bool circuit_relay; /* for others, with these limits */
+    uint64_t circuit_relay_bytes;
+    qudag_ns circuit_relay_time;
     bool client;  /* neither relay nor server of the DHT */
     bool waiting; /* qudag_node_start is not called: links only */
 };
