@@ -96,12 +96,41 @@ static void without_memory_nothing_is_appended(void **state)
     fifo_fini(&f);
 }
 
+/* What is written before the front spoils neither what follows nor what was taken. */
+static void a_header_fits_before_the_front(void **state)
+{
+    (void)state;
+    struct mem mem;
+    struct fifo f;
+    static uint8_t bytes[3 * FIFO_CHUNK];
+    size_t at = 0, len;
+
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+    }
+    mem_init(&mem, NULL, 0);
+    fifo_init(&f, &mem, sizeof(bytes));
+    assert_int_equal(fifo_append(&f, (struct slice){bytes, sizeof(bytes)}), QUDAG_OK);
+    for (size_t step = 1; f.len > 0; step += 1777) {
+        uint8_t *front = fifo_front_headed(&f, &len);
+        memset(front - FIFO_HEAD, 0xee, FIFO_HEAD);
+        assert_true(len > 0 && len <= f.len && len <= FIFO_CHUNK);
+        assert_memory_equal(front, bytes + at, len);
+        len = len < step ? len : step;
+        fifo_drop(&f, len);
+        at += len;
+    }
+    assert_int_equal(at, sizeof(bytes));
+    assert_int_equal(mem.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_out_as_they_went_in),
         cmocka_unit_test(the_maximum_holds_and_an_emptied_queue_has_no_memory),
         cmocka_unit_test(without_memory_nothing_is_appended),
+        cmocka_unit_test(a_header_fits_before_the_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

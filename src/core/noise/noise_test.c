@@ -148,6 +148,50 @@ static void both_suites_in_any_split(void **state)
     }
 }
 
+/* Whole frames are opened where the caller wants them, parts of one and what does not fit as ever. */
+static void frames_that_came_whole_are_opened_elsewhere(void **state)
+{
+    (void)state;
+    static uint8_t wire[3 * (1000 + NOISE_OVERHEAD)], room[1000];
+    uint8_t data[1000] = {9, 8, 7};
+    struct pair p;
+    struct slice plain;
+    size_t used, n = sizeof(data) + NOISE_OVERHEAD;
+
+    pair_new(&p, NOISE_XX);
+    assert_int_equal(noise_receive_to(p.a, (struct slice){wire, 10}, &used, room, 10, &plain),
+                     QUDAG_OK);
+    assert_int_equal(used, 0); /* as noise_receive() in this state */
+    shake(&p, 100000);
+    for (size_t i = 0; i < 3; i++) {
+        data[0]++;
+        assert_int_equal(noise_seal(p.a, wire + i * n, (struct slice){data, sizeof(data)}),
+                         QUDAG_OK);
+    }
+    assert_int_equal(noise_receive_to(p.b, (struct slice){wire, 3 * n}, &used, room, 1000, &plain),
+                     QUDAG_OK);
+    assert_int_equal(used, n);
+    assert_ptr_equal(plain.base, room);
+    assert_int_equal(plain.len, 1000);
+    assert_int_equal(room[0], 10);
+    assert_int_equal(
+        noise_receive_to(p.b, (struct slice){wire + n, 2 * n}, &used, room, 999, &plain), QUDAG_OK);
+    assert_ptr_not_equal(plain.base, room);
+    assert_int_equal(plain.base[0], 11);
+    assert_int_equal(
+        noise_receive_to(p.b, (struct slice){wire + 2 * n, 500}, &used, room, 1000, &plain),
+        QUDAG_OK);
+    assert_int_equal(used + plain.len, 500);
+    assert_int_equal(noise_receive_to(p.b, (struct slice){wire + 2 * n + 500, n - 500}, &used, room,
+                                      1000, &plain),
+                     QUDAG_OK);
+    assert_int_equal(plain.base[0], 12);
+    assert_int_equal(noise_receive_to(p.b, (struct slice){wire, n}, &used, room, 1000, &plain),
+                     QUDAG_EAUTH); /* again */
+    assert_int_equal(noise_state(p.b), NOISE_FAILED);
+    pair_free(&p);
+}
+
 static void two_frames_at_once_are_taken_one_by_one(void **state)
 {
     (void)state;
@@ -554,6 +598,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_suites_in_any_split),
+        cmocka_unit_test(frames_that_came_whole_are_opened_elsewhere),
         cmocka_unit_test(two_frames_at_once_are_taken_one_by_one),
         cmocka_unit_test(the_vectors_of_the_draft_are_reproduced),
         cmocka_unit_test(a_changed_bit_anywhere_fails),

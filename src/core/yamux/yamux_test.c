@@ -29,6 +29,7 @@ struct pair {
     struct end a, b; /* a dialed */
     tstamp now;
     size_t piece; /* most bytes handed over at once */
+    bool lend;    /* frames are taken where they lie, if they can */
 };
 
 static void end_new(struct pair *p, struct end *e, bool dialer, const struct yamux_config *more)
@@ -93,8 +94,16 @@ static void drain_events(struct end *e)
 static bool move(struct pair *p, struct end *from, struct end *to)
 {
     uint8_t buf[20000];
-    size_t n = yamux_output(from->y, buf, sizeof(buf));
+    struct slice lent = p->lend ? yamux_frame(from->y, sizeof(buf)) : (struct slice){NULL, 0};
+    size_t n = lent.len;
 
+    if (n > 0) {
+        assert_true(n <= sizeof(buf) && yamux_has_output(from->y));
+        memcpy(buf, lent.base, n);
+        yamux_frame_sent(from->y);
+    } else {
+        n = yamux_output(from->y, buf, sizeof(buf));
+    }
     assert_int_equal(fifo_append(&to->in, (struct slice){buf, n}), QUDAG_OK);
     drain_events(from);
     size_t got = fifo_take(&to->in, buf, p->piece);
@@ -188,6 +197,34 @@ static void a_stream_carries_bytes_both_ways_in_any_split(void **state)
         assert_int_equal(yamux_held(p->a.y) + yamux_held(p->b.y), 0);
         pair_free(p);
     }
+}
+
+static void frames_taken_where_they_lie_are_the_same(void **state)
+{
+    (void)state;
+    static uint8_t bytes[300000];
+    uint32_t id, sum = 0;
+
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 13 + i / 251);
+        sum = sum * 31 + bytes[i];
+    }
+    struct pair *p = pair_new(&(struct yamux_config){0});
+    p->lend = true;
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
+    for (size_t at = 0; at < sizeof(bytes); at += 50000) {
+        assert_int_equal(yamux_write(p->a.y, id, (struct slice){bytes + at, 50000}), QUDAG_OK);
+    }
+    assert_int_equal(yamux_queued(p->a.y), sizeof(bytes));
+    yamux_fin(p->a.y, id);
+    run(p);
+    assert_int_equal(p->b.bytes, sizeof(bytes));
+    assert_int_equal(p->b.sum, sum);
+    assert_int_equal(count(&p->b, YAMUX_FIN, id), 1);
+    assert_int_equal(yamux_queued(p->a.y), 0);
+    assert_false(yamux_has_output(p->a.y));
+    assert_int_equal(yamux_frame(p->a.y, 20000).len, 0);
+    pair_free(p);
 }
 
 static void a_reader_that_waits_stops_its_own_stream_only(void **state)
@@ -630,6 +667,49 @@ static void floods_end_the_session_and_take_no_memory(void **state)
     }
 }
 
+/* What is on its way to a stream that we reset costs its sender nothing, up to a number. */
+static void late_frames_have_a_number(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(&(struct yamux_config){0});
+
+    frame(p, &p->b, UPDATE, SYN, 1, 0);
+    yamux_reset(p->b.y, 1, 0);
+    for (int i = 0; i < YAMUX_EMPTY_BURST + YAMUX_LATE_DROPPED; i++) {
+        frame(p, &p->b, UPDATE, 0, 1, 1);
+        assert_int_equal(count(&p->b, YAMUX_END, 0), 0);
+    }
+    frame(p, &p->b, UPDATE, 0, 1, 1);
+    assert_int_equal(last(&p->b)->type, YAMUX_END);
+    assert_int_equal(last(&p->b)->err, QUDAG_ELIMIT);
+    pair_free(p);
+}
+
+static void a_probe_is_answered_in_time(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(&(struct yamux_config){.ping_timeout_ns = 30 * NS_PER_S});
+
+    run(p);
+    tstamp asked = p->now;
+    yamux_probe(p->a.y, 2 * NS_PER_S, asked);
+    assert_int_equal(yamux_deadline(p->a.y), asked + 2 * NS_PER_S);
+    run(p);
+    assert_true(yamux_deadline(p->a.y) > asked + 2 * NS_PER_S);
+    asked = yamux_deadline(p->a.y); /* a ping of its own, and then one that is asked for */
+    yamux_tick(p->a.y, asked);
+    assert_int_equal(yamux_deadline(p->a.y), asked + 30 * NS_PER_S);
+    yamux_probe(p->a.y, 2 * NS_PER_S, asked + 1);
+    yamux_probe(p->a.y, 20 * NS_PER_S, asked + 2);
+    assert_int_equal(yamux_deadline(p->a.y), asked + 1 + 2 * NS_PER_S);
+    yamux_tick(p->a.y, asked + 1 + 2 * NS_PER_S);
+    drain_events(&p->a);
+    assert_int_equal(last(&p->a)->err, QUDAG_ETIMEOUT);
+    yamux_probe(p->a.y, NS_PER_S, p->now); /* nothing any more */
+    assert_int_equal(yamux_deadline(p->a.y), TSTAMP_NEVER);
+    pair_free(p);
+}
+
 static void streams_opened_and_reset_at_once_end_the_session(void **state)
 {
     (void)state;
@@ -698,6 +778,9 @@ int main(void)
         cmocka_unit_test(a_stream_that_was_never_sent_ends_in_silence),
         cmocka_unit_test(nothing_is_written_behind_fin),
         cmocka_unit_test(a_closed_session_says_so_and_nothing_else),
+        cmocka_unit_test(frames_taken_where_they_lie_are_the_same),
+        cmocka_unit_test(late_frames_have_a_number),
+        cmocka_unit_test(a_probe_is_answered_in_time),
         cmocka_unit_test(a_peer_that_is_silent_is_pinged_and_given_up),
         cmocka_unit_test(every_frame_in_every_state),
         cmocka_unit_test(frames_that_break_the_session),
