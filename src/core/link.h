@@ -20,6 +20,8 @@ enum link_ev_type {
     LINK_SENT,       /* link, sid, user, n: n bytes left the send queue */
     LINK_STREAMS_OK, /* link: more streams may be opened */
     LINK_ANSWERED, /* link: whoever was dialled has answered, and proven nothing yet; may be left out */
+    LINK_PROVEN, /* link: and has proven itself; streams may be opened.  Whether it takes us LINK_UP tells; may be left
+                    out */
 };
 
 struct link_ev {

@@ -64,7 +64,8 @@ static int on_completed(ngtcp2_conn *ng, void *user_data)
         return quic_conn_up(c) ? 0 : no_memory(c);
     }
     quic_token_learn(c->q, &c->first_remote, &c->info.peer, c->hs.known);
-    return 0;
+    const struct link_ev proven = {.type = LINK_PROVEN, .link = c->ref};
+    return quic_ev_push(c->q, &proven) ? 0 : no_memory(c);
 }
 
 static int on_confirmed(ngtcp2_conn *ng, void *user_data)

@@ -196,7 +196,7 @@ static bool ev_live(const struct quic *q, struct link_ev *ev)
     if (c == NULL || c->muted || ev->sid == EV_VOID) {
         return false;
     }
-    if (ev->type != LINK_UP && ev->type != LINK_ANSWERED) {
+    if (ev->type != LINK_UP && ev->type != LINK_ANSWERED && ev->type != LINK_PROVEN) {
         s = quic_stream_find(c, ev->sid);
         if (s != NULL) {
             ev->user = s->user;

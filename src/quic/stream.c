@@ -431,7 +431,7 @@ static qudag_err op_open(void *owner, struct ref link, uint64_t user, const char
     if (c == NULL || c->state == QUIC_CONN_LINGER || c->close_wanted) {
         return QUDAG_ESTALE;
     }
-    if (c->state != QUIC_CONN_UP) {
+    if (c->state != QUIC_CONN_UP && (c->server || !c->completed)) {
         return QUDAG_ESTATE;
     }
     s = stream_new(c);

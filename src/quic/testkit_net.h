@@ -94,6 +94,9 @@ static inline void tk_note(struct tk_ep *ep, const struct link_ev *ev)
     case LINK_ANSWERED:
         ep->answers++;
         break;
+    case LINK_PROVEN:
+        ep->proven++;
+        break;
     }
 }
 

@@ -6,6 +6,7 @@
  *                     └───────────────────────┴─ it failed ────────────────┘   all failed ▶ backoff doubles
  */
 #include "swarm/doubts.h"
+#include "swarm/early.h"
 #include "swarm/trim.h"
 
 #include "base/assert.h"
@@ -34,6 +35,7 @@ static void dial_give(struct swarm *s, struct res_account *a, unsigned core)
 void swarm_dial_give(struct swarm *s, struct swarm_link *l)
 {
     if (l->account.used[RES_DIALS] > 0) {
+        swarm_streams_uncount(s, l);
         dial_give(s, &l->account, l->dial_by - 1u);
     }
 }

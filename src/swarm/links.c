@@ -8,6 +8,7 @@
  * What of it programs are told: states.h.
  */
 #include "swarm/doubts.h"
+#include "swarm/early.h"
 #include "swarm/meter_int.h"
 #include "swarm/rekey.h"
 #include "swarm/trim.h"
@@ -188,24 +189,35 @@ void swarm_trim_link(struct swarm *s, struct swarm_link *l, enum swarm_trim why,
     swarm_link_close(s, l, limit ? QUDAG_ELIMIT : QUDAG_OK, now);
 }
 
-/* What the link shows against what is known of its peer; a first proof is pinned. */
+/* What the link shows against what is known of its peer; |*other|: its key was told, and another is demanded. */
+static qudag_err proves(const struct swarm *s, const struct swarm_link *l,
+                        const struct link_info *info, struct swarm_claim *now, bool *other)
+{
+    const struct peer_id *id = &l->peer->id;
+    struct swarm_proof before = *swarm_pins_proof(&s->pins, id);
+
+    *now = (struct swarm_claim){.props = info->props,
+                                .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
+    *other = l->named && swarm_pins_is_told(&s->pins, id);
+    before.has_pin =
+        before.has_pin && !*other; /* the transport demanded the one it was dialled with */
+    qudag_err err = swarm_rule_admit(&before, s->cfg.need, now);
+    if (l->wants && (now->pq_hash == NULL || memcmp(l->want, now->pq_hash, SWARM_PIN_LEN) != 0)) {
+        err = QUDAG_EAUTH;
+    }
+    return err;
+}
+
+/* The same; a first proof is pinned. */
 static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
                              const struct link_info *info)
 {
     const struct peer_id *id = &l->peer->id;
-    struct swarm_claim now = {.props = info->props,
-                              .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
-    bool inbound = (info->props & LINK_INBOUND) != 0, first;
+    struct swarm_claim now;
+    bool inbound = (info->props & LINK_INBOUND) != 0, first, other;
     bool chooses = l->dial_by != 0 && s->core[l->dial_by - 1].ops->chooses;
-    struct swarm_proof before = *swarm_pins_proof(&s->pins, id);
-    bool other = l->named && swarm_pins_is_told(&s->pins, id);
+    qudag_err err = proves(s, l, info, &now, &other);
 
-    before.has_pin =
-        before.has_pin && !other; /* the transport demanded the one it was dialled with */
-    qudag_err err = swarm_rule_admit(&before, s->cfg.need, &now);
-    if (l->wants && (now.pq_hash == NULL || memcmp(l->want, now.pq_hash, SWARM_PIN_LEN) != 0)) {
-        err = QUDAG_EAUTH;
-    }
     if (err != QUDAG_OK) {
         s->stats.pins_refused++;
         return err;
@@ -386,6 +398,8 @@ static qudag_err place(struct swarm *s, struct swarm_link *l, const struct link_
         if (l->report != NULL) {
             l->report->ev.refused = word;
         }
+    } else {
+        swarm_streams_count(s, l, now);
     }
     return err;
 }
@@ -514,6 +528,27 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
     stands(s, l, &info, err, now);
 }
 
+/*
+ * Who was dialled has proven to be whom it is known as.  What waits for it is asked at once, by cores that can stand
+ * that a link which refuses us takes their streams with it; nobody else hears of the link before LINK_UP.
+ */
+static void link_proven(struct swarm *s, const struct swarm_transport *tp, struct ref ref,
+                        tstamp now)
+{
+    struct swarm_link *l = find(s, tp, ref);
+    struct link_info info;
+    struct swarm_claim claim;
+    bool other;
+
+    if (l == NULL || l->up || l->dead || l->dial_by == 0 || l->peer == NULL ||
+        swarm_link_info(l, &info) != QUDAG_OK || !peer_id_eq(&info.peer, &l->peer->id) ||
+        proves(s, l, &info, &claim, &other) != QUDAG_OK) {
+        return;
+    }
+    l->props = info.props & (uint8_t)~(LINK_ANON | LINK_INBOUND);
+    swarm_opens_early(s, l, now);
+}
+
 void swarm_link_believed(struct swarm *s, struct swarm_link *l, qudag_err why, tstamp now)
 {
     struct link_info info = {.props = l->props};
@@ -557,6 +592,9 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
         if ((l = find(s, tp, ev->link)) != NULL && !l->up) {
             swarm_link_enter(s, l, SWARM_LINK_HANDSHAKING);
         }
+        break;
+    case LINK_PROVEN:
+        link_proven(s, tp, ev->link, now);
         break;
     case LINK_STREAMS_OK:
         if ((l = find(s, tp, ev->link)) != NULL && l->peer != NULL) {

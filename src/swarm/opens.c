@@ -3,10 +3,12 @@
  *
  *   ACT_OPEN ─ link there ──────────────▶ stream
  *            ├ none, no_dial ▶ EV_STREAM_FAIL
- *            └ none ▶ wait ─ dial (dial.c) ─ LINK_UP ▶ swarm_opens_flush ▶ streams
+ *            └ none ▶ wait ─ dial (dial.c) ─ LINK_PROVEN ▶ swarm_opens_early ▶ streams of some cores
+ *                                           ├ LINK_UP ▶ swarm_opens_flush ▶ streams
  *                                           └ all failed ▶ EV_STREAM_FAIL
  */
 #include "swarm/doubts.h"
+#include "swarm/early.h"
 #include "swarm/meter_int.h"
 
 #include "base/rd.h"
@@ -78,6 +80,29 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
             swarm_open_unlink(s, o);
         } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
             swarm_open_fail(s, o, e, now);
+        }
+    }
+}
+
+void swarm_opens_early(struct swarm *s, struct swarm_link *l, tstamp now)
+{
+    struct swarm_peer *p = l->peer;
+    qudag_err err = QUDAG_OK;
+
+    LIST_EACH_SAFE(it, tmp, &p->opens)
+    {
+        struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
+        const struct core_ops *ops = s->core[o->report.core].ops;
+        if (!ops->early || o->no_dial || err != QUDAG_OK ||
+            !swarm_rule_carries(l->props, o->need, ops->limited_ok, ops->along_links)) {
+            continue;
+        }
+        err = swarm_stream_open(s, l, &o->report, o->proto, now);
+        if (err == QUDAG_OK) { /* else it waits for LINK_UP */
+            s->stats.opens_early++;
+            swarm_meter_open(s, o, QUDAG_OK, now);
+            p->turn = o->turn > p->turn ? o->turn : p->turn;
+            swarm_open_unlink(s, o);
         }
     }
 }

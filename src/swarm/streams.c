@@ -7,6 +7,7 @@
  * Outbound streams are usable at once (optimistic negotiation).  A link with LINK_NAMED carries the
  * protocol's name itself, and nothing is negotiated.
  */
+#include "swarm/early.h"
 #include "swarm/meter_int.h"
 
 #include "base/assert.h"
@@ -62,6 +63,15 @@ static void uncount(struct swarm *s, struct swarm_stream *st)
     }
 }
 
+/* What |st| has reserved and never wrote. */
+static void unreserve(struct swarm *s, struct swarm_stream *st)
+{
+    struct res_ask all = {RES_BYTES, st->reserved, RES_PROTOS, 0};
+
+    resources_give(s->resources, &st->link->account, &all);
+    st->reserved = 0;
+}
+
 /* |n| bytes of what |st| has reserved are written now, for which its link asks. */
 static void spend_reserved(struct swarm *s, struct swarm_stream *st, size_t n)
 {
@@ -92,6 +102,28 @@ static qudag_err count(struct swarm *s, struct swarm_stream *st, size_t proto, u
     return err;
 }
 
+void swarm_streams_uncount(struct swarm *s, struct swarm_link *l)
+{
+    LIST_EACH(it, &l->streams)
+    {
+        struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        uncount(s, st);
+        unreserve(s, st);
+    }
+}
+
+void swarm_streams_count(struct swarm *s, struct swarm_link *l, tstamp now)
+{
+    uint64_t refused;
+
+    LIST_EACH(it, &l->streams)
+    {
+        struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        qudag_err err = count(s, st, st->core, s->core[st->core].ops->outbound_max, &refused, now);
+        (void)err; /* one that is over the limits of the link goes on */
+    }
+}
+
 /* |n| bytes of content of |st| came, or left. */
 static void note_moved(struct swarm_stream *st, uint64_t n, tstamp now)
 {
@@ -110,8 +142,7 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
     struct swarm_link *l = st->link;
 
     uncount(s, st);
-    resources_give(s->resources, &st->link->account,
-                   &(struct res_ask){RES_BYTES, st->reserved, RES_PROTOS, 0});
+    unreserve(s, st);
     if (st->core < SWARM_CORES_MAX) {
         l->n_cells -= carries_cells(s, st->core);
         l->n_ours -= st->inbound ? 0 : 1;
@@ -487,6 +518,7 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
     case LINK_STREAM:
     case LINK_STREAMS_OK:
     case LINK_ANSWERED:
+    case LINK_PROVEN:
         break;
     }
 }

@@ -87,7 +87,7 @@ struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff, dials_refused_network;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
     uint64_t links_trimmed[SWARM_TRIMS]; /* by reason */
-    uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused;
+    uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused, opens_early;
     uint64_t pins_followed, pins_conflicts; /* moved to a successor; a second one was not */
     uint64_t links_renewed,
         links_expired;      /* dialled anew before, closed at the end of a certificate */

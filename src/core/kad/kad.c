@@ -496,6 +496,7 @@ static tstamp kad_deadline(const void *core)
 const struct core_ops kad_ops = {
     .inbound_max = 64,
     .direct_only = true, /* who is reached through others is no node of the DHT */
+    .early = true,
     .event = kad_event,
     .tick = kad_tick,
     .deadline = kad_deadline,

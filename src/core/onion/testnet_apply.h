@@ -90,6 +90,7 @@ static inline void net_link_event(struct testnet_node *nd, const struct link_ev 
     case LINK_DOWN:
     case LINK_STREAMS_OK:
     case LINK_ANSWERED:
+    case LINK_PROVEN:
         ASSERT(false);
     }
 }
