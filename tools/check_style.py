@@ -10,7 +10,7 @@
                 line above or behind them; static ones and headers of tests aside
     files       .c at most 1200 lines (800 is the aim), .h at most 300
     lines       at most 120 columns in C; code itself 100, which clang-format sees to
-    text        no tab, no trailing space, a newline at the end, no CR
+    text        no tab (Go has them), no trailing space, a newline at the end, no CR
     calls       strcpy strcat sprintf gets strtok rand alloca setjmp and kin: nowhere
                 printf exit abort signal, the clock, the environment: not below io, but for base/assert
     words       marks of unfinished work; paths of one machine; names of package mirrors
@@ -240,7 +240,7 @@ def main():
         text = data.decode(errors='replace')
         if text and not text.endswith('\n'):
             bad.append(f'{rel}: no newline at the end')
-        tabs_ok = path.name in ('Makefile', 'rules', 'changelog') or path.suffix in ('.tsv', '.patch')
+        tabs_ok = path.name in ('Makefile', 'rules', 'changelog') or path.suffix in ('.tsv', '.patch', '.go', '.mod')
         for ix, line in enumerate(text.split('\n')):
             where = f'{rel}:{ix + 1}'
             if '\t' in line and not tabs_ok:

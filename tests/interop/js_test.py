@@ -4,206 +4,30 @@
 TEST: timeout=900 waits
 
     js_test.py [NAME...]     the tests whose names contain one of these
-    js_test.py --install     only gets what they need
 
-Skipped, and said so, where there is no npm, or its registry cannot be reached or takes longer than INSTALL_S, and the
-packages are not there from before.  They go to build/interop; Node is brought from there too when the host has none that
-is new enough.
+Skipped, and said so, where peers.py cannot get js-libp2p.
 """
 
-import fcntl
 import hashlib
 import os
 import re
-import select
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.environ.get("QUDAG_SRC", os.path.dirname(os.path.dirname(HERE)))
-BUILD = os.environ.get("QUDAG_BUILD", os.path.join(TOP, "build", "out"))
-KEEP = os.path.join(TOP, "build", "interop")
-NODE_WANTED, NODE_PACKAGE = 22, "node@24.21.0"
-SKIP = 77
-INSTALL_S = 240  # in all: Node and the packages; the test's timeout leaves room for two who install, and the tests
-ANSWER_S = 60
+sys.dont_write_bytecode = True
+import peers
+from peers import ANSWER_S, Peer
+
 KAD = ["--dht", "/ipfs/kad/1.0.0", "--ns", "test"]
 
 
-def skip(why):
-    print(f"SKIP: {why}")
-    sys.exit(SKIP)
-
-
-# ---------------------------------------------------------------- what the test needs
-
-
-def version_of(node):
-    try:
-        text = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
-        return int(re.match(r"v(\d+)", text).group(1))
-    except (OSError, subprocess.CalledProcessError, AttributeError):
-        return 0
-
-
-def npm(folder, until, *args):
-    """npm install there; skips the test when it fails: without a registry there is nothing to test against."""
-    command = ["npm", "install", "--no-audit", "--no-fund", *args]
-    with open(os.path.join(folder, "npm.log"), "w+", encoding="utf-8", errors="replace") as log:
-        # a group of its own: npm's children would go on, and hold on to the folder
-        run = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        try:
-            code = run.wait(max(1, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-            skip(f"npm did not finish within {INSTALL_S} s; is its registry reachable?")
-        if code != 0:
-            log.seek(0)
-            skip("npm failed; is its registry reachable?\n" + log.read()[-1000:])
-
-
-def node_program(until):
-    for node in ("node", os.path.join(KEEP, "node", "node_modules", "node", "bin", "node")):
-        if version_of(node) >= NODE_WANTED:
-            return shutil.which(node)
-    folder = os.path.join(KEEP, "node")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "package.json"), "w", encoding="ascii") as f:
-        f.write('{ "private": true }\n')
-    npm(folder, until, NODE_PACKAGE)
-    if version_of(node) < NODE_WANTED:
-        skip(f"no Node of version {NODE_WANTED} or later")
-    return node
-
-
-def js_folder(until):
-    """The packages beside copies of our scripts; installed anew only when package.json changed."""
-    folder, mark = os.path.join(KEEP, "js"), os.path.join(KEEP, "js", ".installed")
-    with open(os.path.join(HERE, "js", "package.json"), encoding="utf-8") as f:
-        wanted = f.read()
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "peer.js"):
-        shutil.copy(os.path.join(HERE, "js", name), folder)
-    if os.path.exists(mark):
-        with open(mark, encoding="utf-8") as f:
-            if f.read() == wanted:
-                return folder
-    npm(folder, until)
-    with open(mark, "w", encoding="utf-8") as f:
-        f.write(wanted)
-    return folder
-
-
-def install():
-    """Node, and the folder with the packages; who installs at the same time is waited for"""
-    if shutil.which("npm") is None:
-        skip("npm is not installed, so there is no js-libp2p to talk to")
-    os.makedirs(KEEP, exist_ok=True)
-    with open(os.path.join(KEEP, ".lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        until = time.monotonic() + INSTALL_S
-        return node_program(until), js_folder(until)
-
-
-def our_peer(folder):
-    out = os.path.join(folder, "peer")
-    sanitize = ["-fsanitize=address,undefined"] if os.environ.get("QUDAG_SANITIZED") == "1" else []
-    include = ["-I" + os.path.join(root, "include") for root in (TOP, BUILD)]
-    library = os.path.join(BUILD, "src", "libqudag.a")
-    cc = os.environ.get("CC", "cc").split()
-    flags = ["-std=c17", "-O1", "-g", "-D_GNU_SOURCE", *sanitize, *include]
-    subprocess.run([*cc, *flags, "-o", out, os.path.join(HERE, "peer.c"), library, "-pthread", "-lm"], check=True)
-    return out
-
-
-# ---------------------------------------------------------------- peers
-
-
-class Peer:
-    """A process with a node in it; ask() sends a command and returns its answer."""
-
-    all = []
-    ours = js = folder = None
-
-    def __init__(self, command, name):
-        self.name = name
-        self.log = open(os.path.join(Peer.folder, f"{len(Peer.all)}-{name}.log"), "w+", encoding="utf-8", errors="replace")
-        self.run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
-        self.rest = b""
-        Peer.all.append(self)
-        self.id = self.addr = None
-        while (line := self.line()) != "READY":
-            word, value = line.split(" ", 1)
-            assert word != "FAIL", f"{name}: {value}"
-            if word == "PEER":
-                self.id = value
-            elif word == "ADDR":
-                self.addr = value
-
-    def line(self):
-        end = time.monotonic() + ANSWER_S
-        while b"\n" not in self.rest:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.run.stdout], [], [], left)[0]:
-                raise AssertionError(f"{self.name} did not answer within {ANSWER_S} s")
-            got = os.read(self.run.stdout.fileno(), 65536)
-            if not got:
-                raise AssertionError(f"{self.name} has died: {self.logged()[-2000:]}")
-            self.rest += got
-        line, self.rest = self.rest.split(b"\n", 1)
-        return line.decode().strip()
-
-    def ask(self, *words):
-        start = time.monotonic()
-        self.run.stdin.write((" ".join(words) + "\n").encode())
-        self.run.stdin.flush()
-        answer = self.line()
-        if os.environ.get("VERBOSE"):
-            print(f"{time.monotonic() - start:7.3f} s  {self.name}: {' '.join(words)} -> {answer}")
-        return answer
-
-    def ok(self, *words):
-        answer = self.ask(*words)
-        assert answer.split(" ")[0] == "OK", f"{self.name}: {' '.join(words)}: {answer}"
-        return answer[3:]
-
-    def fails(self, *words):
-        answer = self.ask(*words)
-        assert answer.startswith("FAIL "), f"{self.name}: {' '.join(words)} must fail, but: {answer}"
-        return answer[5:]
-
-    def logged(self):
-        self.log.flush()
-        with open(self.log.name, encoding="utf-8", errors="replace") as f:
-            return f.read()
-
-    def quit(self):
-        if self.run.poll() is None:
-            self.run.stdin.write(b"quit\n")
-            self.run.stdin.flush()
-            self.run.wait(20)
-        assert self.run.returncode == 0, f"{self.name} ended with {self.run.returncode}: {self.logged()[-2000:]}"
-
-    def until(self, *words, wanted):
-        """Asks until the answer has |wanted| in it: for what arrives a moment later."""
-        end = time.monotonic() + ANSWER_S
-        while wanted not in (answer := self.ask(*words)):
-            assert time.monotonic() < end, f"{self.name}: {' '.join(words)}: {answer}, not {wanted}"
-            time.sleep(0.05)
-        return answer
-
-
 def ours(pq, *more, name="ours"):
-    return Peer([Peer.ours, "--pq", pq, *KAD, *more], f"{name}-{pq}")
+    return Peer([*peers.COMMAND["ours"], "--pq", pq, *KAD, *more], f"{name}-{pq}")
 
 
 def js(kad="server"):
-    return Peer([*Peer.js, "--kad", kad], f"js-{kad}")
+    return Peer([*peers.COMMAND["js"], "--kad", kad], f"js-{kad}")
 
 
 def meet(dialler, other):
@@ -463,21 +287,18 @@ def run(test):
         return False
     finally:
         for p in Peer.all:
-            if p.run.poll() is None:
-                p.run.kill()
-                p.run.wait()
-            p.run.stdin.close(), p.run.stdout.close(), p.log.close()
+            p.kill()
 
 
 def main():
-    node, folder = install()
-    if sys.argv[1:] == ["--install"]:
-        print(f"{node}, and the packages in {folder}")
-        return 0
-    Peer.js = [node, os.path.join(folder, "peer.js")]
+    try:
+        peers.get("js")
+    except peers.Missing as why:
+        print(f"SKIP: {why}")
+        return peers.SKIP
     wanted = [t for t in TESTS if not sys.argv[1:] or any(a in t.__name__ for a in sys.argv[1:])]
     with tempfile.TemporaryDirectory() as Peer.folder:
-        Peer.ours = our_peer(Peer.folder)
+        peers.build_ours(Peer.folder)
         failed = sum(not run(test) for test in wanted)
     print(f"{len(wanted) - failed} of {len(wanted)} passed")
     return 1 if failed else 0

@@ -2,7 +2,7 @@
  * peer.c - a node on a leash: commands on stdin, one answer line each on stdout, log on stderr.
  *
  *   peer [--pq require|prefer|off] [--level 768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
- *        [--port N]
+ *        [--port N | --listen MULTIADDR,...] [--idle SECONDS]
  *
  *   PEER id, ADDR multiaddr, READY          at the start
  *   connect MULTIADDR                       OK
@@ -12,21 +12,31 @@
  *   provide TEXT       find TEXT            OK count; OK ids of the providers
  *   findpeer ID                             OK addresses
  *   table ID                                OK; FAIL QUDAG_ENOTFOUND: it is not in the routing table
+ *   hangup ID                               OK
+ *   handshakes MULTIADDR N                  OK us in which the peer was dialled and left N times
+ *   streams ID N                            OK N; so many echo streams at once
+ *   send ID BYTES      fetch ID BYTES       OK SHA-256 of what went, of what came; the peer's is the same
+ *   pour ID BYTES                           OK us until the peer has counted all of them
+ *   half ID            refuse ID            OK; the peer ends its direction first; it resets the stream
+ *   reset ID           open ID      use     OK; an echo stream that we reset, keep open, use again
+ *   resets             seen                 OK how many echo streams peers reset; bytes of the last "half"
  *   links                                   OK group/sig_remote/pq/pin of each
  *   stats                                   OK name=value of all that are not zero
  *   quit
  *
  * What fails answers FAIL NAME text.  Public functions of the library only.
  */
-#include <qudag/qudag.h>
+#include "peer_streams.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OP_TEXT_MAX 16384
+#define STREAMS_S 120 /* for what is done on streams */
 
 static struct {
     qudag_op op; /* under way */
@@ -193,6 +203,12 @@ static qudag_err start(qudag_node *n, const char *verb, const char *a, const cha
     if (strcmp(verb, "closest") == 0) {
         return qudag_dht_closest(n, bytes(a), &now.op);
     }
+    if (strcmp(verb, "resets") == 0 || strcmp(verb, "seen") == 0) {
+        *at_once = true;
+        snprintf(now.text, sizeof now.text, "%llu",
+                 (unsigned long long)(*verb == 'r' ? streams_resets() : streams_seen()));
+        return QUDAG_OK;
+    }
     if (strcmp(verb, "links") == 0) {
         *at_once = true;
         return links(n);
@@ -212,9 +228,10 @@ static qudag_err start(qudag_node *n, const char *verb, const char *a, const cha
         return qudag_dht_find_peer(n, &id, &now.op);
     }
     *at_once = true;
-    return strcmp(verb, "agent") == 0   ? agent(n, &id)
-           : strcmp(verb, "table") == 0 ? table(n, &id)
-                                        : QUDAG_EINVAL;
+    return strcmp(verb, "agent") == 0    ? agent(n, &id)
+           : strcmp(verb, "table") == 0  ? table(n, &id)
+           : strcmp(verb, "hangup") == 0 ? qudag_disconnect(n, &id)
+                                         : QUDAG_EINVAL;
 }
 
 static void answer(qudag_err err)
@@ -224,6 +241,71 @@ static void answer(qudag_err err)
     } else {
         say_failed(err);
     }
+}
+
+/* Runs the node until the request that was started is over. */
+static qudag_err finish(qudag_node *n)
+{
+    now.busy = true;
+    while (now.busy) {
+        if (qudag_node_step(n, QUDAG_S) != QUDAG_OK) {
+            exit(1);
+        }
+    }
+    return now.err;
+}
+
+static qudag_err on_streams(qudag_node *n, const char *verb, const char *a, const char *b)
+{
+    struct timespec t;
+    qudag_peer_id id;
+    qudag_err err = strcmp(verb, "use") == 0 ? QUDAG_OK : qudag_peer_id_parse(&id, a);
+
+    if (err != QUDAG_OK) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    err = streams_command(n, verb, &id, strtoull(b, NULL, 10));
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    for (time_t end = t.tv_sec + STREAMS_S; streams_busy();) {
+        if (qudag_node_step(n, QUDAG_S) != QUDAG_OK) {
+            exit(1);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        if (t.tv_sec > end) {
+            streams_give_up(n);
+        }
+    }
+    return streams_result(now.text);
+}
+
+static qudag_err handshakes(qudag_node *n, const char *address, unsigned long many)
+{
+    const char *text = strrchr(address, '/');
+    qudag_err err = QUDAG_OK;
+    struct timespec t, from;
+    qudag_peer_id id;
+
+    if (text == NULL || qudag_peer_id_parse(&id, text + 1) != QUDAG_OK) {
+        return QUDAG_EINVAL;
+    }
+    now.kind = "handshakes";
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (unsigned long i = 0; i < many && err == QUDAG_OK; i++) {
+        err = qudag_connect(n, address, &now.op);
+        if (err == QUDAG_OK) {
+            err = finish(n);
+        }
+        if (err == QUDAG_OK) {
+            err = qudag_disconnect(n, &id);
+        }
+    }
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    snprintf(now.text, sizeof now.text, "%lld",
+             (long long)(t.tv_sec - from.tv_sec) * 1000000 + (t.tv_nsec - from.tv_nsec) / 1000);
+    return err;
 }
 
 /* One command line; false: quit. */
@@ -238,18 +320,18 @@ static bool command(qudag_node *n, char *line)
     if (verb == NULL || strcmp(verb, "quit") == 0) {
         return false;
     }
-    qudag_err err = start(n, verb, a != NULL ? a : "", b != NULL ? b : "", &at_once);
-    if (err != QUDAG_OK || at_once) {
-        answer(err);
+    a = a != NULL ? a : "";
+    b = b != NULL ? b : "";
+    if (strcmp(verb, "handshakes") == 0) {
+        answer(handshakes(n, a, strtoul(b, NULL, 10)));
         return true;
     }
-    now.busy = true;
-    while (now.busy) {
-        if (qudag_node_step(n, QUDAG_S) != QUDAG_OK) {
-            return false;
-        }
+    qudag_err err = on_streams(n, verb, a, b);
+    if (err == QUDAG_EUNSUPPORTED) {
+        err = start(n, verb, a, b, &at_once);
+        err = err == QUDAG_OK && !at_once ? finish(n) : err;
     }
-    answer(now.err);
+    answer(err);
     return true;
 }
 
@@ -337,7 +419,9 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
             s->open_namespaces_n = 1;
         } else if (strcmp(argv[i], "--seed") == 0) {
             *seed = argv[i + 1];
-        } else if (strcmp(argv[i], "--port") != 0) {
+        } else if (strcmp(argv[i], "--idle") == 0) {
+            s->idle_timeout = strtoull(argv[i + 1], NULL, 10) * QUDAG_S;
+        } else if (strcmp(argv[i], "--port") != 0 && strcmp(argv[i], "--listen") != 0) {
             return QUDAG_EINVAL;
         }
     }
@@ -346,8 +430,8 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
 
 int main(int argc, char **argv)
 {
-    static char where[64] = "/ip4/127.0.0.1/udp/0/quic-v1";
-    const char *const listen[] = {where};
+    static char where[256] = "/ip4/127.0.0.1/udp/0/quic-v1";
+    const char *listen[QUDAG_LISTEN_MAX];
     const char *ns = NULL, *seed = NULL;
     qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
     qudag_identity *id = NULL;
@@ -355,19 +439,27 @@ int main(int argc, char **argv)
     char text[QUDAG_ADDR_TEXT_MAX];
     qudag_peer_id self;
     qudag_settings s;
+    char *rest = NULL;
     size_t it = 0;
     int status = 1;
 
     QUDAG_SETTINGS_INIT(&s);
     s.listen = listen;
-    s.listen_n = 1;
     s.lab = true;
     s.log = on_log;
     s.log_level = QUDAG_LOG_DEBUG;
+    s.streams_per_peer = QUDAG_LIMIT_MAX(streams_per_peer);
+    streams_callbacks(&cb);
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--port") == 0) {
             snprintf(where, sizeof where, "/ip4/127.0.0.1/udp/%.5s/quic-v1", argv[i + 1]);
+        } else if (strcmp(argv[i], "--listen") == 0) {
+            snprintf(where, sizeof where, "%s", argv[i + 1]);
         }
+    }
+    for (char *a = strtok_r(where, ",", &rest); a != NULL && s.listen_n < QUDAG_LISTEN_MAX;
+         a = strtok_r(NULL, ",", &rest)) {
+        listen[s.listen_n++] = a;
     }
     qudag_err err = read_options(&s, &ns, &seed, argc, argv);
     if (err == QUDAG_OK) {
@@ -376,6 +468,9 @@ int main(int argc, char **argv)
     s.identity = id;
     if (err == QUDAG_OK) {
         err = qudag_node_new(&n, &s, &cb, NULL);
+    }
+    if (err == QUDAG_OK) {
+        err = streams_serve(n);
     }
     if (err == QUDAG_OK) {
         err = qudag_node_start(n);

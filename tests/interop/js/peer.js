@@ -1,19 +1,25 @@
 // A js-libp2p node on a leash: the command language of ../peer.c, the same answers.
 //
-//   node peer.js [--kad server|client|off]      QUIC on a free port of 127.0.0.1
+//   node peer.js [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--dht PROTOCOL] [--relay yes]
 //
 // Values live in the namespace "test", which takes anything here as it does in the node under test.
 import { createInterface } from 'node:readline'
 import { createLibp2p } from 'libp2p'
 import { quic } from '@chainsafe/libp2p-quic'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
+import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { yamux } from '@libp2p/yamux'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
+import { serve, streamCommands } from './streams.js'
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf('--' + name)
@@ -27,7 +33,7 @@ const TIME_MS = 40000
 const PINGS = { maxOutboundStreams: 16, maxInboundStreams: 16 }
 
 const dht = kadDHT({
-  protocol: '/ipfs/kad/1.0.0',
+  protocol: option('dht', '/ipfs/kad/1.0.0'),
   clientMode: kad === 'client',
   peerInfoMapper: passthroughMapper, // else loopback addresses are dropped
   validators: { test: async () => {} },
@@ -36,13 +42,21 @@ const dht = kadDHT({
 })
 const node = await createLibp2p({
   nodeInfo: { userAgent: 'js-interop/1' },
-  addresses: { listen: ['/ip4/127.0.0.1/udp/0/quic-v1'] },
-  transports: [quic()],
+  addresses: { listen: option('listen', '/ip4/127.0.0.1/udp/0/quic-v1').split(',') },
+  transports: [quic(), tcp(), circuitRelayTransport()],
+  connectionEncrypters: { tls: [tls()], noise: [noise()], both: [tls(), noise()] }[option('sec', 'both')],
+  streamMuxers: [yamux()],
   connectionGater: { denyDialMultiaddr: () => false },
   connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 1000 },
   connectionMonitor: { enabled: false },
-  services: { identify: identify(), ping: ping(PINGS), ...(kad === 'off' ? {} : { dht }) }
+  services: {
+    identify: identify(),
+    ping: ping(PINGS),
+    ...(kad === 'off' ? {} : { dht }),
+    ...(option('relay', 'no') === 'yes' ? { relay: circuitRelayServer({ reservations: { applyDefaultLimit: false } }) } : {})
+  }
 })
+await serve(node)
 
 const known = new Map() // peer id -> what identify told
 node.addEventListener('peer:identify', e => known.set(e.detail.peerId.toString(), e.detail))
@@ -129,7 +143,24 @@ const commands = {
   async hangup (id) {
     await node.hangUp(peerIdFromString(id))
     return ''
-  }
+  },
+  // dials and hangs up; the answer is the time in us
+  async handshakes (address, many) {
+    const begin = performance.now()
+    for (let i = 0; i < Number(many); i++) {
+      const link = await node.dial(multiaddr(address), { signal: signal() })
+      await link.close()
+    }
+    return Math.round((performance.now() - begin) * 1000)
+  },
+  // asks a relay for a place; the answer is the address at which we are reached through it
+  async reserve (address) {
+    await node.dial(multiaddr(address), { signal: signal() })
+    await node.components.transportManager.listen([multiaddr(address + '/p2p-circuit')])
+    await until('reservation', () => node.getMultiaddrs().some(a => a.toString().includes('/p2p-circuit')))
+    return `${address}/p2p-circuit/p2p/${node.peerId}`
+  },
+  ...streamCommands(node)
 }
 
 const oneLine = text => String(text).replaceAll('\n', ' ')
