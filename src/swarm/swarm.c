@@ -16,8 +16,8 @@ static void defaults(struct swarm_config *c)
 {
     c->pins_max = c->pins_max != 0 ? c->pins_max : 65536;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
-    c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
-    c->opens_per_peer = c->opens_per_peer != 0 ? c->opens_per_peer : 512;
+    c->opens_max = c->opens_max != 0 ? c->opens_max : 4096;
+    c->opens_per_peer = c->opens_per_peer != 0 ? c->opens_per_peer : 2048;
     c->streams_per_peer = c->streams_per_peer != 0 ? c->streams_per_peer : 256;
     c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
     c->links_max = c->links_max != 0 ? c->links_max : 1024;

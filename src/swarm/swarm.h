@@ -55,8 +55,8 @@ struct swarm_config {
     uint32_t pins_max;         /* peers whose proofs are remembered; default 65536 */
     bool pins_persist;         /* swarm_pin_change_next() will be asked */
     uint32_t streams_max;      /* default 65536 */
-    uint32_t opens_max;        /* waiting opens; default 2048 */
-    uint32_t opens_per_peer;   /* of these for one peer, one protocol 3/4 of it; default 512 */
+    uint32_t opens_max;        /* waiting opens; default 4096 */
+    uint32_t opens_per_peer;   /* of these for one peer, one protocol 3/4 of it; default 2048 */
     uint32_t streams_per_peer; /* that one peer may have open to us for each protocol of a core
                                   without inbound_max; default 256 */
     uint32_t dials_max;        /* under way, for one core three quarters of it; default 256 */
