@@ -253,4 +253,7 @@ void names_answered(struct names_lookup *l, unsigned ix, qudag_err err, const st
     if (!any) {
         note(l, why_none((enum names_kind)q.kind, err, n));
     }
+    if (names_done(l) && l->n_addrs == 0) {
+        note(l, NAMES_TOO_FAR); /* only to what was asked for already */
+    }
 }

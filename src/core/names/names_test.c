@@ -201,6 +201,7 @@ static void hostile_answers_are_bounded(void **state)
                 (const char *const[]){"dnsaddr=/dnsaddr/a.example"}, 1);
     asks_no_more();
     assert_true(names_done(&l));
+    assert_int_equal(l.why, NAMES_TOO_FAR);
 
     assert_int_equal(begin("/dnsaddr/a.example"), QUDAG_OK); /* to very many */
     for (size_t i = 0; i < ARRAY_LEN(many); i++) {
