@@ -5,6 +5,7 @@
 #include <time.h>
 
 struct peer net[NET_MAX];
+const struct net_taker *net_taker;
 
 double net_now(void)
 {
@@ -85,6 +86,9 @@ static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, cons
 {
     struct peer *p = user;
     (void)n;
+    if (net_taker != NULL && net_taker->in(p, s, proto)) {
+        return;
+    }
     assert_string_equal(proto, NET_ECHO);
     p->streams_in++;
     p->theirs = s;
@@ -106,6 +110,9 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
     struct peer *p = user;
     size_t taken;
 
+    if (net_taker != NULL && net_taker->data(p, s, data, fin)) {
+        return;
+    }
     if (s.id == p->ours.id) {
         qudag_stream_consume(n, s, data.len);
         keep(p->back, &p->back_len, sizeof(p->back), data);
@@ -131,7 +138,7 @@ static void on_opened(qudag_node *n, qudag_stream s, void *user)
     struct peer *p = user;
     size_t taken;
 
-    if (s.id != p->ours.id) {
+    if ((net_taker != NULL && net_taker->opened(p, s)) || s.id != p->ours.id) {
         return;
     }
     p->opened = true;
@@ -152,6 +159,9 @@ static void on_writable(qudag_node *n, qudag_stream s, void *user)
 static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
 {
     struct peer *p = user;
+    if (net_taker != NULL && net_taker->closed(p, s, why)) {
+        return;
+    }
     if (s.id == p->ours.id) {
         p->closed = true;
         p->closed_why = why;
@@ -222,6 +232,8 @@ void net_start(size_t i, const struct net_options *o)
     s.open_namespaces_n = 1;
     s.lab = true;
     s.relay = s.dht_server = !o->client;
+    s.announce = &o->announce;
+    s.announce_n = o->announce != NULL ? 1 : 0;
     s.circuit_relay = o->circuit_relay;
     s.circuit_relay_bytes = o->circuit_relay_bytes;
     s.circuit_relay_time = o->circuit_relay_time;

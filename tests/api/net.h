@@ -84,6 +84,15 @@ struct peer {
 
 extern struct peer net[NET_MAX];
 
+/* A test that has streams of its own: each is asked first, and says whether the stream is one of them. */
+struct net_taker {
+    bool (*in)(struct peer *p, qudag_stream s, const char *proto);
+    bool (*opened)(struct peer *p, qudag_stream s);
+    bool (*data)(struct peer *p, qudag_stream s, qudag_slice data, bool fin);
+    bool (*closed)(struct peer *p, qudag_stream s, qudag_err why);
+};
+extern const struct net_taker *net_taker; /* NULL: none */
+
 struct net_options {
     const char *bootstrap[8];
     size_t n_bootstrap;
@@ -94,7 +103,8 @@ struct net_options {
     const qudag_mem *mem;
     uint32_t links_max;
     qudag_ns idle_timeout;
-    bool circuit_relay; /* for others, with these limits */
+    const char *announce; /* told to others instead of where it listens; NULL: that */
+    bool circuit_relay;   /* for others, with these limits */
     uint64_t circuit_relay_bytes;
     qudag_ns circuit_relay_time;
     bool client;  /* neither relay nor server of the DHT */
