@@ -16,13 +16,13 @@ static void it_says_what_it_waits_for_and_goes_on(void **state)
 {
     (void)state;
     struct net_options o = {.waiting = true};
-    net_grow(4, &(struct net_options){0});
+    net_grow(6, &(struct net_options){0});
     o.bootstrap[0] = net[0].addr;
     o.n_bootstrap = 1;
-    net_start(4, &o);
-    assert_int_equal(qudag_node_phase(net[4].node), QUDAG_PHASE_START);
-    assert_int_equal(join_ms(4, 0), QUDAG_ETIMEOUT); /* it is started now */
-    assert_int_equal(qudag_node_start(net[4].node), QUDAG_ESTATE);
+    net_start(6, &o);
+    assert_int_equal(qudag_node_phase(net[6].node), QUDAG_PHASE_START);
+    assert_int_equal(join_ms(6, 0), QUDAG_ETIMEOUT); /* it is started now */
+    assert_int_equal(qudag_node_start(net[6].node), QUDAG_ESTATE);
     assert_non_null(strstr(why, "bootstrap peers have answered"));
 
     double end = net_now() + NET_SOON;
@@ -30,13 +30,13 @@ static void it_says_what_it_waits_for_and_goes_on(void **state)
     while (err == QUDAG_ETIMEOUT && net_now() < end) {
         assert_int_not_equal(why[0], 0);
         net_turn(); /* the others have to work, too */
-        err = join_ms(4, 1);
+        err = join_ms(6, 1);
     }
     assert_int_equal(err, QUDAG_OK);
     assert_int_equal(why[0], 0);
-    assert_int_equal(qudag_node_phase(net[4].node), QUDAG_PHASE_READY);
-    assert_int_equal(join_ms(4, 0), QUDAG_OK);
-    assert_int_equal(qudag_node_join(net[4].node, 0, NULL, 0), QUDAG_OK);
+    assert_int_equal(qudag_node_phase(net[6].node), QUDAG_PHASE_READY);
+    assert_int_equal(join_ms(6, 0), QUDAG_OK);
+    assert_int_equal(qudag_node_join(net[6].node, 0, NULL, 0), QUDAG_OK);
 }
 
 static void with_too_few_relays_it_says_how_many(void **state)
