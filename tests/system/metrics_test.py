@@ -5,7 +5,7 @@
     metrics_test.py --write    doc/metrics.md anew, from what a daemon says
 
 Prometheus and promtool are Debian's package prometheus; without it what needs them is left out, and said.
-No Grafana is in Debian: the dashboard's form and every query in it are checked, but no Grafana imported it.
+No Grafana is in Debian: the dashboard's form and every query in it are checked here, and its form by Grafana's own types in tests/grafana.
 
 TEST: timeout=180 waits
 """
