@@ -192,6 +192,11 @@ static qudag_err install(struct sec *s, enum cert_kind kind, const struct identi
         short_crt = NULL;
     }
     X509_free(short_crt);
+    if (err == QUDAG_OK && kind == CERT_CLASSICAL && s->pq == PQ_PREFER) {
+        cert_pair_fini(&s->plain);
+        s->plain = p;
+        return QUDAG_OK;
+    }
     cert_pair_fini(&p);
     return err;
 }
@@ -266,6 +271,9 @@ qudag_err sec_new(struct sec **out, const struct sec_config *cfg)
                                               ED25519_PK_LEN);
     err = s->ctx == NULL || s->bio == NULL || s->small == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
     if (err == QUDAG_OK) {
+        err = sec_profile_init(s);
+    }
+    if (err == QUDAG_OK) {
         err = sec_renew(s, cfg->clock.at);
     }
     ERR_clear_error();
@@ -283,6 +291,7 @@ void sec_free(struct sec *s)
         return;
     }
     ASSERT(list_empty(&s->running) && list_empty(&s->streams));
+    cert_pair_fini(&s->plain);
     BIO_meth_free(s->bio);
     EVP_PKEY_free(s->small);
     X509_free(s->short_crt);

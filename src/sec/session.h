@@ -29,6 +29,7 @@ struct sec_hs {
     const char *protos;
     bool proto_optional;  /* with |protos|: a peer that negotiates none is let in */
     tstamp now;           /* the transport keeps it current */
+    bool knows_profile;   /* the peer knows the certificates of spec/link.md (profile.c) */
     bool verified;        /* |peer| is what the certificate proved */
     bool other_peer;      /* refused, for |peer| proved itself, but is not the one expected */
     qudag_err err;        /* why the peer was refused by us, or QUDAG_OK */
