@@ -262,6 +262,36 @@ static void without_identity_there_is_nothing_to_change(void **state)
     assert_non_null(strstr(v.why, "no identity yet"));
 }
 
+/* A node that runs gets what is in the folder: a new key, or the one that it did not get the last time. */
+static void a_node_that_runs_gets_what_the_folder_has(void **state)
+{
+    char peer[QUDAG_PEER_ID_TEXT_MAX];
+    uint8_t runs[QUDAG_PQ_HASH_LEN], now[QUDAG_PQ_HASH_LEN], got[QUDAG_PQ_HASH_LEN];
+    static struct rotate_made made, again;
+    struct rotate_state st;
+    qudag_succession s;
+    (void)state;
+    names(peer, runs);
+    assert_true(rotate_running(&v, runs, &st, &made));
+    assert_int_equal(st.sequence, 1);
+    names(peer, now);
+    qudag_identity_pq_hash(made.next, got);
+    assert_memory_equal(got, now, sizeof(got));
+    assert_int_equal(
+        qudag_succession_read(&s, (qudag_slice){made.statement, sizeof(made.statement)}), QUDAG_OK);
+    assert_memory_equal(s.from, runs, sizeof(runs));
+    assert_memory_equal(s.to, now, sizeof(now));
+
+    assert_true(rotate_running(&v, runs, &st, &again)); /* the node did not take it */
+    assert_int_equal(st.sequence, 1);
+    assert_memory_equal(again.statement, made.statement, sizeof(made.statement));
+    qudag_identity_free(again.next);
+    assert_true(rotate_running(&v, now, &st, &again)); /* now it did */
+    assert_int_equal(st.sequence, 2);
+    qudag_identity_free(again.next);
+    qudag_identity_free(made.next);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -272,6 +302,7 @@ int main(void)
         T(a_statement_that_cannot_be_read_is_not_passed_over),
         T(a_full_disk_leaves_a_key),
         T(a_copy_from_before_is_refused_and_says_why),
+        T(a_node_that_runs_gets_what_the_folder_has),
         T(under_a_passphrase_it_is_the_same),
         T(without_identity_there_is_nothing_to_change),
     };
