@@ -104,10 +104,12 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_channel_send(qudag_channel *c, qudag_sl
 /* Ends this direction behind what was sent; harmless in any state. */
 QUDAG_API void qudag_channel_close(qudag_channel *c);
 
-/* Moves at most |cap| bytes that wait for the peer to |dst|; how many it were. */
+/* The bytes that wait for the peer, borrowed until the next call; len 0: none. */
+QUDAG_API qudag_slice qudag_channel_output(const qudag_channel *c);
+/* The first |n| of them are sent. */
+QUDAG_API void qudag_channel_output_sent(qudag_channel *c, size_t n);
+/* The same by a copy: moves at most |cap| of them to |dst|; how many it were. */
 QUDAG_API size_t qudag_channel_take_output(qudag_channel *c, uint8_t *dst, size_t cap);
-/* Whether some wait. */
-QUDAG_API bool qudag_channel_has_output(const qudag_channel *c);
 
 /* What the peer has proven, and how the channel is secured. */
 typedef struct qudag_channel_info {

@@ -269,11 +269,6 @@ qudag_err qudag_channel_input_ended(qudag_channel *c)
                       "the byte stream ended, and the peer has not: something may be missing");
 }
 
-static size_t output_waits(const qudag_channel *c)
-{
-    return tls_stream_output_len(c->tls);
-}
-
 qudag_err qudag_channel_send(qudag_channel *c, qudag_slice plain)
 {
     tstamp now = io_now();
@@ -288,7 +283,7 @@ qudag_err qudag_channel_send(qudag_channel *c, qudag_slice plain)
     if (plain.len > QUDAG_CHANNEL_SEND_MAX) {
         return QUDAG_ETOOBIG;
     }
-    if (output_waits(c) > c->output_max) {
+    if (tls_stream_output_len(c->tls) > c->output_max) {
         return QUDAG_EAGAIN;
     }
     return tls_stream_send(c->tls, slice_in(plain), now);
@@ -303,25 +298,29 @@ void qudag_channel_close(qudag_channel *c)
 
 size_t qudag_channel_take_output(qudag_channel *c, uint8_t *dst, size_t cap)
 {
-    size_t done = 0;
+    struct slice s = {NULL, 0};
 
-    while (c != NULL && dst != NULL && done < cap) {
-        struct slice s = tls_stream_output(c->tls);
-        size_t n = s.len < cap - done ? s.len : cap - done;
-
-        if (n == 0) {
-            break;
-        }
-        memcpy(dst + done, s.base, n);
-        tls_stream_output_sent(c->tls, n);
-        done += n;
+    if (c != NULL && dst != NULL) {
+        s = tls_stream_output(c->tls);
     }
-    return done;
+    s.len = s.len < cap ? s.len : cap;
+    if (s.len > 0) {
+        memcpy(dst, s.base, s.len);
+        tls_stream_output_sent(c->tls, s.len);
+    }
+    return s.len;
 }
 
-bool qudag_channel_has_output(const qudag_channel *c)
+qudag_slice qudag_channel_output(const qudag_channel *c)
 {
-    return c != NULL && output_waits(c) > 0;
+    return c == NULL ? (qudag_slice){NULL, 0} : slice_out(tls_stream_output(c->tls));
+}
+
+void qudag_channel_output_sent(qudag_channel *c, size_t n)
+{
+    if (c != NULL) {
+        tls_stream_output_sent(c->tls, n);
+    }
 }
 
 /* ------------------------------------------------------------------ what there is to know */

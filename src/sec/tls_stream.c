@@ -4,12 +4,11 @@
  *   HANDSHAKE ──▶ READY ──close_notify──▶ ENDED
  *       └──────────┴───────────────────────┴──▶ FAILED
  *
- * The TLS library reads from the bytes of the current call, as many as the record needs, and writes to the queue of
- * output: nothing is kept between, but for a record that has not come whole.
+ * The TLS library reads from the bytes of the current call, as many as the record needs, and writes behind the output
+ * that waits: nothing is kept between, but for a record that has not come whole, and buffers while there is much to do.
  */
 #include "sec/tls_stream.h"
 
-#include "base/fifo.h"
 #include "sec/host_key.h"
 #include "sec/sec_int.h"
 
@@ -17,11 +16,20 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#define OUTPUT_MAX (SIZE_MAX / 2)        /* the owner bounds it */
+#define OUTPUT_LEAST 512                 /* bytes */
+#define BUSY 4096                        /* bytes at once from which on buffers are kept for more */
+#define KEPT_MAX (48 * 1024)             /* of output, at most */
+#define SHRINK_NS (5 * NS_PER_S)         /* after the handshake, which it would lengthen */
 #define OVERHEAD_MAX (64 * 1024)         /* bytes of a peer in a row without data */
 #define KEY_UPDATES_MAX 32               /* of a peer, each with an answer of ours, while output waits */
 #define REKEY_RETRY_NS (10 * NS_PER_S)   /* the last update is not on its way yet */
 #define NO_ALERT 0xffff
+
+/* Bytes to be sent: those from |at| to |len|. */
+struct output {
+    uint8_t *p;
+    size_t at, len, cap, last; /* last: how many came at once */
+};
 
 struct tls_stream {
     struct mem *mem;
@@ -34,8 +42,9 @@ struct tls_stream {
     bool no_mem; /* where the library cannot say so */
     enum tls_stream_state state;
     struct slice in;      /* what is left of the bytes of this call */
-    struct fifo out;      /* to be sent */
-    uint8_t *plain;       /* TLS_STREAM_PLAIN_MAX bytes, while there are some to hand out */
+    struct output out;
+    uint8_t *plain;       /* TLS_STREAM_PLAIN_MAX bytes, while there are some to hand out, or many came */
+    size_t plain_last;    /* how many were handed out last */
     uint8_t *lent;        /* in tls_stream_receive_to(), tls_stream_send_to(): the caller's, instead */
     size_t lent_cap, lent_len;
     size_t handshake_in;  /* bytes of the peer */
@@ -43,12 +52,70 @@ struct tls_stream {
     unsigned updates;     /* KeyUpdates of the peer since there was no output */
     uint64_t records;     /* of data, both ways, under these keys */
     tstamp rekey_at;
+    tstamp shrink_at; /* TSTAMP_NEVER: done, or not yet */
     uint16_t alert;       /* NO_ALERT: there was none */
     bool alert_by_peer;
     qudag_err err;        /* FAILED: why */
     const char *err_text; /* static */
     char *protos;         /* as sec_hs.protos; owned */
 };
+
+/* ------------------------------------------------------------------ output */
+
+/* Room for |more| bytes behind those there are: by moving them to the front while they are few, or by growing. */
+static bool output_room(struct tls_stream *t, size_t more)
+{
+    struct output *o = &t->out;
+    size_t left = o->len - o->at, cap = o->cap < OUTPUT_LEAST ? OUTPUT_LEAST : o->cap;
+    uint8_t *p;
+
+    if (o->cap - o->len >= more) {
+        return true;
+    }
+    if (o->at > 0 && left <= o->cap / 2 && o->cap - left >= more) {
+        memmove(o->p, o->p + o->at, left);
+        o->at = 0;
+        o->len = left;
+        return true;
+    }
+    while (cap - o->len < more) {
+        cap *= 2;
+    }
+    p = mem_resize(t->mem, o->p, cap);
+    if (p == NULL) {
+        return false;
+    }
+    o->p = p;
+    o->cap = cap;
+    return true;
+}
+
+static bool output_append(struct tls_stream *t, const void *src, size_t len)
+{
+    if (!output_room(t, len)) {
+        return false;
+    }
+    memcpy(t->out.p + t->out.len, src, len);
+    t->out.len += len;
+    t->out.last = len;
+    return true;
+}
+
+/* Once nothing waits, the memory goes back, unless much was sent and more may follow. */
+static void output_drop(struct tls_stream *t, size_t n)
+{
+    struct output *o = &t->out;
+
+    o->at += n < o->len - o->at ? n : o->len - o->at;
+    if (o->at < o->len) {
+        return;
+    }
+    o->at = o->len = 0;
+    if (o->last < BUSY || o->cap > KEPT_MAX) {
+        mem_free(t->mem, o->p);
+        *o = (struct output){.p = NULL};
+    }
+}
 
 /* ------------------------------------------------------------------ how the library reads and writes */
 
@@ -72,13 +139,13 @@ static int bio_write(BIO *b, const char *src, size_t len, size_t *n)
     struct tls_stream *t = BIO_get_data(b);
 
     BIO_clear_retry_flags(b);
-    if (t->lent != NULL && t->out.len == 0 && len <= t->lent_cap - t->lent_len) {
+    if (t->lent != NULL && t->out.at == t->out.len && len <= t->lent_cap - t->lent_len) {
         memcpy(t->lent + t->lent_len, src, len);
         t->lent_len += len;
         *n = len;
         return 1;
     }
-    if (fifo_append(&t->out, (struct slice){(const uint8_t *)src, len}) != QUDAG_OK) {
+    if (!output_append(t, src, len)) {
         t->no_mem = true;
         return 0;
     }
@@ -216,14 +283,13 @@ qudag_err tls_stream_new(struct tls_stream **out, const struct tls_stream_config
     t->server = cfg->server;
     t->confirm = cfg->confirm;
     t->alert = NO_ALERT;
-    fifo_init(&t->out, t->mem, OUTPUT_MAX);
     err = sec_hs_start(&t->hs, cfg->sec, cfg->server, cfg->expect);
     if (err != QUDAG_OK) {
         mem_free(t->mem, t);
         return err;
     }
     t->hs.now = now;
-    t->rekey_at = TSTAMP_NEVER;
+    t->rekey_at = t->shrink_at = TSTAMP_NEVER;
     err = set_bio(t);
     if (err == QUDAG_OK) {
         err = set_protos(t, cfg);
@@ -246,7 +312,7 @@ void tls_stream_free(struct tls_stream *t)
         return;
     }
     sec_hs_stop(&t->hs);
-    fifo_fini(&t->out);
+    mem_free(t->mem, t->out.p);
     mem_free_wiped(t->mem, t->plain);
     mem_free(t->mem, t->protos);
     mem_free_wiped(t->mem, t);
@@ -280,12 +346,14 @@ static qudag_err fail(struct tls_stream *t)
 
 /*
  * The library keeps the peer's certificate, and its key in three forms, as long as it lives.  What was to be verified
- * with it is verified: its largest parts, 15 KB, go.  Should that fail, they stay.
+ * with it is verified: its largest parts, 15 KB, go as soon as the session is no short one, since that takes time, too.
+ * Should it fail, they stay.
  */
-static void shrink_certificate(const struct tls_stream *t)
+static void shrink_certificate(struct tls_stream *t)
 {
     X509 *crt = SSL_get0_peer_certificate(t->hs.ssl);
 
+    t->shrink_at = TSTAMP_NEVER;
     if (crt != NULL) {
         (void)X509_set_pubkey(crt, t->hs.sec->small);
         while (X509_get_ext_count(crt) > 0) {
@@ -299,7 +367,7 @@ static void proven(struct tls_stream *t)
 {
     t->done = true;
     set_rekey(t);
-    shrink_certificate(t);
+    t->shrink_at = tstamp_after(t->hs.now, SHRINK_NS);
     /* No certificate is asked for any more: out of the list that the answers are looked up in. */
     list_del(&t->hs.link);
     list_push_back(&t->hs.sec->streams, &t->hs.link);
@@ -376,11 +444,14 @@ static qudag_err read_plain(struct tls_stream *t, struct slice *plain)
     ret = SSL_read_ex(t->hs.ssl, dst, cap, &n);
     if (ret == 1) {
         *plain = (struct slice){dst, n};
+        t->plain_last = dst == t->plain ? n : t->plain_last;
         t->records++;
         return QUDAG_OK;
     }
-    mem_free(t->mem, t->plain);
-    t->plain = NULL;
+    if (t->plain_last < BUSY) {
+        mem_free(t->mem, t->plain);
+        t->plain = NULL;
+    }
     switch (SSL_get_error(t->hs.ssl, ret)) {
     case SSL_ERROR_WANT_READ:
         return QUDAG_OK;
@@ -406,7 +477,10 @@ static qudag_err receive_ready(struct tls_stream *t, struct slice *plain)
     size_t before = t->in.len;
     qudag_err err;
 
-    t->updates = t->out.len == 0 ? 0 : t->updates;
+    t->updates = tls_stream_output_len(t) == 0 ? 0 : t->updates;
+    if (t->hs.now >= t->shrink_at) {
+        shrink_certificate(t);
+    }
     err = read_plain(t, plain);
     t->overhead_in = plain->len > 0 ? 0 : t->overhead_in + before - t->in.len;
     if (err == QUDAG_OK && t->overhead_in > OVERHEAD_MAX) {
@@ -553,17 +627,19 @@ enum tls_stream_state tls_stream_state(const struct tls_stream *t)
 
 struct slice tls_stream_output(const struct tls_stream *t)
 {
-    return fifo_front(&t->out);
+    const struct output *o = &t->out;
+
+    return (struct slice){o->p == NULL ? NULL : o->p + o->at, o->len - o->at};
 }
 
 size_t tls_stream_output_len(const struct tls_stream *t)
 {
-    return t->out.len;
+    return t->out.len - t->out.at;
 }
 
 void tls_stream_output_sent(struct tls_stream *t, size_t n)
 {
-    fifo_drop(&t->out, n);
+    output_drop(t, n);
 }
 
 const char *tls_stream_proto(const struct tls_stream *t)
