@@ -16,6 +16,8 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"direction", "DIR", COL_TEXT},
         {"transport", "VIA", COL_TEXT},
         {"security", "SEC", COL_TEXT},
+        {"relay", "THROUGH", COL_PEER},
+        {"limited", "LIMITED", COL_YES},
         {"group", "KEX GROUP", COL_TEXT},
         {"state", "STATE", COL_TEXT},
         {"signature_remote", "PROVEN", COL_TEXT},
@@ -38,27 +40,37 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"next_try_ns", "NEXT TRY", COL_NS}, {"failures", "FAILURES", COL_INT},
         {"error", "LAST ERROR", COL_TEXT},
     };
-    static const struct opt opts[] = {{"--relays", NULL}, {"--tries", NULL}};
+    static const struct col places[] = {
+        {"relay", "RELAY", COL_PEER},        {"state", "STATE", COL_TEXT},
+        {"left_ns", "LEFT", COL_NS},         {"next_try_ns", "NEXT TRY", COL_NS},
+        {"limit_bytes", "LIMIT", COL_SIZE},  {"limit_ns", "TIME LIMIT", COL_NS},
+        {"failures", "FAILURES", COL_INT},   {"error", "LAST ERROR", COL_TEXT},
+        {"address", "REACHED AT", COL_TEXT},
+    };
+    static const struct opt opts[] = {{"--relays", NULL}, {"--tries", NULL}, {"--places", NULL}};
     struct args a = {
         .t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
-    bool of_relays = false, of_tries = false;
+    bool of[3] = {false, false, false};
     for (int got; (got = args_next(&a)) != ARGS_END;) {
-        if (got != 0 && got != 1) {
+        if (got < 0 || got > 2) {
             return got == ARGS_BAD
                        ? TOOL_USAGE
-                       : tool_usage(t, "peers takes no argument but --relays or --tries");
+                       : tool_usage(t, "peers takes no argument but --relays, --tries or --places");
         }
-        of_relays = of_relays || got == 0;
-        of_tries = of_tries || got == 1;
+        of[got] = true;
     }
-    if (of_relays && of_tries) {
-        return tool_usage(t, "peers: --relays or --tries, not both");
+    if (of[0] + of[1] + of[2] > 1) {
+        return tool_usage(t, "peers: --relays, --tries or --places, one of them");
     }
-    if (of_tries) {
+    if (of[2]) {
+        (void)ask_begin(t, "peers.places");
+        return ask_list(t, "places", places, N(places), "no relay keeps a place for this node");
+    }
+    if (of[1]) {
         (void)ask_begin(t, "peers.tries");
         return ask_list(t, "tries", tries, N(tries), "no peer is kept, and nothing waits");
     }
-    if (of_relays) {
+    if (of[0]) {
         (void)ask_begin(t, "relays");
         return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
     }
@@ -81,6 +93,8 @@ static const struct saying sayings[] = {
     {"keep", "peer.keep", false, false, false},
     {"release", "peer.release", false, false, false},
     {"retry", "peer.retry", false, false, true},
+    {"reserve", "peer.reserve", false, false, false},
+    {"unreserve", "peer.unreserve", false, false, false},
 };
 
 static int say(struct tool *t, const struct saying *what, int argc, char **argv)

@@ -47,17 +47,20 @@ const struct sub subs[] = {
      "  ssh -o ProxyCommand='qudag connect %h %p' user@blog.dark\n"
      "--isolate KEY: no circuit is shared with connections that have another key, or none.\n",
      "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
-    {"peers", "[--relays | --tries]", "list connected peers and link security",
+    {"peers", "[--relays | --tries | --places]", "list connected peers and link security",
      "STANDING says which places for links it takes, VALUE what it is worth: the lowest go first "
      "where\n"
      "there are too many (qudag help peer).\n"
      "--relays lists the relays whose descriptors are known.\n"
      "--tries lists kept peers, and peers and networks that are not dialled for a while because\n"
-     "dials failed, with when the next try is made.\n",
+     "dials failed, with when the next try is made.\n"
+     "--places lists the circuit relays at which places are kept for this node, and where others\n"
+     "reach it through them.  THROUGH names the relay of a relayed link, LIMITED says that the\n"
+     "relay ends it after some bytes or time.\n",
      "qudag peers", run_peers},
     {"peer",
-     "keep|release PEER | retry [PEER] | protect|unprotect|untag PEER [--name NAME] | tag PEER "
-     "WEIGHT [--name NAME]",
+     "keep|release PEER | retry [PEER] | reserve|unreserve RELAY | protect|unprotect|untag PEER "
+     "[--name NAME] | tag PEER WEIGHT [--name NAME]",
      "say which links are to stay",
      "PEER is a peer id or a multiaddr; it need not be linked.  What keep keeps is kept after a\n"
      "restart, too, until release.\n"
@@ -65,6 +68,9 @@ const struct sub subs[] = {
      "loss;\n"
      "                     release PEER: no longer\n"
      "  retry [PEER]       forget what failed: it, or everybody, may be dialled now\n"
+     "  reserve RELAY      have a place kept at a circuit relay, so that peers who cannot dial "
+     "this\n"
+     "                     node reach it there; unreserve RELAY: no longer\n"
      "  protect PEER       no link with it is closed because there are too many, or for being "
      "idle;\n"
      "                     unprotect PEER: it may be again\n"

@@ -92,6 +92,24 @@ const struct conf_row conf_table[CONF_KEYS] = {
                    .help =
                        "Peers with which a link stands at all times: peer id, or multiaddr with "
                        "/p2p/ID and, if known, #HASH of its ML-DSA-65 key."},
+    [CONF_RESERVE_AT] = {"peers", "reserve_at", LIST(QUDAG_RESERVE_MAX, QUDAG_ADDR_TEXT_MAX - 1),
+                         INTO(reserve_at), .unset = "",
+                         .help =
+                             "Circuit relays at which places are kept, so that peers who cannot "
+                             "dial this node reach it through them: multiaddr with /p2p/ID and, if "
+                             "known, #HASH, or peer id."},
+    [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", SWITCH("no"), INTO(circuit_relay),
+                            .help = "Pass bytes on between peers that cannot dial each other.  "
+                                    "They are encrypted between those two; this node learns who "
+                                    "talks to whom, when and how much."},
+    [CONF_CIRCUIT_RELAY_PLACES] = {"circuit_relay", "places",
+                                   NUMBER(CONF_INT, circuit_relay_places)},
+    [CONF_CIRCUIT_RELAY_CIRCUITS] = {"circuit_relay", "circuits",
+                                     NUMBER(CONF_INT, circuit_relay_circuits)},
+    [CONF_CIRCUIT_RELAY_TIME] = {"circuit_relay", "time_s", NUMBER(CONF_INT, circuit_relay_time)},
+    [CONF_CIRCUIT_RELAY_BYTES] = {"circuit_relay", "bytes",
+                                  NUMBER(CONF_SIZE, circuit_relay_bytes)},
+    [CONF_CIRCUIT_RELAY_RATE] = {"circuit_relay", "rate", NUMBER(CONF_SIZE, circuit_relay_rate)},
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",
                            .help =
@@ -281,7 +299,7 @@ static void fault_of(enum conf_key key, const char *one, char *why, size_t why_l
     } else if ((key == CONF_LISTEN || key == CONF_ANNOUNCE || key == CONF_BOOTSTRAP) &&
                qudag_multiaddr_parse(NULL, one, use, why, why_len) == QUDAG_OK) {
         why[0] = 0;
-    } else if (key == CONF_KEEP) {
+    } else if (key == CONF_KEEP || key == CONF_RESERVE_AT) {
         keep_fault(one, why, why_len);
     } else if (key == CONF_LOG_LEVELS && log_area_parse(one, area, &level, why, why_len)) {
         why[0] = 0;

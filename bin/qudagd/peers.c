@@ -37,6 +37,11 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     rec_str(r, "security", info->security);
     rec_str(r, "address", info->remote);
     rec_str(r, "direction", info->inbound ? "in" : "out");
+    rec_bool(r, "relayed", info->relayed);
+    rec_bool(r, "limited", info->limited);
+    if (info->relayed) {
+        rec_peer(r, "relay", &info->relay);
+    }
     rec_str(r, "group", info->group);
     rec_str(r, "cipher", info->cipher);
     rec_str(r, "signature_local", info->sig_local);
@@ -116,6 +121,27 @@ void peers_tries(struct request *rq)
         rec_int(r, "next_try_ns", (int64_t)b.next_try);
         rec_int(r, "failures", b.failures);
         rec_str(r, "error", qudag_err_name(b.err));
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void peers_places(struct request *rq)
+{
+    qudag_place p = QUDAG_INIT(qudag_place);
+    for (size_t it = 0; qudag_place_next(rq->d->node, &it, &p);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "relay", &p.relay);
+        rec_str(r, "state", p.left > 0 ? "held" : p.next_try > 0 ? "waiting" : "asked for");
+        rec_str(r, "address", p.addr);
+        rec_int(r, "left_ns", (int64_t)p.left);
+        rec_int(r, "next_try_ns", (int64_t)p.next_try);
+        rec_int(r, "limit_bytes", (int64_t)p.limit_bytes);
+        rec_int(r, "limit_ns", (int64_t)p.limit_time);
+        rec_int(r, "failures", p.failures);
+        if (p.err != QUDAG_OK) {
+            rec_str(r, "error", qudag_err_name(p.err));
+        }
         request_send(rq);
     }
     request_end_err(rq, QUDAG_OK, "");
@@ -273,5 +299,32 @@ void peers_retry(struct request *rq)
         request_end_err(rq, qudag_peer_retry(rq->d->node, NULL), "");
     } else if (request_peer(rq, text)) {
         end_keep(rq, qudag_peer_retry(rq->d->node, &rq->peer));
+    }
+}
+
+static void end_place(struct request *rq, qudag_err err)
+{
+    if (err == QUDAG_ELIMIT || err == QUDAG_ENOTFOUND) {
+        request_end(rq, exit_of(err), qudag_err_name(err),
+                    err == QUDAG_ELIMIT ? "places are kept at as many relays as can be"
+                                        : "no place is kept there",
+                    "qudag peers --places lists them");
+    } else {
+        end_keep(rq, err);
+    }
+}
+
+void peers_reserve(struct request *rq)
+{
+    const char *text = rec_get_str(&rq->args, "peer");
+    if (request_peer(rq, text)) {
+        end_place(rq, qudag_relay_reserve(rq->d->node, text));
+    }
+}
+
+void peers_unreserve(struct request *rq)
+{
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end_place(rq, qudag_relay_release(rq->d->node, &rq->peer));
     }
 }

@@ -23,5 +23,9 @@ void peers_keep(struct request *rq);
 void peers_release(struct request *rq);
 void peers_retry(struct request *rq);
 void peers_tries(struct request *rq);
+/* Has a place kept at a circuit relay; not any more; lists those places. */
+void peers_reserve(struct request *rq);
+void peers_unreserve(struct request *rq);
+void peers_places(struct request *rq);
 
 #endif

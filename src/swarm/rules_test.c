@@ -265,6 +265,8 @@ static void cells_go_over_links_whose_packets_they_shape(void **state)
     assert_true(swarm_rule_cells(K | A, true));
     assert_false(swarm_rule_cells(K | A, false));
     assert_false(swarm_rule_cells(K | A | LINK_INBOUND | LINK_QUDAG, false));
+    assert_true(swarm_rule_relayed(LINK_RELAYED, false) && swarm_rule_relayed(K | A, true));
+    assert_false(swarm_rule_relayed(LINK_RELAYED | K | A, true));
     assert_false(swarm_rule_cells(K | A | LINK_RELAYED, false));
     assert_true(swarm_rule_cells(LINK_ANON, false));
 }

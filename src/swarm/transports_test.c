@@ -46,6 +46,7 @@ static struct {
     struct swarm *s;
     struct made quick, steady, relay, circ;
     unsigned core, modest, cells; /* modest: its protocol may use limited links */
+    unsigned direct;       /* its protocol uses no relayed ones */
     struct seen seen[EVENTS];
     size_t n_seen;
     tstamp now;
@@ -190,6 +191,7 @@ static const struct transport circ_transport = {
 
 static const struct core_ops plain_ops = {.inbound_max = 4};
 static const struct core_ops modest_ops = {.inbound_max = 4, .limited_ok = true};
+static const struct core_ops direct_ops = {.inbound_max = 4, .direct_only = true};
 
 static const struct core_ops cells_ops = {.inbound_max = 4, .unit = 100};
 
@@ -237,10 +239,12 @@ static int setup(void **state)
               swarm_transport_add(w.s, &circ_transport, &w.quick, &again) == QUDAG_EEXISTS &&
               swarm_core_add(w.s, &plain_ops, &w.core) == QUDAG_OK &&
               swarm_core_add(w.s, &modest_ops, &w.modest) == QUDAG_OK &&
+              swarm_core_add(w.s, &direct_ops, &w.direct) == QUDAG_OK &&
               swarm_proto_add(w.s, "/plain/1", w.core, true) == QUDAG_OK &&
               swarm_proto_add(w.s, "/modest/1", w.modest, true) == QUDAG_OK &&
               swarm_core_add(w.s, &cells_ops, &w.cells) == QUDAG_OK &&
-              swarm_proto_add(w.s, "/cells/1", w.cells, true) == QUDAG_OK;
+              swarm_proto_add(w.s, "/cells/1", w.cells, true) == QUDAG_OK &&
+              swarm_proto_add(w.s, "/direct/1", w.direct, true) == QUDAG_OK;
     return ok ? 0 : -1;
 }
 
@@ -495,6 +499,64 @@ static void cells_do_not_go_over_a_byte_stream(void **state)
     assert_int_equal(w.steady.link[l].reset_err, QUDAG_EPOLICY);
 }
 
+/* |msg| comes on a new stream |sid| of the steady link |l|; whether a core heard of it. */
+static bool heard(uint32_t l, int64_t sid, const char *msg)
+{
+    event(&w.steady, LINK_STREAM, l, sid);
+    struct link_ev ev = {.type = LINK_DATA, .link = {l, 1}, .sid = sid};
+    ev.user = w.steady.link[l].user[sid];
+    ev.data = (struct slice){(const uint8_t *)msg, strlen(msg)};
+    w.n_seen = 0;
+    swarm_link_event(w.s, w.steady.ix, &ev, w.now);
+    settle();
+    return w.n_seen > 0;
+}
+
+static void what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay(void **state)
+{
+    static const char direct[] = "\x13/multistream/1.0.0\n\x0a/direct/1\n";
+    static const char plain[] = "\x13/multistream/1.0.0\n\x09/plain/1\n";
+    (void)state;
+    uint32_t l = inbound(&w.steady, 1, LINK_RELAYED);
+    open_by(w.direct, 1, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+    assert_false(heard(l, 0, direct));
+    assert_int_equal(w.steady.link[l].reset_err, QUDAG_EPOLICY);
+    assert_true(heard(l, 1, plain));
+    know(2, "/ip4/9.0.0.4/p2p-circuit");
+    open_by(w.direct, 2, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.relay.n, 0);
+    open_by(w.core, 2, 0); /* another one does dial it */
+    assert_int_equal(w.relay.n, 1);
+    open_by(w.direct, 2, 0); /* and who waits for that gets nothing of it */
+    up(&w.relay, 0, LINK_RELAYED);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EPOLICY);
+    inbound(&w.quick, 1, 0);
+    open_by(w.direct, 1, 0);
+    assert_int_equal(w.quick.link[0].next_sid, 1);
+}
+
+static void protocols_that_are_allowed_to_use_limited_links(void **state)
+{
+    static const char plain[] = "\x13/multistream/1.0.0\n\x09/plain/1\n";
+    char name[] = "/allowed/0";
+    (void)state;
+    uint32_t l = inbound(&w.steady, 1, LINK_RELAYED | LINK_LIMITED);
+    assert_false(heard(l, 0, plain));
+    assert_int_equal(swarm_proto_allow_limited(w.s, "/plain/1"), QUDAG_OK);
+    assert_int_equal(swarm_proto_allow_limited(w.s, "/plain/1"), QUDAG_OK);
+    assert_true(heard(l, 1, plain));
+    open_by(w.core, 1, 0);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_RELAYED | LINK_LIMITED | LINK_INBOUND);
+    assert_int_equal(swarm_proto_allow_limited(w.s, "plain"), QUDAG_EINVAL);
+    for (size_t i = 1; i < SWARM_LIMITED_MAX; i++) {
+        name[sizeof name - 2] = (char)('0' + i);
+        assert_int_equal(swarm_proto_allow_limited(w.s, name), QUDAG_OK);
+    }
+    assert_int_equal(swarm_proto_allow_limited(w.s, "/one/more"), QUDAG_ELIMIT);
+}
+
 /* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
 static void a_link_of_another_kind_is_dialled_beside_one_that_stands(void **state)
 {
@@ -611,6 +673,10 @@ int main(void)
         T(of_links_to_one_peer_streams_take_the_best),
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
         T(cells_do_not_go_over_a_byte_stream),
+}
+
+        T(what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay),
+        T(protocols_that_are_allowed_to_use_limited_links),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
         T(a_relayed_link_gives_way_to_a_direct_one),
         T(links_on_demand_need_no_announcement_and_no_negotiation),
