@@ -5,8 +5,8 @@
  *   --times N    handshakes of each level (default 200)    --parts N    of 32 MB each way of sending (default 8)
  *   --level N    this one only
  *
- * Times are of the processor, by this thread's clock: other load of the machine lengthens them little.  Both sides share
- * their certificates with earlier channels, as a server of many does.
+ * Times are of the processor, by this thread's clock: other load of the machine lengthens them little.  Both sides
+ * share their certificates with earlier channels, as a server of many does.
  */
 #include "common.h"
 
@@ -331,7 +331,8 @@ int main(int argc, char **argv)
         uint16_t level;
         const char *group;
     } row[] = {{512, "X25519MLKEM512"}, {768, "X25519MLKEM768"}, {1024, "SecP384r1MLKEM1024"}};
-    uint64_t times = option(argc, argv, "--times", 200), parts = option(argc, argv, "--parts", 8), only = option(argc, argv, "--level", 0);
+    uint64_t times = option(argc, argv, "--times", 200), parts = option(argc, argv, "--parts", 8);
+    uint64_t only = option(argc, argv, "--level", 0);
     static struct primitives p;
     struct side a = {0}, b = {0};
 

@@ -85,7 +85,8 @@ QUDAG_MUST_USE qudag_err tls_stream_send_to(struct tls_stream *t, struct slice p
 void tls_stream_close(struct tls_stream *t);
 
 /*
- * The bytes that wait for the peer, borrowed until the next call; empty: none.  What an owner lets wait here it bounds itself, by sending no more.
+ * The bytes that wait for the peer, borrowed until the next call; empty: none.  What an owner lets wait here it bounds
+ * itself, by sending no more.
  */
 struct slice tls_stream_output(const struct tls_stream *t);
 /* How many wait in all. */
