@@ -108,14 +108,16 @@ static qudag_err make_upgraded(struct node *n, const struct quic_config *as, tst
     if (n->cfg.tcp && (err = tcp_new(&n->tcp, &cfg, now)) == QUDAG_OK) {
         err = swarm_transport_add(n->swarm, &tcp_transport, n->tcp, &n->tcp_tp);
     }
-    if (err == QUDAG_OK) {
-        err = swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
-    }
     if (cfg.handshake_timeout_ns == 0) {
         cfg.handshake_timeout_ns = 10 * NS_PER_S;
     }
     cfg.handshake_timeout_ns *= RELAYED_SLOWER; /* the relay is asked first, and maybe dialled */
-    return err != QUDAG_OK ? err : node_relay_links_make(n, &cfg, now);
+    if (err == QUDAG_OK) {
+        err = node_relay_links_make(n, &cfg, now);
+    }
+    return err != QUDAG_OK
+               ? err
+               : swarm_transport_add(n->swarm, &node_circuit_transport, n, &n->circuit_tp);
 }
 
 static qudag_err make_links(struct node *n, tstamp now)

@@ -53,7 +53,11 @@ static const char *const allowed[] = {"quic",
                                       "introduce",
                                       "rendezvous",
                                       "service_introduce",
-                                      "service_rendezvous"};
+                                      "service_rendezvous",
+                                      "relay",
+                                      "permission",
+                                      "absent",
+                                      "message"};
 
 static void check_labels(const char *labels)
 {
