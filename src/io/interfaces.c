@@ -1,6 +1,8 @@
 /* interfaces.c - the addresses of the machine's interfaces, and when they change (rtnetlink(7)). */
 #include "io/interfaces.h"
 
+#include "io/io.h"
+
 #include <errno.h>
 #include <ifaddrs.h>
 #include <linux/netlink.h>
@@ -44,6 +46,18 @@ size_t io_interface_addrs(const struct netaddr *bound, struct netaddr *out, size
     }
     freeifaddrs(list);
     return n;
+}
+
+size_t io_bound_addrs(const struct netaddr *bound, struct netaddr *out, size_t n)
+{
+    if (n == IO_ADDRS_MAX) {
+        return n;
+    }
+    if (netaddr_is_unspecified(bound)) {
+        return n + io_interface_addrs(bound, out + n, IO_ADDRS_MAX - n);
+    }
+    out[n] = *bound;
+    return n + 1;
 }
 
 /* An address that has no route of its own anywhere: the first of a block for documentation (RFC 5737, 3849). */

@@ -10,6 +10,9 @@
  */
 size_t io_interface_addrs(const struct netaddr *bound, struct netaddr *out, size_t max);
 
+/* |bound|, or those it stands for as above, behind the |n| that there are in |out| (IO_ADDRS_MAX); how many then. */
+size_t io_bound_addrs(const struct netaddr *bound, struct netaddr *out, size_t n);
+
 /*
  * What the kernel sends from, to the Internet with IP |version| (4 or 6); nothing is sent.  False: there is no way.
  */

@@ -237,8 +237,7 @@ static void turn(struct io *io)
     all = !io_tcp_run(&io->tcp, now) && all; /* else there may be more to send by now */
     persist(io, now);                        /* what came of having sent */
     tstamp next = tstamp_min(node_deadline(io->node), tstamp_min(io->store_retry, io->addrs_at));
-    next = tstamp_min(next, io_tcp_deadline(&io->tcp));
-    arm(io, all ? next : now, now);
+    arm(io, all ? tstamp_min(next, io_tcp_deadline(&io->tcp)) : now, now);
     worked(io, IO_WORK_TURN, now);
 }
 
@@ -413,15 +412,6 @@ static void handle_gone(struct io *io)
     }
 }
 
-static void tcp_handle(struct io *io, int more)
-{
-    if (more > 0) {
-        io->handles++;
-    } else {
-        handle_gone(io);
-    }
-}
-
 static void on_closed(uv_handle_t *h)
 {
     handle_gone(h->data);
@@ -554,29 +544,17 @@ static qudag_err open_sockets(struct io *io, const struct netaddr *listen, size_
 qudag_err io_listen_tcp(struct io *io, const struct netaddr *listen, size_t n,
                         struct io_failure *why)
 {
-    struct io_failure missing = {.call = NULL};
+    uint16_t port[2] = {0, 0}; /* of UDP, IPv4 and IPv6 */
 
-    for (size_t i = 0; i < n && i < NODE_LISTEN_MAX; i++) {
-        struct netaddr at = listen[i];
-        for (size_t k = 0; k < io->n_socks && at.port == 0; k++) { /* that of UDP, if it is free */
-            at.port = io->sock[k].udp.bound.family == at.family ? io->sock[k].udp.bound.port : 0;
-        }
-        int err = io_tcp_listen(&io->tcp, &at);
-        if (err == EADDRINUSE && listen[i].port == 0) {
-            err = io_tcp_listen(&io->tcp, &listen[i]);
-        }
-        if (udp_version_missing(&listen[i], err)) {
-            missing = (struct io_failure){"socket or bind", err, i};
-        } else if (err != 0) {
-            *why = (struct io_failure){"socket, bind or listen", err, i};
-            return QUDAG_ESYSTEM;
-        }
+    for (size_t i = 0; i < io->n_socks; i++) {
+        uint16_t *p = &port[io->sock[i].udp.bound.family == 6 ? 1 : 0];
+        *p = *p == 0 ? io->sock[i].udp.bound.port : *p;
     }
-    if (missing.call != NULL && io->n_socks == 0 && io->tcp.n_listeners == 0) {
-        *why = missing;
-        return QUDAG_ESYSTEM;
+    qudag_err err = io_tcp_listen_all(&io->tcp, listen, n, port, why);
+    if (err == QUDAG_OK && why->call != NULL && io->n_socks + io->tcp.n_listeners == 0) {
+        err = QUDAG_ESYSTEM; /* nothing but what the machine lacks */
     }
-    return QUDAG_OK;
+    return err;
 }
 
 qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *listen, size_t n,
@@ -601,7 +579,8 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
         return rc == UV_ENOMEM ? QUDAG_ENOMEM : system_error(why, "uv_loop_init", rc);
     }
     io_tcp_init(&io->tcp, io, io->loop);
-    io->tcp.handle = tcp_handle;
+    io->tcp.handles = &io->handles;
+    io->tcp.handle_gone = handle_gone;
     io->tcp.before_send = persist;
     err = start_handles(io, why);
     err = err == QUDAG_OK ? open_sockets(io, listen, n, why) : err;
@@ -763,47 +742,26 @@ uint64_t io_timeout(const struct io *io)
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
 
-/* Of |bound|, behind the |n| that there are. */
-static size_t add_addrs(const struct netaddr *bound, struct netaddr out[IO_ADDRS_MAX], size_t n)
-{
-    if (n == IO_ADDRS_MAX) {
-        return n;
-    }
-    if (netaddr_is_unspecified(bound)) {
-        return n + io_interface_addrs(bound, out + n, IO_ADDRS_MAX - n);
-    }
-    out[n] = *bound;
-    return n + 1;
-}
-
 static size_t udp_addrs(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
 {
     size_t n = 0;
 
     for (size_t i = 0; i < io->n_socks; i++) {
-        n = add_addrs(&io->sock[i].udp.bound, out, n);
+        n = io_bound_addrs(&io->sock[i].udp.bound, out, n);
     }
     return n;
 }
 
 size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
 {
-    size_t n = udp_addrs(io, out);
-
-    for (size_t i = 0; i < io->tcp.n_listeners; i++) {
-        n = add_addrs(io_tcp_bound(&io->tcp, i), out, n);
-    }
-    return n;
+    return io_tcp_bound_addrs(&io->tcp, out, udp_addrs(io, out));
 }
 
 size_t io_tcp_addrs(const struct io *io, struct netaddr *out, size_t max)
 {
     struct netaddr all[IO_ADDRS_MAX];
-    size_t n = 0;
+    size_t n = io_tcp_bound_addrs(&io->tcp, all, 0);
 
-    for (size_t i = 0; i < io->tcp.n_listeners; i++) {
-        n = add_addrs(io_tcp_bound(&io->tcp, i), all, n);
-    }
     n = netaddr_to_tell(all, n, max);
     memcpy(out, all, n * sizeof(*out));
     return n;

@@ -1,7 +1,9 @@
 /* tcp.c - see tcp.h.  Linux: sockets polled like those of UDP, so that every read and write is ours. */
 #include "io/tcp.h"
 
+#include "io/interfaces.h"
 #include "io/sockaddr.h"
+#include "io/udp.h"
 #include "node/tcp.h"
 
 #include <errno.h>
@@ -85,7 +87,7 @@ static void on_sock_closed(uv_handle_t *h)
 
     free(s->left);
     free(s);
-    t->handle(t->io, -1);
+    t->handle_gone(t->io);
 }
 
 /* |abort|: the peer learns at once, and what is unsent is lost. */
@@ -153,7 +155,7 @@ static struct tcp_sock *sock_new(struct io_tcp *t, int fd, uint64_t id)
         return NULL;
     }
     s->poll.data = s;
-    t->handle(t->io, 1);
+    (*t->handles)++;
     list_push_back(&t->socks, &s->node);
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     return s;
@@ -464,7 +466,7 @@ static void on_listener_closed(uv_handle_t *h)
     struct io_tcp *t = l->t;
 
     free(l);
-    t->handle(t->io, -1);
+    t->handle_gone(t->io);
 }
 
 static int open_listener(struct tcp_listener *l, const struct netaddr *listen_at)
@@ -490,7 +492,7 @@ static int open_listener(struct tcp_listener *l, const struct netaddr *listen_at
     return 0;
 }
 
-int io_tcp_listen(struct io_tcp *t, const struct netaddr *listen_at)
+static int listen_one(struct io_tcp *t, const struct netaddr *listen_at)
 {
     struct tcp_listener *l;
     int err;
@@ -512,15 +514,40 @@ int io_tcp_listen(struct io_tcp *t, const struct netaddr *listen_at)
         return -err;
     }
     l->poll.data = l;
-    t->handle(t->io, 1);
+    (*t->handles)++;
     t->listener[t->n_listeners++] = l;
     (void)uv_poll_start(&l->poll, UV_READABLE, on_listener);
     return 0;
 }
 
-const struct netaddr *io_tcp_bound(const struct io_tcp *t, size_t at)
+qudag_err io_tcp_listen_all(struct io_tcp *t, const struct netaddr *listen_at, size_t n,
+                            const uint16_t port[2], struct io_failure *why)
 {
-    return &t->listener[at]->bound;
+    *why = (struct io_failure){.call = NULL};
+    for (size_t i = 0; i < n; i++) {
+        struct netaddr at = listen_at[i];
+        at.port = at.port != 0 ? at.port : port[at.family == 6 ? 1 : 0];
+        int err = listen_one(t, &at);
+        if (err == EADDRINUSE && listen_at[i].port == 0) {
+            err = listen_one(t, &listen_at[i]);
+        }
+        if (err == 0) {
+            continue;
+        }
+        *why = (struct io_failure){"socket, bind or listen", err, i};
+        if (!udp_version_missing(&listen_at[i], err)) {
+            return QUDAG_ESYSTEM;
+        }
+    }
+    return QUDAG_OK;
+}
+
+size_t io_tcp_bound_addrs(const struct io_tcp *t, struct netaddr out[IO_ADDRS_MAX], size_t n)
+{
+    for (size_t i = 0; i < t->n_listeners; i++) {
+        n = io_bound_addrs(&t->listener[i]->bound, out, n);
+    }
+    return n;
 }
 
 /* ---- time, life ---- */

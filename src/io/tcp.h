@@ -30,8 +30,9 @@ struct io_tcp {
     struct io *io;
     uv_loop_t *loop;
     struct node *node; /* NULL: none */
-    /* Of |io|: a handle of libuv's more, or less; what was taken is to be on disk before bytes leave. */
-    void (*handle)(struct io *io, int more);
+    /* Of |io|: libuv's handles that are open, one is gone; what was taken is to be on disk before bytes leave. */
+    unsigned *handles;
+    void (*handle_gone)(struct io *io);
     void (*before_send)(struct io *io, tstamp now);
     struct mem mem;
     struct map by_id; /* the node's name -> tcp_sock */
@@ -45,10 +46,14 @@ struct io_tcp {
 
 /* |loop| and |io| are borrowed; their functions and buffers are to be set. */
 void io_tcp_init(struct io_tcp *t, struct io *io, uv_loop_t *loop);
-/* Listens at |listen|; 0, or an errno. */
-int io_tcp_listen(struct io_tcp *t, const struct netaddr *listen);
-/* Where the |at|-th listening socket is bound. */
-const struct netaddr *io_tcp_bound(const struct io_tcp *t, size_t at);
+/*
+ * Listens at all of |listen|, where port 0 is that of |port| for the IP version, if it is free.  A wildcard of a
+ * version that the machine lacks is left out, and then in |why|, whose |call| is NULL else.  QUDAG_ESYSTEM.
+ */
+QUDAG_MUST_USE qudag_err io_tcp_listen_all(struct io_tcp *t, const struct netaddr *listen, size_t n,
+                                           const uint16_t port[2], struct io_failure *why);
+/* The addresses of the listening sockets, behind the |n| that there are in |out|; how many there are then. */
+size_t io_tcp_bound_addrs(const struct io_tcp *t, struct netaddr out[IO_ADDRS_MAX], size_t n);
 
 /* Carries out what the node wants; true if there was anything. */
 bool io_tcp_run(struct io_tcp *t, tstamp now);
