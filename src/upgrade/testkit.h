@@ -2,8 +2,7 @@
  * testkit.h - two sides and the byte streams between them, in memory, time as a variable.  For tests only, behind
  * cmocka.h.
  *
- *   up_run() moves what each side has to the other, in pieces of |piece| bytes, hands events to |app|, and, when
- *   nothing moves, ends or moves time on to the next deadline.
+ *   up_run() moves what each has to the other, |piece| bytes at once, hands events to |app|, and then moves time on.
  */
 #ifndef QUDAG_SRC_UPGRADE_TESTKIT_H
 #define QUDAG_SRC_UPGRADE_TESTKIT_H
@@ -257,7 +256,7 @@ static inline bool up_carry(struct up_side *s)
     return any;
 }
 
-/* Until nothing moves without time passing. */
+/* Until nothing moves. */
 static inline void up_settle(struct up_pair *p)
 {
     for (bool any = true; any;) {
