@@ -109,6 +109,7 @@ static void who_follows_it_to_its_key_lets_it_stand(void **state)
     swarm_stats_get(w.s, &st);
     assert_int_equal(st.pins_followed, 2);
     assert_int_equal(st.pins_conflicts, 1);
+    assert_int_equal(st.pins_refused, 1); /* the former key; not who was followed */
 }
 
 static void half_of_the_way_is_not_enough(void **state)

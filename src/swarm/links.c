@@ -219,7 +219,6 @@ static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
     qudag_err err = proves(s, l, info, &now, &other);
 
     if (err != QUDAG_OK) {
-        s->stats.pins_refused++;
         return err;
     }
     if (other) {
@@ -478,6 +477,8 @@ static void stands(struct swarm *s, struct swarm_link *l, const struct link_info
                    qudag_err err, tstamp now)
 {
     if (err != QUDAG_OK) {
+        bool proof = err == QUDAG_EAUTH || err == QUDAG_EPOLICY; /* not of one that was followed */
+        s->stats.pins_refused += proof ? 1 : 0;
         swarm_meter_link_refused(s, l, info, err);
         l->down_text = err == QUDAG_EAUTH ? "peer's ML-DSA key is not the expected one" : NULL;
         swarm_link_close(s, l, err, now);
