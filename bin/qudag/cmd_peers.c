@@ -23,6 +23,7 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"signature_remote", "PROVEN", COL_TEXT},
         {"pq", "PQ", COL_YES},
         {"pin", "PIN", COL_TEXT},
+        {"key_changes", "FOLLOWED", COL_INT},
         {"standing", "STANDING", COL_TEXT},
         {"value", "VALUE", COL_INT},
         {"tags", "TAGS", COL_WORDS},

@@ -49,12 +49,7 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     rec_bool(r, "pq_kex", info->pq_kex);
     rec_bool(r, "pq_auth", info->pq_auth);
     rec_bool(r, "pq", info->pq_kex && info->pq_auth);
-    const char *pin = (unsigned)info->pin < 3 ? pins[info->pin] : "?";
-    if (info->key_changes > 0) { /* it followed the peer to another key */
-        rec_strf(r, "pin", "%s+%u", pin, (unsigned)info->key_changes);
-    } else {
-        rec_str(r, "pin", pin);
-    }
+    rec_str(r, "pin", (unsigned)info->pin < 3 ? pins[info->pin] : "?");
     rec_int(r, "key_changes", info->key_changes);
     rec_str(r, "standing", qudag_standing_name(info->standing));
     rec_int(r, "value", info->value);
