@@ -58,7 +58,7 @@ static void feed(struct side *s, const uint8_t *bytes, size_t len)
 
     do {
         must(qudag_channel_receive(s->c, in, &used, &plain) == QUDAG_OK, "receive");
-        in = (qudag_slice){in.base + used, in.len - used};
+        in = used > 0 ? (qudag_slice){in.base + used, in.len - used} : in;
         s->got += plain.len;
     } while (in.len > 0 || plain.len > 0);
 }

@@ -98,7 +98,9 @@ static inline void ts_feed(struct ts_end *e, struct slice in, tstamp now)
         }
         assert_true(used <= in.len);
         assert_true(plain.len <= TLS_STREAM_PLAIN_MAX);
-        in = (struct slice){in.base + used, in.len - used};
+        if (used > 0) {
+            in = (struct slice){in.base + used, in.len - used};
+        }
         if (plain.len > 0) {
             assert_true(e->got_len + plain.len <= sizeof e->got);
             memcpy(e->got + e->got_len, plain.base, plain.len);

@@ -72,7 +72,9 @@ static void feed(struct end *e, struct slice in)
             ASSERT(tls_stream_why(e->t, &text, &found) == err && text != NULL);
             return;
         }
-        in = (struct slice){in.base + used, in.len - used};
+        if (used > 0) {
+            in = (struct slice){in.base + used, in.len - used};
+        }
         if (plain.len == 0 && in.len == 0) {
             return;
         }

@@ -544,10 +544,11 @@ static void test_alerts_say_what_they_mean(void **state)
     unmake();
 }
 
-/* RFC 8446 D.4 has these ignored during a handshake, which is the one thing a peer can send without end. */
+/* What RFC 8446 D.4 has ignored, messages that never come whole, and lengths that nothing has. */
 static void test_a_handshake_without_end_is_ended(void **state)
 {
     static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1}, huge[] = {22, 3, 3, 0x40, 0, 1, 0xff, 0xff, 0xff};
+    static uint8_t hello[5 + TLS_STREAM_PLAIN_MAX] = {22, 3, 3, 0x40, 0, 2, 0, 0xff, 0xf0};
 
     (void)state;
     make(PQ_REQUIRE, PQ_REQUIRE);
@@ -558,6 +559,15 @@ static void test_a_handshake_without_end_is_ended(void **state)
         ts_feed(&a, (struct slice){ccs, sizeof ccs}, TS_START);
     }
     assert_int_equal(tls_stream_state(a.t), TLS_STREAM_FAILED);
+    /* a ServerHello of 65,520 bytes, which the library would wait for */
+    start(NULL, NULL);
+    ts_feed(&a, (struct slice){NULL, 0}, TS_START);
+    for (size_t n = 0; a.err == QUDAG_OK; n += sizeof hello) {
+        assert_true(n <= TLS_STREAM_HANDSHAKE_MAX);
+        ts_feed(&a, (struct slice){hello, sizeof hello}, TS_START);
+        hello[5] = 0;
+    }
+    why(&a, QUDAG_ELIMIT, "too long");
     start(NULL, NULL);
     ts_feed(&b, (struct slice){huge, sizeof huge}, TS_START);
     for (size_t n = 0; b.err == QUDAG_OK && n < 100000; n += sizeof huge) {

@@ -84,7 +84,7 @@ static void feed(struct side *s, const uint8_t *bytes, size_t len)
             memcpy(s->got + s->got_len, plain.base, plain.len);
         }
         s->got_len += plain.len;
-        in = (qudag_slice){in.base + used, in.len - used};
+        in = used > 0 ? (qudag_slice){in.base + used, in.len - used} : in;
     } while (in.len > 0 || plain.len > 0);
 }
 
