@@ -137,7 +137,7 @@ static qudag_err begin_streams(struct upgrade_link *l)
     struct yamux_config c = {.mem = u->mem,
                              .dialer = l->dialer,
                              .streams_max = u->streams_max,
-                             .own_max = u->streams_max,
+                             .own_max = u->own_max,
                              .keepalive_ns = u->keepalive_ns,
                              .ping_timeout_ns = u->idle_timeout_ns - u->keepalive_ns};
 

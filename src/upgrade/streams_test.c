@@ -143,7 +143,7 @@ static void a_thousand_streams(void **state)
     (void)state;
     for (int noise = 0; noise < 2; noise++) {
         struct up_opt o = both[noise];
-        o.cfg.streams_max = 1024;
+        o.cfg.streams_max = o.cfg.own_max = 1024;
         struct up_pair *p = linked_with(&o, noise != 0);
         unsigned again = 0;
 

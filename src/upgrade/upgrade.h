@@ -26,6 +26,7 @@ struct upgrade_config {
     enum pq_policy pq;               /* PQ_REQUIRE: no Noise, in either direction */
     uint32_t links_max;              /* with those that are not up yet; default 1024 */
     uint32_t streams_max;            /* peer-opened streams of a link; default 512 */
+    uint32_t own_max;                /* streams of ours of a link, at once; default 256 */
     uint64_t handshake_timeout_ns;   /* until the link is up; default 10 s */
     uint64_t keepalive_ns;           /* default 25 s */
     uint64_t

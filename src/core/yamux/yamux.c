@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STREAMS_MAX 512
+#define OWN_MAX 256
 #define QUEUE_MAX (4u << 20)
 #define HELD_MAX (16u << 20)
 #define WINDOW_MAX (4u << 20)
@@ -21,7 +22,7 @@
 static void defaults(struct yamux_config *c)
 {
     c->streams_max = c->streams_max == 0 ? STREAMS_MAX : c->streams_max;
-    c->own_max = c->own_max == 0 ? STREAMS_MAX : c->own_max;
+    c->own_max = c->own_max == 0 ? OWN_MAX : c->own_max;
     c->queue_max = c->queue_max == 0 ? QUEUE_MAX : c->queue_max;
     c->held_max = c->held_max == 0 ? HELD_MAX : c->held_max;
     c->window_max = c->window_max == 0 ? WINDOW_MAX : c->window_max;
@@ -384,7 +385,7 @@ static bool report_sent(struct yamux *y, struct yamux_ev *ev)
 
 static bool may_open_again(struct yamux *y, struct yamux_ev *ev)
 {
-    if (!y->open_refused || y->n_unacked >= YAMUX_UNACKED_MAX) {
+    if (!y->open_refused || !yamux_may_open(y)) {
         return false;
     }
     y->open_refused = false;

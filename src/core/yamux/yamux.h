@@ -42,7 +42,7 @@ struct yamux_config {
     uint8_t seed[16];     /* of the table of streams, which a peer chooses the names in */
     bool dialer;          /* its streams have odd names, the other side's even ones */
     uint32_t streams_max; /* opened by the peer, at once; default 512 */
-    uint32_t own_max;     /* opened by us, at once; default 512 */
+    uint32_t own_max;     /* opened by us, at once; default 256: rust-libp2p ends a session of 512, both ways */
     size_t queue_max;     /* bytes of the send queue of a stream; default 4 MiB */
     size_t held_max;      /* bytes delivered and not consumed, of all streams; default 16 MiB */
     uint32_t
@@ -109,8 +109,8 @@ void yamux_tick(struct yamux *y, tstamp now);
 void yamux_probe(struct yamux *y, uint64_t timeout_ns, tstamp now);
 
 /*
- * Opens a stream.  QUDAG_EAGAIN: YAMUX_UNACKED_MAX of ours are not answered yet, YAMUX_STREAMS_OK tells when.
- * QUDAG_ELIMIT at own_max or after 2^31 streams, QUDAG_ECLOSED after the end or the peer's GO_AWAY, QUDAG_ENOMEM.
+ * Opens a stream.  QUDAG_EAGAIN: there are own_max, or YAMUX_UNACKED_MAX that are not answered yet, YAMUX_STREAMS_OK
+ * tells when.  QUDAG_ELIMIT after 2^31 streams, QUDAG_ECLOSED after the end or the peer's GO_AWAY, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err yamux_open(struct yamux *y, uint64_t user, uint32_t *id);
 

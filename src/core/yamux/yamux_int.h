@@ -92,6 +92,8 @@ struct yamux_stream *yamux_stream_new(struct yamux *y, uint32_t id, bool own, ui
 void yamux_stream_free(struct yamux *y, struct yamux_stream *s);
 /* Frees |s| if both directions have ended; then true. */
 bool yamux_stream_over(struct yamux *y, struct yamux_stream *s);
+/* One more of ours: its limits allow it now. */
+bool yamux_may_open(const struct yamux *y);
 /* Puts it among those that may send if it may. */
 void yamux_stream_ready(struct yamux *y, struct yamux_stream *s);
 /* So many frames may still come for a stream that is gone now. */

@@ -43,12 +43,15 @@ static size_t put_update(struct yamux *y, struct yamux_stream *s, uint8_t *dst)
     return YAMUX_HEADER;
 }
 
-/* The header of a data frame of |len| bytes, which are the next of |s|. */
+/*
+ * The header of a data frame of |len| bytes, which are the next of |s|.  The end is in a frame of its own, as of other
+ * implementations: js-libp2p's reads the flags of a frame first, and loses what comes with the end.
+ */
 static void put_data_head(struct yamux_stream *s, uint8_t *dst, uint32_t len)
 {
     struct frame f = {FRAME_DATA, 0, s->id, len};
 
-    if (s->fin_wanted && s->queue.len == len) {
+    if (len == 0) {
         f.flags = FLAG_FIN;
         s->fin_sent = true;
     }

@@ -111,15 +111,20 @@ struct yamux_stream *yamux_heaviest(const struct yamux *y)
     return most;
 }
 
+bool yamux_may_open(const struct yamux *y)
+{
+    return y->n_own < y->cfg.own_max && y->n_unacked < YAMUX_UNACKED_MAX;
+}
+
 qudag_err yamux_open(struct yamux *y, uint64_t user, uint32_t *id)
 {
     if (y->ended || y->peer_gone) {
         return QUDAG_ECLOSED;
     }
-    if (y->n_own >= y->cfg.own_max || y->next_id > ID_MAX) {
+    if (y->next_id > ID_MAX) {
         return QUDAG_ELIMIT;
     }
-    if (y->n_unacked >= YAMUX_UNACKED_MAX) {
+    if (!yamux_may_open(y)) {
         y->open_refused = true;
         return QUDAG_EAGAIN;
     }

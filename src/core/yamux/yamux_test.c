@@ -352,7 +352,7 @@ static void streams_are_limited_and_refused_one_by_one(void **state)
 static void only_so_many_streams_wait_for_an_answer(void **state)
 {
     (void)state;
-    struct pair *p = pair_new(&(struct yamux_config){0});
+    struct pair *p = pair_new(&(struct yamux_config){.own_max = 512});
     uint32_t id = 0;
 
     for (int i = 0; i < YAMUX_UNACKED_MAX; i++) {
@@ -365,7 +365,13 @@ static void only_so_many_streams_wait_for_an_answer(void **state)
         assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
         run(p);
     }
-    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_ELIMIT);
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_EAGAIN);
+    run(p);
+    size_t before = count(&p->a, YAMUX_STREAMS_OK, 0);
+    yamux_reset(p->a.y, 1, 0);
+    run(p);
+    assert_int_equal(count(&p->a, YAMUX_STREAMS_OK, 0), before + 1);
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
     pair_free(p);
 }
 
