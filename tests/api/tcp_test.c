@@ -190,32 +190,43 @@ static void restart_as(size_t i, qudag_pq pq, const char *listen)
     net_start(i, &o);
 }
 
-static void a_peer_once_post_quantum_over_quic_is_not_taken_classical_over_tcp(void **state)
+/* Node 1 proves itself over |first|, and then comes without keys over |then|. */
+static void downgraded(const char *first, const char *first_name, const char *then)
 {
     struct net_options prefer = tcp_only;
-    char here[QUDAG_ADDR_TEXT_MAX];
+    char quic[QUDAG_ADDR_TEXT_MAX], tcp[QUDAG_ADDR_TEXT_MAX];
     qudag_link_info l;
-    size_t it = 1;
-    (void)state;
+    size_t it = 0;
+    qudag_op op;
 
     prefer.pq = QUDAG_PQ_PREFER;
     prefer.listen = QUIC4;
     prefer.also = TCP4;
     net_start(0, &prefer);
-    assert_true(qudag_node_addr_next(net[0].node, &it, here));
-    net_start(1, &prefer);
+    assert_true(qudag_node_addr_next(net[0].node, &it, quic));
+    assert_true(qudag_node_addr_next(net[0].node, &it, tcp));
+    restart_as(1, QUDAG_PQ_PREFER, first);
     assert_int_equal(dial(&net[0], net[1].addr), QUDAG_OK);
-    assert_true(link_with(&net[0], &net[1], "quic", &l) && l.pq_kex && l.pq_auth);
-    restart_as(1, QUDAG_PQ_OFF, TCP4);
+    assert_true(link_with(&net[0], &net[1], first_name, &l) && l.pq_kex && l.pq_auth);
+    restart_as(1, QUDAG_PQ_OFF, then);
     NET_WAIT(net_links(&net[0], &net[1]) == 0, NET_SOON);
     assert_int_not_equal(dial(&net[0], net[1].addr), QUDAG_OK); /* dialled */
-    qudag_op op;
-    assert_int_equal(qudag_connect(net[1].node, here, &op), QUDAG_OK); /* dialling */
-    double end = net_now() + 2;
-    while (net_now() < end) {
+    assert_int_equal(qudag_connect(net[1].node, strcmp(then, TCP4) == 0 ? tcp : quic, &op),
+                     QUDAG_OK); /* dialling */
+    for (double end = net_now() + 2; net_now() < end;) {
         net_turn();
         assert_int_equal(net_links(&net[0], &net[1]), 0);
     }
+}
+
+static void a_peer_once_post_quantum_is_not_taken_classical_over_the_other_transport(void **state)
+{
+    qudag_link_info l;
+    (void)state;
+
+    downgraded(TCP4, "tcp", QUIC4);
+    (void)net_stop_all(NULL);
+    downgraded(QUIC4, "quic", TCP4);
     /* one that never was is taken, and shown as what it is */
     restart_as(2, QUDAG_PQ_OFF, TCP4);
     assert_int_equal(dial(&net[0], net[2].addr), QUDAG_OK);
@@ -437,7 +448,7 @@ int main(void)
         cmocka_unit_test(two_nodes_link_over_tcp_as_over_quic),
         cmocka_unit_test(dials_that_fail_say_why),
         cmocka_unit_test(streams_go_over_datagrams_where_there_are_both),
-        cmocka_unit_test(a_peer_once_post_quantum_over_quic_is_not_taken_classical_over_tcp),
+        cmocka_unit_test(a_peer_once_post_quantum_is_not_taken_classical_over_the_other_transport),
         cmocka_unit_test(a_dht_works_over_tcp_alone),
         cmocka_unit_test(a_peer_that_dies_is_noticed_and_one_that_returns_is_linked_again),
         cmocka_unit_test(slow_clients_hold_no_more_than_their_share),
