@@ -336,7 +336,6 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool
 
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now)
 {
-    list_del(&up->peer->delayed); /* nor do the other addresses matter any more */
     if (up->peer->n_dials == 0) {
         return;
     }
