@@ -12,7 +12,7 @@
 
 #include "upgrade/gate.h"
 
-#define CARRY 700 /* bytes that the host takes at once */
+#define CARRY 20 /* bytes that the host takes at once */
 
 /* One side: a transport, and the last of everything that it said. */
 struct side {
@@ -52,7 +52,7 @@ static void make(struct side *s, uint8_t seed, enum pq_policy pq)
                                        .sec = s->keys.sec,
                                        .identity = &s->keys.id,
                                        .pq = pq,
-                                       .links_max = 64};
+                                       .links_max = 256};
     assert_int_equal(tcp_new(&s->t, &cfg, w.now), QUDAG_OK);
     s->at = at(seed, 4001);
 }
