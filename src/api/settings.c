@@ -253,11 +253,12 @@ static qudag_err read_reserve(struct node_config *c, const qudag_settings *s, ch
         return refuse(why, cap, "reserve_at", "more than %d relays", RELAYED_RELAYS_MAX);
     }
     for (size_t i = 0; i < s->reserve_at_n; i++) {
-        if (api_keep_read(&c->reserve[i], s->reserve_at[i], fault, sizeof(fault)) != QUDAG_OK) {
+        if (api_keep_read(&c->circuit_relay.reserve[i], s->reserve_at[i], fault, sizeof(fault)) !=
+            QUDAG_OK) {
             return refuse(why, cap, "reserve_at", "%s", fault);
         }
     }
-    c->n_reserve = s->reserve_at_n;
+    c->circuit_relay.n_reserve = s->reserve_at_n;
     return QUDAG_OK;
 }
 
@@ -469,12 +470,12 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;
     c->persist = s->store_dir != NULL;
-    c->circuit_relay = (struct node_circuit_relay){
-        .serve = s->circuit_relay,
-        .reservations_max = s->circuit_relay_places,
-        .circuits_max = s->circuit_relay_circuits,
-        .limit = {(uint32_t)(s->circuit_relay_time / QUDAG_S), s->circuit_relay_bytes},
-        .rate = s->circuit_relay_rate};
+    c->circuit_relay.serve = s->circuit_relay;
+    c->circuit_relay.reservations_max = s->circuit_relay_places;
+    c->circuit_relay.circuits_max = s->circuit_relay_circuits;
+    c->circuit_relay.limit.duration_s = (uint32_t)(s->circuit_relay_time / QUDAG_S);
+    c->circuit_relay.limit.data = s->circuit_relay_bytes;
+    c->circuit_relay.rate = s->circuit_relay_rate;
     c->tcp = true;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;

@@ -74,7 +74,8 @@ static void carry_out(struct node *n, const struct relay_links_action *a, tstamp
     case RELAY_LINKS_CLOSE:
     case RELAY_LINKS_ABORT:
         relayed_close(n->through.user, name,
-                      a->type == RELAY_LINKS_CLOSE ? QUDAG_OK : QUDAG_ECANCELED, now, node_begin(n));
+                      a->type == RELAY_LINKS_CLOSE ? QUDAG_OK : QUDAG_ECANCELED, now,
+                      node_begin(n));
         end(n);
         break;
     }
@@ -315,8 +316,8 @@ qudag_err node_relay_links_init(struct node *n)
                              .open_proto = open_proto};
 
     qudag_err err = node_core_add(n, &core, NULL, &n->through.ix);
-    for (size_t i = 0; err == QUDAG_OK && i < n->cfg.n_reserve; i++) {
-        qudag_err one = node_reserve(n, &n->cfg.reserve[i]);
+    for (size_t i = 0; err == QUDAG_OK && i < n->cfg.circuit_relay.n_reserve; i++) {
+        qudag_err one = node_reserve(n, &n->cfg.circuit_relay.reserve[i]);
         err = one == QUDAG_EINVAL ? QUDAG_OK : one; /* one list for all machines names this one */
     }
     return err;

@@ -12,8 +12,10 @@
 
 #define NODE_RELAYED_ADDRS 4 /* through relays, told in identify */
 
-/* What this node does for others as a circuit relay.  Zeros: nothing; limits as in hop.h. */
+/* What this node does for others as a circuit relay, and has others do.  Zeros: nothing; limits as in hop.h. */
 struct node_circuit_relay {
+    size_t n_reserve; /* relays that are to keep places for us */
+    struct node_keep_wish reserve[RELAYED_RELAYS_MAX];
     bool serve;
     uint32_t reservations_max, circuits_max;
     struct circuit_limit limit;

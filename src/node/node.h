@@ -119,8 +119,6 @@ struct node_config {
     size_t n_keep;
     struct node_keep_wish keep[KEEP_MAX];
     struct node_circuit_relay circuit_relay;
-    size_t n_reserve; /* relays that are to keep places for us */
-    struct node_keep_wish reserve[RELAYED_RELAYS_MAX];
 };
 
 struct node;

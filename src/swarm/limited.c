@@ -1,9 +1,24 @@
-/* limited.c - protocols whose streams may run over links that a relay limits. */
+/* limited.c - names of protocols, and whose streams may run over links that a relay limits. */
 #include "swarm/internal.h"
 
 #include <string.h>
 
 _Static_assert(SWARM_LIMITED_LEN == SWARM_PROTO_LEN_MAX + 1, "one length");
+
+bool swarm_proto_valid(const char *proto)
+{
+    size_t len = strlen(proto);
+
+    if (len < 2 || len > SWARM_PROTO_LEN_MAX || proto[0] != '/') {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (proto[i] <= ' ' || proto[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
 
 qudag_err swarm_proto_allow_limited(struct swarm *s, const char *proto)
 {

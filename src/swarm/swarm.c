@@ -180,21 +180,6 @@ qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *
     return QUDAG_OK;
 }
 
-bool swarm_proto_valid(const char *proto)
-{
-    size_t len = strlen(proto);
-
-    if (len < 2 || len > SWARM_PROTO_LEN_MAX || proto[0] != '/') {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (proto[i] <= ' ' || proto[i] > '~') {
-            return false;
-        }
-    }
-    return true;
-}
-
 static const char *name_copy(struct swarm *s, const char *name)
 {
     size_t len = strlen(name);
