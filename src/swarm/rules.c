@@ -142,8 +142,7 @@ size_t swarm_rule_next_dial(const struct swarm_candidate *c, size_t n)
         first = c[i].proven && c[i].family != 0 ? c[i].family : first;
     }
     for (size_t i = 0; i < n; i++) {
-        bool later = c[i].cost != TRANSPORT_RELAYED && c[i].family != first;
-        size_t key = turn_of(c, n, i) * 8 + c[i].cost * 2u + (later ? 1 : 0);
+        size_t key = turn_of(c, n, i) * 8 + c[i].cost * 2u + (c[i].family != first ? 1 : 0);
         if (!c[i].tried && key < best_key) {
             best = i;
             best_key = key;
