@@ -12,8 +12,12 @@
 
 #include <string.h>
 
+/* This is asked after every event, mostly for nothing. */
 bool swarm_doubt_next(struct swarm *s, struct swarm_doubt *out)
 {
+    if (!s->doubts_new) {
+        return false;
+    }
     LIST_EACH(it, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
@@ -30,6 +34,7 @@ bool swarm_doubt_next(struct swarm *s, struct swarm_doubt *out)
         memcpy(out->now, info.pq_hash, sizeof(out->now));
         return true;
     }
+    s->doubts_new = false;
     return false;
 }
 

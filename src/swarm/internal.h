@@ -188,7 +188,7 @@ struct swarm {
     struct swarm_tags tags;
     struct swarm_nets nets;   /* breakers of networks */
     struct limiter newcomers; /* strangers and such for whom another link is closed */
-    bool door_closed;         /* swarm_close_door() */
+    bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
     uint64_t refused;         /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;

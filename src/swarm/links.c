@@ -503,6 +503,7 @@ static qudag_err doubt(struct swarm *s, struct swarm_link *l, const struct link_
     }
     if (err == QUDAG_OK) {
         swarm_doubt_set(l, true);
+        s->doubts_new = true;
         l->props = info->props;
         l->props &= (uint8_t)~LINK_ANON;
         l->net = info->net;
