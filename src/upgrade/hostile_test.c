@@ -448,8 +448,16 @@ static void who_reads_nothing_is_let_go(void **state)
         assert_int_equal(p->b.down.err, QUDAG_ELIMIT);
         assert_true(p->b.mem.peak - used < 200000);
         assert_int_equal(p->b.u->links.n, 1);
-        up_run(p, p->now + 6 * NS_PER_S);
-        assert_true(p->b.ended);
+        struct ref link;
+        uint64_t cookie;
+        bool ended = false;
+        assert_true(upgrade_next_work(p->b.u, &link, &cookie, &ended) && ended);
+        assert_false(upgrade_next_work(p->b.u, &link, &cookie, &ended)); /* named once */
+        assert_true(upgrade_deadline(p->b.u) <= p->now + UPGRADE_LINGER);
+        p->now += UPGRADE_LINGER;
+        upgrade_tick(p->b.u, p->now);
+        assert_true(upgrade_next_work(p->b.u, &link, &cookie, &ended) && ended); /* given up */
+        assert_int_equal(upgrade_output(p->b.u, link, buf, sizeof(buf), p->now), 0);
         assert_int_equal(p->b.u->links.n, 0);
         up_free(p);
     }

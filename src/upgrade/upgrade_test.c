@@ -375,6 +375,40 @@ static void one_byte_changed_anywhere(void **state)
     }
 }
 
+/* Nothing that the listener says once the dialler has proven itself arrives. */
+static bool until_proven(struct up_pair *p, struct up_side *from, uint8_t *bytes, size_t *len)
+{
+    const struct upgrade_link *l = upgrade_find(p->a.u, p->a.link);
+
+    (void)strip(p, from, bytes, len);
+    return from == &p->a || (l != NULL && l->stage < STAGE_MUXER);
+}
+
+static void a_dialler_waits_until_it_is_accepted(void **state)
+{
+    static const size_t which[] = {0, 4, 9};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(which); i++) {
+        for (int late = 0; late < 2; late++) {
+            struct up_pair *p = up_new(ways[which[i]].a, ways[which[i]].b);
+            struct strip s = {ways[which[i]].stripped};
+            p->a.u->late_muxer = late != 0;
+            p->pass = until_proven;
+            p->ctx = &s;
+            up_dial(p);
+            up_settle(p);
+            assert_int_equal(p->a.ups + p->a.downs, 0);
+            assert_false(upgrade_cancel(p->a.u, p->a.link)); /* b may have it as a link */
+            up_run(p, p->now + 10 * NS_PER_S);
+            assert_int_equal(p->a.ups, 0);
+            assert_int_equal(p->a.downs, 1);
+            assert_int_equal(p->a.down.err, QUDAG_ETIMEOUT);
+            up_free(p);
+        }
+    }
+}
+
 static void a_dial_is_cancelled_until_the_peer_may_count_it(void **state)
 {
     (void)state;
@@ -498,6 +532,7 @@ int main(void)
         cmocka_unit_test(require_is_not_talked_down),
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(one_byte_changed_anywhere),
+        cmocka_unit_test(a_dialler_waits_until_it_is_accepted),
         cmocka_unit_test(a_dial_is_cancelled_until_the_peer_may_count_it),
         cmocka_unit_test(an_end_is_told_once_on_both_sides),
         cmocka_unit_test(a_shutdown_ends_all_in_good_order),
