@@ -9,7 +9,8 @@
  *          clock.c       our wall-clock time, and whether others think it wrong
  *          keys.c        onion keys of the relay and of dark addresses
  *          saved.c       everything that outlives the process
- *          rotation.c    when the relay's onion keys are replaced
+ *          rotation.c    when the relay's onion keys are replaced; rekey.c: the node's ML-DSA key
+ *          keeping.c     who is kept linked, and its list on disk (kept.c)
  *          streams.c     streams of the program
  *          ending.c      the orderly end
  *          paths.c       which relays they lead over

@@ -4,9 +4,9 @@
  *   this program ─ starts itself under valgrind ─▶ each case between two counts of errors ─▶ one line each
  *
  * Not covered, as they cannot be seen so:
- *   ML-DSA   signing rejects by values that the signature tells or that are thrown away, so that branches depend on what
- *            came from secrets (tried: all of them lie inside AWS-LC's signing, whose functions have no names in what is
- *            linked, so that none could be excused alone); making a key samples from a secret stream in the same way
+ *   ML-DSA   signing rejects by values that the signature tells or that are thrown away, so that branches depend on
+ *            what came from secrets; tried, all of them lie inside AWS-LC's signing, whose functions have no names in
+ *            what is linked, so that none could be excused alone.  Making a key samples from a secret stream likewise
  *   VAES, AVX-512   instructions that valgrind does not know; the same cipher in other instructions is run
  *   OpenSSL's primitives, of builds without AWS-LC
  *
