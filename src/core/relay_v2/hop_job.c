@@ -120,9 +120,13 @@ void hop_job_open(struct hop_service *h, const struct ev *ev, tstamp now, struct
     struct slice id = ev->peer != NULL ? peer_id_slice(ev->peer) : (struct slice){NULL, 0};
     uint64_t host = ev->via != 0 ? ev->via : siphash24(h->places.k0, h->places.k1, id);
 
-    if (id.len == 0 || !make_room(h, ev->net, host, out)) {
-        h->stats.refused[id.len == 0 ? HOP_REFUSED_PERMISSION : HOP_REFUSED_LIMIT]++;
-        acts_reset(out, ev->strm, id.len == 0 ? QUDAG_EREFUSED : QUDAG_ELIMIT);
+    if (id.len == 0 || (ev->props & LINK_ANON) != 0) {
+        acts_reset(out, ev->strm, QUDAG_EUNSUPPORTED); /* or callers learn which node this is */
+        return;
+    }
+    if (!make_room(h, ev->net, host, out)) {
+        h->stats.refused[HOP_REFUSED_LIMIT]++;
+        acts_reset(out, ev->strm, QUDAG_ELIMIT);
         return;
     }
     struct hop_job *j = mem_alloc(h->cfg.mem, sizeof(*j));

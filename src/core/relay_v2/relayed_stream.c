@@ -224,6 +224,10 @@ void relayed_stop_open(struct relayed *r, const struct ev *ev, tstamp now, struc
 {
     struct relayed_job *j;
 
+    if (ev->peer == NULL || ev->peer->len == 0 || (ev->props & LINK_ANON) != 0) {
+        acts_reset(out, ev->strm, QUDAG_EUNSUPPORTED); /* or callers learn which node this is */
+        return;
+    }
     if (!relayed_rule_carrier(ev->props, ev->peer) || !relayed_holds(r, ev->peer)) {
         r->stats.not_accepted++; /* only those relays may bring peers that we asked to */
         acts_reset(out, ev->strm, QUDAG_EREFUSED);
