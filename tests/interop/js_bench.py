@@ -3,7 +3,7 @@
 
     tests/interop/js_bench.py [--nodes N] [--finds N] [--seconds N]
 
-Only where tests/interop/js_test.py has brought the packages before (build/interop): a benchmark installs nothing.
+Only where tests/interop/peers.py has brought the packages before (build/interop): a benchmark installs nothing.
 Prints one line, see js/kadbench.js; ends with 77 and says why when there is nothing to compare with.
 """
 
@@ -40,7 +40,7 @@ def main():
     a = p.parse_args()
     folder = os.path.join(KEEP, "js")
     node = next((n for n in NODES if version_of(n) >= NODE_WANTED), None)
-    if not os.path.exists(os.path.join(folder, ".installed")) or node is None:
+    if not os.path.exists(os.path.join(KEEP, "js.made")) or node is None:
         skip("its packages are not installed; `make test T=interop` does it")
     shutil.copy(os.path.join(HERE, "js", "kadbench.js"), folder)
     command = [node, os.path.join(folder, "kadbench.js"), str(a.nodes), str(a.finds), str(a.seconds * 1000)]

@@ -23,7 +23,10 @@ OTHERS = ("go", "rust", "js")
 QUIC, TCP = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"
 # the column's name: listening address, and what the other is limited to
 TRANSPORTS = {"quic": (QUIC, "both"), "tls": (TCP, "tls"), "noise": (TCP, "noise")}
-NOT_YET = {"tls", "noise", "relay theirs", "relay ours"}
+NOT_YET = {"relay theirs", "relay ours"}
+# Node offers ML-DSA in TLS, as OpenSSL 3.5 does unless told otherwise: ours takes it for one of its kind under "prefer",
+# and shows a certificate that js-libp2p cannot check.
+PQ = {("js", "tls"): "off"}
 KAD = ["--dht", "/interop/kad/1.0.0"]
 STREAMS = 1000
 MIB = int(os.environ.get("INTEROP_MIB", "8" if os.environ.get("QUDAG_SANITIZED") == "1" else "100"))
@@ -47,7 +50,8 @@ class Pair:
 
     def start(self):
         listen, security = TRANSPORTS[self.transport]
-        self.us = Peer([*peers.COMMAND["ours"], "--pq", "prefer", *KAD, "--ns", "test", "--listen", listen], f"ours-{self.name}")
+        pq = PQ.get((self.other, self.transport), "prefer")
+        self.us = Peer([*peers.COMMAND["ours"], "--pq", pq, *KAD, "--ns", "test", "--listen", listen], f"ours-{self.name}")
         more = KAD if self.other == "js" else []
         self.them = Peer([*peers.COMMAND[self.other], "--listen", listen, "--sec", security, *more], self.name)
         self.dialler, self.listener = (self.us, self.them) if self.direction == "dial" else (self.them, self.us)
@@ -71,7 +75,7 @@ def identify(p):
 
 def ping(p):
     for a, b in p.both_ways():
-        assert 0 < int(a.ok("ping", b.id)) < 5_000_000
+        assert 0 <= int(a.ok("ping", b.id)) < 5_000_000  # js counts in ms
 
 
 def kad_values(p):
@@ -106,11 +110,13 @@ def bulk(p):
 def half_close(p):
     for a, b in p.both_ways():
         a.ok("half", b.id)
-        b.until("seen", wanted="OK 100000")
+        b.until("seen", wanted="OK 100001")
 
 
-# Over QUIC rust-libp2p can only drop a stream, which ends it in good order; js-libp2p takes a reset for an end.
-CANNOT_RESET, CANNOT_SEE_RESET = {("rust", "quic")}, {("js", "quic")}
+# Over QUIC rust-libp2p can only drop a stream, which ends it in good order.  A reset looks like an end to js-libp2p over
+# QUIC, and to rust-libp2p over yamux.
+CANNOT_RESET = {("rust", "quic")}
+CANNOT_SEE_RESET = {("js", "quic"), ("rust", "tls"), ("rust", "noise")}
 
 
 def reset(p):
@@ -232,18 +238,18 @@ def table(pairs):
 
 
 def main():
-    missing = peers.get_all()
-    if len(missing) == len(OTHERS):
-        return peers.SKIP
     words = set(sys.argv[1:])
+    chosen = [o for o in OTHERS if o in words or not words & set(OTHERS)]
+    missing = peers.get_all(chosen)
+    if len(missing) == len(chosen):
+        return peers.SKIP
 
     pairs = []
-    for other in OTHERS:
+    for other in chosen:
         for transport in TRANSPORTS:
             for direction in ("dial", "dialled"):
-                chosen = all(not words & set(group) or value in words
-                             for group, value in ((OTHERS, other), (TRANSPORTS, transport), (("dial", "dialled"), direction)))
-                if chosen:
+                if all(not words & set(group) or word in words
+                       for group, word in ((TRANSPORTS, transport), (("dial", "dialled"), direction))):
                     pairs.append(p := Pair(other, transport, direction))
                     if other in missing or transport in NOT_YET:
                         p.result = dict.fromkeys([*ACTIVE, *LATER], "skipped" if other in missing else "not yet")

@@ -10,6 +10,7 @@ TEST: timeout=900 waits
 
 import os
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ import peers
 from peers import Peer
 
 COUNT = {"ours": 12, "go": 6, "rust": 6, "js": 6}
-LISTEN = "/ip4/127.0.0.1/udp/0/quic-v1"
+LISTEN = "/ip4/127.0.0.1/udp/0/quic-v1,/ip4/127.0.0.1/tcp/0"
 KAD = ["--dht", "/interop/kad/1.0.0"]
 VALUES, AFTER, OTHERS = 100, 40, 24  # stored before and after the deaths; providers and peers that are looked for
 TRIES = 3  # of a lookup: links that both sides dial at once, and dead peers in tables, cost some
@@ -29,7 +30,8 @@ OURS_RSS = 96 << 20  # bytes of one of ours
 
 
 def start(kind, i):
-    more = {"ours": ["--pq", "prefer", "--ns", "test", *KAD], "js": KAD}.get(kind, [])
+    # js without TLS: as in matrix_test.py, ours under "prefer" would show it a certificate that it cannot check
+    more = {"ours": ["--pq", "prefer", "--ns", "test", *KAD], "js": [*KAD, "--sec", "noise"]}.get(kind, [])
     return kind, Peer([*peers.COMMAND[kind], "--listen", LISTEN, *more], f"{kind}-{i}")
 
 
@@ -55,7 +57,7 @@ class Network:
         """Each dials two that came before it, and is in the table of another one at the end."""
         for i, (_, peer) in enumerate(self.nodes[1:], 1):
             for _, known in self.rng.sample(self.nodes[:i], min(i, 2)):
-                peer.until("connect", known.addr, wanted="OK")
+                peer.until("connect", self.rng.choice(known.addrs), wanted="OK")
         for (_, a), (_, b) in zip(self.nodes, self.nodes[1:] + self.nodes[:1]):
             a.until("closest", b.id, wanted="OK", seconds=30)
 
@@ -64,15 +66,17 @@ class Network:
         Jobs (words, wanted) at random nodes, those of one node one after the other: each has to answer with |wanted| in
         it within TRIES.
         """
-        by_node = {}
+        by_node, took = {}, {}
         for words, wanted, not_at in jobs:
-            node = self.rng.choice([n for n in self.nodes if n[1] is not not_at])
-            by_node.setdefault(node[1], []).append((words, wanted))
+            kind, peer = self.rng.choice([n for n in self.nodes if n[1] is not not_at])
+            by_node.setdefault(peer, []).append((words, wanted, took.setdefault(kind, [])))
 
         def work(peer):
-            for words, wanted in by_node.get(peer, []):
+            for words, wanted, times in by_node.get(peer, []):
                 for attempt in range(TRIES):
+                    start = time.monotonic()
                     answer = peer.ask(*words)
+                    times.append(time.monotonic() - start)
                     if answer.startswith("OK") and wanted in answer:
                         break
                     self.retried += 1
@@ -84,7 +88,9 @@ class Network:
 
         begin = time.monotonic()
         self.all_nodes(work)
-        print(f"{what:34} {len(jobs):4} of them, {time.monotonic() - begin:5.1f} s, {self.retried} asked again", flush=True)
+        each = ", ".join(f"{kind} {statistics.median(took[kind]):.2f}/{max(took[kind]):.1f}" for kind in COUNT if kind in took)
+        print(f"{what:18}{len(jobs):4}, {time.monotonic() - begin:5.1f} s, {self.retried} asked again; "
+              f"seconds of one, median and most: {each}", flush=True)
         self.retried = 0
 
     def values(self, name, count):

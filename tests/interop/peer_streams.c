@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define BLOCK 65536
-#define HALF_BYTES 100000 /* after the other side's end */
+#define HALF_BYTES 100000 /* after the other side's end; one before it */
 #define STREAM_BYTES 64
 #define SMALL_MAX 64
 
@@ -196,11 +196,6 @@ static void stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, 
         return;
     }
     j->hashed = role == SINK || role == SOURCE;
-    if (role == HALF) {
-        (void)tail_add(j, (const uint8_t *)"bye", 3);
-        j->fin_after = true;
-        pump(n, s, j);
-    }
 }
 
 /* What the server's side does with |data|; false: the stream is gone. */
@@ -228,6 +223,11 @@ static bool serve_data(qudag_node *n, qudag_stream s, struct job *j, qudag_slice
         }
         break;
     case HALF:
+        if (!j->fin_after && j->got > 0) {
+            (void)tail_add(j, (const uint8_t *)"bye", 3);
+            j->fin_after = true;
+            pump(n, s, j);
+        }
         if (fin) {
             all.seen = j->got;
         }
@@ -428,9 +428,8 @@ static void first_words(struct job *j)
         j->fin_after = true;
         break;
     case ASK_REFUSE:
-        (void)tail_add(j, (const uint8_t *)"x", 1);
-        break;
     case ASK_HALF:
+        (void)tail_add(j, (const uint8_t *)"x", 1);
         break;
     default:
         for (size_t i = 0; i < STREAM_BYTES; i++) {

@@ -5,7 +5,7 @@
  *   /interop/sink/1.0.0     to the end; then 8 bytes, how many came, big endian, and their SHA-256
  *   /interop/count/1.0.0    likewise without the hash: for the benchmark
  *   /interop/source/1.0.0   8 bytes ask for so many, which come, and their SHA-256
- *   /interop/half/1.0.0     the server says "bye" and ends its direction at once; then the client sends
+ *   /interop/half/1.0.0     after the first byte the server says "bye" and ends its direction; then the client sends
  *   /interop/refuse/1.0.0   the server resets the stream after the first byte
  *
  * One command of the client's side runs at a time.
@@ -32,6 +32,6 @@ qudag_err streams_result(char *text);
 void streams_give_up(qudag_node *n);
 
 uint64_t streams_resets(void); /* echo streams that the peer reset */
-uint64_t streams_seen(void);   /* bytes that came after our end of the last half-closed stream */
+uint64_t streams_seen(void);   /* bytes that came on the last stream of "half" */
 
 #endif

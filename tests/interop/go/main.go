@@ -39,7 +39,7 @@ type node struct {
 	dht    *dht.IpfsDHT
 	kept   network.Stream // of "open"
 	resets atomic.Int64   // echo streams that the peer reset
-	seen   atomic.Int64   // bytes that came after our end of the last half-closed stream
+	seen   atomic.Int64   // bytes that came on the last stream of "half"
 }
 
 // anything is the validator of a namespace without rules; the newer value comes first.

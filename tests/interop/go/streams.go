@@ -68,11 +68,12 @@ func (n *node) serve() {
 		finish(s, sum, err)
 	})
 	n.host.SetStreamHandler(half, func(s network.Stream) {
+		_, _ = io.ReadFull(s, make([]byte, 1))
 		_, _ = s.Write([]byte("bye"))
 		_ = s.CloseWrite()
 		got, err := io.Copy(io.Discard, s)
 		if err == nil {
-			n.seen.Store(got)
+			n.seen.Store(got + 1)
 		}
 		_ = s.Close()
 	})
@@ -255,6 +256,9 @@ func fetch(s network.Stream, total uint64) (string, error) {
 
 // halfClosed reads the other side's end, and then goes on writing.
 func halfClosed(s network.Stream) (string, error) {
+	if _, err := s.Write([]byte("x")); err != nil {
+		return "", err
+	}
 	all, err := io.ReadAll(s)
 	if err != nil || string(all) != "bye" {
 		return "", fmt.Errorf("got %q, %w", all, err)

@@ -100,9 +100,11 @@ const servers = {
     await write(stream, await sendBlocks(stream, Number(head.readBigUInt64BE()), true))
   },
   async half (stream) {
+    const reader = new Reader(stream)
+    await reader.bytes(1)
     await write(stream, Buffer.from('bye'))
     await stream.close()
-    counters.seen = await new Reader(stream).take(Infinity, () => {})
+    counters.seen = 1 + await reader.take(Infinity, () => {})
   },
   async refuse (stream) {
     await new Reader(stream).bytes(1)
@@ -175,6 +177,7 @@ export const streamCommands = node => {
       return sum.toString('hex')
     }),
     half: id => one(id, 'half', async (stream, reader) => {
+      await write(stream, Buffer.from('x'))
       if ((await reader.bytes(Infinity)).toString() !== 'bye') throw new Error('no bye')
       await sendBlocks(stream, HALF_BYTES, false)
       return ''

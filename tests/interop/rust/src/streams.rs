@@ -25,7 +25,7 @@ type Answer = Result<String, String>;
 #[derive(Default)]
 pub struct Counters {
     pub resets: AtomicU64, // echo streams that the peer reset
-    pub seen: AtomicU64,   // bytes that came after our end of the last half-closed stream
+    pub seen: AtomicU64,   // bytes that came on the last stream of "half"
 }
 
 /// What is sent again and again.
@@ -115,10 +115,11 @@ async fn serve_source(mut stream: Stream) -> std::io::Result<()> {
 }
 
 async fn serve_half(mut stream: Stream, counters: &Counters) -> std::io::Result<()> {
+    stream.read_exact(&mut [0]).await?;
     stream.write_all(b"bye").await?;
     stream.close().await?;
     let (got, _) = take(&mut stream, u64::MAX, false).await?;
-    counters.seen.store(got, Ordering::Relaxed);
+    counters.seen.store(got + 1, Ordering::Relaxed);
     Ok(())
 }
 
@@ -202,6 +203,8 @@ pub async fn fetch(mut stream: Stream, total: u64) -> Answer {
 /// Reads the other side's end, and then goes on writing.
 pub async fn half(mut stream: Stream) -> Answer {
     let mut all = Vec::new();
+    stream.write_all(b"x").await.map_err(text)?;
+    stream.flush().await.map_err(text)?;
     stream.read_to_end(&mut all).await.map_err(text)?;
     if all != b"bye" {
         return Err(format!("got {all:?}"));
