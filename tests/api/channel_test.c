@@ -24,6 +24,7 @@ struct side {
     qudag_err err; /* the first that was returned */
     uint8_t got[GOT_MAX];
     size_t got_len;
+    bool was_ready;
 };
 
 static qudag_identity *alice, *bob;
@@ -110,6 +111,7 @@ static void run(void)
         size_t m = take(&b, bytes, sizeof bytes);
         feed(&a, bytes, m);
         n += m;
+        a.was_ready = a.was_ready || qudag_channel_get_state(a.c) == QUDAG_CHANNEL_READY;
     } while (n > 0);
 }
 
@@ -361,6 +363,7 @@ static void a_wrong_identity_is_refused_by_either_side(void **state)
     run();
     failed(&b, QUDAG_EAUTH);
     failed(&a, QUDAG_EAUTH);
+    assert_false(a.was_ready);
     hash[5] ^= 1;
     start(&right, NULL);
     run();
