@@ -92,12 +92,12 @@ const struct conf_row conf_table[CONF_KEYS] = {
                    .help =
                        "Peers with which a link stands at all times: peer id, or multiaddr with "
                        "/p2p/ID and, if known, #HASH of its ML-DSA-65 key."},
-    [CONF_RESERVE_AT] = {"peers", "reserve_at", LIST(QUDAG_RESERVE_MAX, QUDAG_ADDR_TEXT_MAX - 1),
-                         INTO(reserve_at), .unset = "",
-                         .help =
-                             "Circuit relays at which places are kept, so that peers who cannot "
-                             "dial this node reach it through them: multiaddr with /p2p/ID and, if "
-                             "known, #HASH, or peer id."},
+    [CONF_RESERVE_AT] =
+        {"peers", "reserve_at", LIST(QUDAG_RESERVE_MAX, QUDAG_ADDR_TEXT_MAX - 1), INTO(reserve_at),
+         .unset = "",
+         .help = "Circuit relays at which places are kept, so that peers who cannot "
+                 "dial this node reach it through them: multiaddr with /p2p/ID and, if "
+                 "known, #HASH, or peer id."},
     [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", SWITCH("no"), INTO(circuit_relay),
                             .help = "Pass bytes on between peers that cannot dial each other.  "
                                     "They are encrypted between those two; this node learns who "
@@ -107,8 +107,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_CIRCUIT_RELAY_CIRCUITS] = {"circuit_relay", "circuits",
                                      NUMBER(CONF_INT, circuit_relay_circuits)},
     [CONF_CIRCUIT_RELAY_TIME] = {"circuit_relay", "time_s", NUMBER(CONF_INT, circuit_relay_time)},
-    [CONF_CIRCUIT_RELAY_BYTES] = {"circuit_relay", "bytes",
-                                  NUMBER(CONF_SIZE, circuit_relay_bytes)},
+    [CONF_CIRCUIT_RELAY_BYTES] = {"circuit_relay", "bytes", NUMBER(CONF_SIZE, circuit_relay_bytes)},
     [CONF_CIRCUIT_RELAY_RATE] = {"circuit_relay", "rate", NUMBER(CONF_SIZE, circuit_relay_rate)},
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",

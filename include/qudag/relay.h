@@ -23,13 +23,13 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_relay_release(qudag_node *n, const quda
 
 /* A place that is wanted at a relay. */
 typedef struct qudag_place {
-    uint32_t size; /* set by the caller, see types.h */
-    uint32_t failures;           /* in a row */
-    qudag_ns left;               /* for which it is held still; 0: it is not held */
-    qudag_ns next_try;           /* from now, to have or to renew it; 0: under way */
-    uint64_t limit_bytes;        /* of each link through it, each way, as the relay says; 0: none */
-    qudag_ns limit_time;         /* likewise */
-    qudag_err err;               /* of the last try */
+    uint32_t size;        /* set by the caller, see types.h */
+    uint32_t failures;    /* in a row */
+    qudag_ns left;        /* for which it is held still; 0: it is not held */
+    qudag_ns next_try;    /* from now, to have or to renew it; 0: under way */
+    uint64_t limit_bytes; /* of each link through it, each way, as the relay says; 0: none */
+    qudag_ns limit_time;  /* likewise */
+    qudag_err err;        /* of the last try */
     char addr[QUDAG_ADDR_TEXT_MAX]; /* where others reach this node; "": not held, or not told */
     qudag_peer_id relay;
     uint8_t pad[7];

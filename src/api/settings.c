@@ -241,8 +241,7 @@ static qudag_err read_keep(struct node_config *c, const qudag_settings *s, char 
     return QUDAG_OK;
 }
 
-static qudag_err read_reserve(struct node_config *c, const qudag_settings *s, char *why,
-                              size_t cap)
+static qudag_err read_reserve(struct node_config *c, const qudag_settings *s, char *why, size_t cap)
 {
     char fault[API_WHY_LEN];
 

@@ -207,8 +207,8 @@ static qudag_err serve(struct node *n)
     if (n->through.served) {
         return QUDAG_OK;
     }
-    qudag_err err = swarm_proto_add(n->swarm, CIRCUIT_STOP_PROTOCOL,
-                                    n->core[n->through.ix].swarm_ix, false);
+    qudag_err err =
+        swarm_proto_add(n->swarm, CIRCUIT_STOP_PROTOCOL, n->core[n->through.ix].swarm_ix, false);
     n->through.served = err == QUDAG_OK;
     return err;
 }
@@ -305,15 +305,10 @@ qudag_err node_relay_links_make(struct node *n, const struct upgrade_config *as,
 
 qudag_err node_relay_links_init(struct node *n)
 {
-    static const struct core_ops ops = {.inbound_max = RELAYED_STREAMS_RELAY,
-                                        .event = event,
-                                        .tick = tick,
-                                        .deadline = deadline};
-    struct node_core core = {.name = "relayed",
-                             .instance = n,
-                             .ops = &ops,
-                             .report = report,
-                             .open_proto = open_proto};
+    static const struct core_ops ops = {
+        .inbound_max = RELAYED_STREAMS_RELAY, .event = event, .tick = tick, .deadline = deadline};
+    struct node_core core = {
+        .name = "relayed", .instance = n, .ops = &ops, .report = report, .open_proto = open_proto};
 
     qudag_err err = node_core_add(n, &core, NULL, &n->through.ix);
     for (size_t i = 0; err == QUDAG_OK && i < n->cfg.circuit_relay.n_reserve; i++) {

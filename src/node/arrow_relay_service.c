@@ -75,6 +75,5 @@ qudag_err node_relay_service_init(struct node *n, tstamp now)
     }
     peer_id_from_ed25519(&cfg.self, n->cfg.identity->ed_pk);
     qudag_err err = hop_new(&n->hop, &cfg, now);
-    return err != QUDAG_OK ? err
-                           : node_core_add(n, &core, CIRCUIT_HOP_PROTOCOL, &n->hop_ix);
+    return err != QUDAG_OK ? err : node_core_add(n, &core, CIRCUIT_HOP_PROTOCOL, &n->hop_ix);
 }

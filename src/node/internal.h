@@ -69,15 +69,15 @@ struct node {
     struct sec *sec;
     struct resources *accounts; /* of all that links use */
     struct quic *quic;
-    struct tcp *tcp; /* NULL: the host has none */
+    struct tcp *tcp;         /* NULL: the host has none */
     struct hop_service *hop; /* this node as a circuit relay; NULL: it is none */
     unsigned hop_ix;
     struct {
         struct relayed *user;
         struct relay_links *links;
         unsigned tp, ix;
-        bool served;                                /* others may come through relays */
-        struct multiaddr addr[NODE_RELAYED_ADDRS];  /* at which we are through them */
+        bool served;                               /* others may come through relays */
+        struct multiaddr addr[NODE_RELAYED_ADDRS]; /* at which we are through them */
         size_t n_addrs;
     } through; /* links through circuit relays */
     tstamp tcp_room_told;

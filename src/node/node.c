@@ -19,7 +19,7 @@
 #define STREAMS_MAX 65536
 #define SHED_PAUSE (100 * NS_PER_MS)
 #define RELAYED_SLOWER 3 /* times as much time for the handshake of a relayed link */
-#define DRAIN_MAX 65536 /* default of node_config.drain_max */
+#define DRAIN_MAX 65536  /* default of node_config.drain_max */
 
 static qudag_err make_acts(struct node *n)
 {

@@ -96,8 +96,7 @@ static qudag_err carried_new(struct relay_links *r, const struct multiaddr *rela
                                .target = target};
     (void)multiaddr_circuit(&s.remote, relay); /* else it is shown without an address */
     err = upgrade_begin(r->carrier.up, &s, now, &c->link);
-    if (err == QUDAG_OK &&
-        (err = map_u64_put(&r->by_link, ref_to_u64(c->link), c)) != QUDAG_OK) {
+    if (err == QUDAG_OK && (err = map_u64_put(&r->by_link, ref_to_u64(c->link), c)) != QUDAG_OK) {
         upgrade_lost(r->carrier.up, c->link, err, now);
     }
     if (err != QUDAG_OK) {

@@ -22,9 +22,9 @@
 enum relay_links_type {
     RELAY_LINKS_CONNECT, /* through the relay at |relay|, which names it, to |peer|; _connected() or _failed() then */
     RELAY_LINKS_GIVE_UP, /* what was to be connected as |id| */
-    RELAY_LINKS_OUTPUT,  /* |stream|: relay_links_output() has something, once the host has room for it */
-    RELAY_LINKS_CLOSE,   /* |stream|, in good order: all of relay_links_output() was taken */
-    RELAY_LINKS_ABORT,   /* |stream|, at once */
+    RELAY_LINKS_OUTPUT, /* |stream|: relay_links_output() has something, once the host has room for it */
+    RELAY_LINKS_CLOSE, /* |stream|, in good order: all of relay_links_output() was taken */
+    RELAY_LINKS_ABORT, /* |stream|, at once */
 };
 
 struct relay_links_action {

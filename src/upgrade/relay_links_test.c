@@ -84,8 +84,7 @@ static int teardown(void **state)
 
 static struct ref dial_b(const struct peer_id *peer)
 {
-    struct transport_target t = {
-        .addr = &to_b, .peer = peer, .need = LINK_PQ_KEX | LINK_PQ_AUTH};
+    struct transport_target t = {.addr = &to_b, .peer = peer, .need = LINK_PQ_KEX | LINK_PQ_AUTH};
     struct ref link = {0, 0};
 
     assert_int_equal(relay_links_transport.dial(a.r, &t, now, &link), QUDAG_OK);

@@ -26,8 +26,8 @@ static size_t unhex(uint8_t *out, size_t cap, const char *hex)
 {
     size_t len;
 
-    assert_int_equal(
-        hex_decode(out, cap, &len, (struct slice){(const uint8_t *)hex, strlen(hex)}), QUDAG_OK);
+    assert_int_equal(hex_decode(out, cap, &len, (struct slice){(const uint8_t *)hex, strlen(hex)}),
+                     QUDAG_OK);
     return len;
 }
 
@@ -139,12 +139,12 @@ static void a_reservation_comes_back_as_it_was_written(void **state)
 static void messages_that_are_none_are_refused(void **state)
 {
     static const char *const hop[] = {
-        "00",           /* no type: also where 0 is one */
-        "020803",       /* no such type */
-        "030a0100",     /* the type is no number */
-        "0408001200",   /* a peer without id */
+        "00",             /* no type: also where 0 is one */
+        "020803",         /* no such type */
+        "030a0100",       /* the type is no number */
+        "0408001200",     /* a peer without id */
         "06080112020a00", /* an empty id */
-        "0408012201",   /* a limit that ends early */
+        "0408012201",     /* a limit that ends early */
         "080801120408010a01",
     };
     struct circuit_msg m = {.expire = 7};
@@ -170,9 +170,8 @@ static void limits_are_kept(void **state)
     struct wr w = wr_init(head, sizeof(head));
 
     (void)state;
-    assert_int_equal(
-        circuit_msg_read(&m, CIRCUIT_HOP, (struct slice){big, CIRCUIT_MSG_MAX + 1}),
-        QUDAG_ETOOBIG);
+    assert_int_equal(circuit_msg_read(&m, CIRCUIT_HOP, (struct slice){big, CIRCUIT_MSG_MAX + 1}),
+                     QUDAG_ETOOBIG);
     pb_put_varint(&w, 1, 2);
     memcpy(big, head, w.len);
     struct wr r = wr_init(big + w.len, sizeof(big) - w.len);

@@ -116,9 +116,9 @@ static void only_what_the_relay_says_of_itself_is_accepted(void **state)
         const struct peer_id *about;
         qudag_err err;
     } rows[] = {
-        {&right, &sk, &relay, QUDAG_OK},       {&record, &sk, &relay, QUDAG_EUNSUPPORTED},
-        {&domain, &sk, &relay, QUDAG_EAUTH},   {&type, &sk, &relay, QUDAG_EUNSUPPORTED},
-        {&right, &sk, &peer, QUDAG_EAUTH},     {&right, &other_sk, &relay, QUDAG_EAUTH},
+        {&right, &sk, &relay, QUDAG_OK},         {&record, &sk, &relay, QUDAG_EUNSUPPORTED},
+        {&domain, &sk, &relay, QUDAG_EAUTH},     {&type, &sk, &relay, QUDAG_EUNSUPPORTED},
+        {&right, &sk, &peer, QUDAG_EAUTH},       {&right, &other_sk, &relay, QUDAG_EAUTH},
         {&right, &other_sk, &peer, QUDAG_EAUTH},
     };
 

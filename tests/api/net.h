@@ -96,8 +96,8 @@ extern const struct net_taker *net_taker; /* NULL: none */
 struct net_options {
     const char *bootstrap[8];
     size_t n_bootstrap;
-    const char *listen;     /* NULL: loopback, any port */
-    const char *also;       /* a second address to listen at; NULL: none */
+    const char *listen; /* NULL: loopback, any port */
+    const char *also;   /* a second address to listen at; NULL: none */
     qudag_pq pq;
     const char *name_space; /* open to any value; NULL: "app" */
     const qudag_mem *mem;

@@ -156,8 +156,7 @@ static void push(void)
         for (size_t i = 0; i < n; i++) {
             chunk[i] = byte_at(bulk.sent + i);
         }
-        qudag_err err =
-            qudag_stream_write(net[A].node, bulk.out, (qudag_slice){chunk, n}, &taken);
+        qudag_err err = qudag_stream_write(net[A].node, bulk.out, (qudag_slice){chunk, n}, &taken);
         bulk.sent += taken;
         if (err != QUDAG_OK || taken < n) {
             return;
@@ -382,8 +381,8 @@ int main(void)
                                   end_of_test),
         cmocka_unit_test_teardown(ten_megabytes_pass_whole_and_in_order, end_of_test),
         cmocka_unit_test_teardown(a_limited_link_carries_only_what_says_it_may, end_of_test),
-        cmocka_unit_test_teardown(
-            a_limit_that_is_reached_ends_the_link_at_both_and_both_know_it, end_of_test),
+        cmocka_unit_test_teardown(a_limit_that_is_reached_ends_the_link_at_both_and_both_know_it,
+                                  end_of_test),
         cmocka_unit_test_teardown(a_limit_of_time_ends_the_link, end_of_test),
         cmocka_unit_test_teardown(the_death_of_a_relay_ends_what_it_carried, end_of_test),
         cmocka_unit_test_teardown(a_direct_link_takes_over, end_of_test),

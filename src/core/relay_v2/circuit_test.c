@@ -215,7 +215,8 @@ static void a_hundred_circuits_get_alike_from_a_rate(void **state)
             all += got;
         }
     }
-    assert_true(all >= 19 * UINT64_C(1000000)); /* the rate is used, but for the windows at the beginning */
+    assert_true(
+        all >= 19 * UINT64_C(1000000)); /* the rate is used, but for the windows at the beginning */
     assert_true(all <= 21 * UINT64_C(1000000) + 100 * (uint64_t)WINDOW);
     if (most - least > most / 10) {
         fail_msg("from %llu to %llu bytes", (unsigned long long)least, (unsigned long long)most);
@@ -225,8 +226,7 @@ static void a_hundred_circuits_get_alike_from_a_rate(void **state)
 
 static void places_have_limits_by_host_and_network_and_in_all(void **state)
 {
-    struct hop_config cfg = {
-        .reservations_max = 4, .reservations_host = 1, .reservations_net = 3};
+    struct hop_config cfg = {.reservations_max = 4, .reservations_host = 1, .reservations_net = 3};
     struct world *w = w_new(&cfg);
     struct hop_stats s;
 

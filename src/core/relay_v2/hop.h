@@ -29,16 +29,16 @@ struct hop_config {
     struct mem *mem;
     struct rng rng;
     struct peer_id self;
-    const struct secret_ed25519 *sk;   /* of |self|, for vouchers; borrowed for the life of the hop */
-    const struct wallclock *clock;     /* likewise */
-    uint32_t reservations_max;         /* default 128 */
-    uint32_t reservations_host;        /* of one host; default 8 */
-    uint32_t reservations_net;         /* of one network; default 32 */
-    uint32_t reservation_s;            /* default 3600 */
-    uint32_t circuits_max;             /* with requests that are being read; default 512 */
-    uint32_t circuits_peer;            /* in which one peer takes part, at either end; default 16 */
-    struct circuit_limit limit;        /* of each circuit; 0: none */
-    uint64_t rate;                     /* bytes a second of all circuits together; 0: no limit */
+    const struct secret_ed25519 *sk; /* of |self|, for vouchers; borrowed for the life of the hop */
+    const struct wallclock *clock;   /* likewise */
+    uint32_t reservations_max;       /* default 128 */
+    uint32_t reservations_host;      /* of one host; default 8 */
+    uint32_t reservations_net;       /* of one network; default 32 */
+    uint32_t reservation_s;          /* default 3600 */
+    uint32_t circuits_max;           /* with requests that are being read; default 512 */
+    uint32_t circuits_peer;          /* in which one peer takes part, at either end; default 16 */
+    struct circuit_limit limit;      /* of each circuit; 0: none */
+    uint64_t rate;                   /* bytes a second of all circuits together; 0: no limit */
 };
 
 /* Why a request was refused. */
@@ -62,7 +62,8 @@ struct hop_service;
 extern const struct core_ops hop_ops; /* of CIRCUIT_HOP_PROTOCOL; opens CIRCUIT_STOP_PROTOCOL */
 
 /* A relay without reservations; freed with hop_free().  QUDAG_ENOMEM: *out is NULL. */
-QUDAG_MUST_USE qudag_err hop_new(struct hop_service **out, const struct hop_config *cfg, tstamp now);
+QUDAG_MUST_USE qudag_err hop_new(struct hop_service **out, const struct hop_config *cfg,
+                                 tstamp now);
 /* Frees it without a word to anybody; NULL allowed. */
 void hop_free(struct hop_service *h);
 /* Where peers reach this relay, told with each reservation: the first CIRCUIT_ADDRS_MAX of |n|, each with a /p2p. */

@@ -9,7 +9,8 @@
 
 #define TURNS_MAX 128 /* in one go */
 
-void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *ev, struct acts *out)
+void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *ev,
+                    struct acts *out)
 {
     struct hop_side *to = hop_other(s);
 
@@ -27,7 +28,8 @@ void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *
     }
 }
 
-void hop_carry_sent(struct hop_service *h, struct hop_side *s, uint64_t n, tstamp now, struct acts *out)
+void hop_carry_sent(struct hop_service *h, struct hop_side *s, uint64_t n, tstamp now,
+                    struct acts *out)
 {
     uint64_t own = n < s->own ? n : s->own;
     struct hop_side *from = hop_other(s);

@@ -17,9 +17,9 @@
 #define HOP_TICK_MAX 64 /* jobs that end in one tick */
 
 enum hop_state {
-    HOP_READING,  /* the request comes in */
-    HOP_OPENING,  /* the stream to the peer that was asked for was asked for */
-    HOP_ASKED,    /* it was told; its answer comes in */
+    HOP_READING, /* the request comes in */
+    HOP_OPENING, /* the stream to the peer that was asked for was asked for */
+    HOP_ASKED,   /* it was told; its answer comes in */
     HOP_CARRYING,
     HOP_ENDING, /* it was answered, and is to close */
 };
@@ -80,13 +80,14 @@ void hop_job_open(struct hop_service *h, const struct ev *ev, tstamp now, struct
 struct hop_job *hop_job_opening(const struct hop_service *h, uint64_t cookie);
 struct hop_side *hop_side_of(const struct hop_service *h, struct ref strm);
 /* Bytes of a job that carries nothing yet. */
-void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, tstamp now, struct acts *out);
+void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, tstamp now,
+                  struct acts *out);
 /* The stream to the peer that was asked for is there, or will not be. */
 void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *ev, tstamp now,
                     struct acts *out);
 /* Whoever asked is answered with a refusal, and the stream to the other, if any, given up. */
-void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status, tstamp now,
-                    struct acts *out);
+void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status,
+                    tstamp now, struct acts *out);
 /* Both streams are given up with |err|, and the job is gone. */
 void hop_job_end(struct hop_service *h, struct hop_job *j, qudag_err err, struct acts *out);
 void hop_job_free(struct hop_service *h, struct hop_job *j);
@@ -97,8 +98,8 @@ bool hop_side_write(struct hop_side *s, enum circuit_side side, const struct cir
 
 /* hop_reserve.c */
 /* A place for the peer of |j|: QUDAG_OK and |m| says so, borrowed while the place lasts; QUDAG_ELIMIT, QUDAG_ENOMEM. */
-QUDAG_MUST_USE qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j, struct circuit_msg *m,
-                                     tstamp now);
+QUDAG_MUST_USE qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j,
+                                     struct circuit_msg *m, tstamp now);
 /* The place of |peer| is free again, if it had one. */
 void hop_unreserve(struct hop_service *h, const struct peer_id *peer, tstamp now);
 /* Places whose time is over are free again. */
@@ -106,9 +107,11 @@ void hop_expire(struct hop_service *h, tstamp now);
 
 /* hop_carry.c */
 /* Bytes that came in on |s| go to the other side; over the limit both end. */
-void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *ev, struct acts *out);
+void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *ev,
+                    struct acts *out);
 /* |n| bytes have left to the peer of |s|: the other side may send as many again. */
-void hop_carry_sent(struct hop_service *h, struct hop_side *s, uint64_t n, tstamp now, struct acts *out);
+void hop_carry_sent(struct hop_service *h, struct hop_side *s, uint64_t n, tstamp now,
+                    struct acts *out);
 /* The peer of |s| sends no more. */
 void hop_carry_fin(struct hop_service *h, struct hop_side *s, struct acts *out);
 /* Credit to those whose turn it is, as the rate allows. */

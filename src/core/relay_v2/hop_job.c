@@ -94,7 +94,8 @@ static bool make_room(struct hop_service *h, uint64_t net, uint64_t host, struct
     return true;
 }
 
-static qudag_err job_start(struct hop_service *h, struct hop_job *j, const struct ev *ev, tstamp now)
+static qudag_err job_start(struct hop_service *h, struct hop_job *j, const struct ev *ev,
+                           tstamp now)
 {
     qudag_err err = slots_add(&h->jobs, j, &j->self);
 
@@ -173,8 +174,8 @@ static enum hop_refusal refusal_of(enum circuit_status status)
 }
 
 /* The last message to who asked, and our FIN. */
-static void answer(struct hop_service *h, struct hop_job *j, const struct circuit_msg *m, tstamp now,
-                   struct acts *out)
+static void answer(struct hop_service *h, struct hop_job *j, const struct circuit_msg *m,
+                   tstamp now, struct acts *out)
 {
     if (!hop_side_write(&j->side[0], CIRCUIT_HOP, m, out)) {
         hop_job_end(h, j, QUDAG_EINTERNAL, out);
@@ -186,8 +187,8 @@ static void answer(struct hop_service *h, struct hop_job *j, const struct circui
     hop_job_due(h, j, tstamp_after(now, HOP_LINGER));
 }
 
-void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status, tstamp now,
-                    struct acts *out)
+void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status,
+                    tstamp now, struct acts *out)
 {
     struct circuit_msg m = {.type = CIRCUIT_STATUS, .status = status};
 
@@ -259,8 +260,8 @@ static void connect(struct hop_service *h, struct hop_job *j, const struct peer_
 
 /* ------------------------------------------------------------------ messages */
 
-static void requested(struct hop_service *h, struct hop_job *j, struct slice body, bool more, tstamp now,
-                      struct acts *out)
+static void requested(struct hop_service *h, struct hop_job *j, struct slice body, bool more,
+                      tstamp now, struct acts *out)
 {
     struct circuit_msg m;
 
@@ -280,8 +281,7 @@ static void requested(struct hop_service *h, struct hop_job *j, struct slice bod
 void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *ev, tstamp now,
                     struct acts *out)
 {
-    struct circuit_msg m = {
-        .type = CIRCUIT_CONNECT, .peer = j->from, .limit = h->cfg.limit};
+    struct circuit_msg m = {.type = CIRCUIT_CONNECT, .peer = j->from, .limit = h->cfg.limit};
     qudag_err err = map_u64_put(&h->by_strm, ref_to_u64(ev->strm), &j->side[1]);
 
     if (err != QUDAG_OK || !relayed_rule_carrier(ev->props, &j->to)) {
@@ -301,8 +301,8 @@ void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *e
 static void answered(struct hop_service *h, struct hop_job *j, struct slice body, struct slice rest,
                      tstamp now, struct acts *out)
 {
-    struct circuit_msg m, ok = {
-                              .type = CIRCUIT_STATUS, .status = CIRCUIT_OK, .limit = h->cfg.limit};
+    struct circuit_msg m,
+        ok = {.type = CIRCUIT_STATUS, .status = CIRCUIT_OK, .limit = h->cfg.limit};
 
     if (circuit_msg_read(&m, CIRCUIT_STOP, body) != QUDAG_OK || m.type != CIRCUIT_STATUS ||
         m.status != CIRCUIT_OK || !hop_side_write(&j->side[0], CIRCUIT_HOP, &ok, out)) {
@@ -321,7 +321,8 @@ static void answered(struct hop_service *h, struct hop_job *j, struct slice body
     }
 }
 
-void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, tstamp now, struct acts *out)
+void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, tstamp now,
+                  struct acts *out)
 {
     struct hop_job *j = s->job;
     struct slice body;

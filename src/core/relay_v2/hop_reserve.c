@@ -47,9 +47,13 @@ static bool make_room(struct hop_service *h, const struct hop_job *j, tstamp now
         holder = fair_claim_of_source(most);
         gives_way = fair_gives_way(&holder, &newcomer);
     }
-    struct hop_room room = {(uint32_t)h->places.n,  newcomer.net_n,          newcomer.source_n,
-                            h->cfg.reservations_max, h->cfg.reservations_net,
-                            h->cfg.reservations_host, gives_way};
+    struct hop_room room = {(uint32_t)h->places.n,
+                            newcomer.net_n,
+                            newcomer.source_n,
+                            h->cfg.reservations_max,
+                            h->cfg.reservations_net,
+                            h->cfg.reservations_host,
+                            gives_way};
     if (!hop_rule_room(&room)) {
         return false;
     }
@@ -60,8 +64,8 @@ static bool make_room(struct hop_service *h, const struct hop_job *j, tstamp now
     return true;
 }
 
-static qudag_err place_make(struct hop_service *h, const struct hop_job *j, struct hop_reservation **out,
-                            tstamp now)
+static qudag_err place_make(struct hop_service *h, const struct hop_job *j,
+                            struct hop_reservation **out, tstamp now)
 {
     if (!make_room(h, j, now)) {
         return QUDAG_ELIMIT;
@@ -93,8 +97,7 @@ static qudag_err issue(struct hop_service *h, struct hop_reservation *r, tstamp 
     v.expiration = (uint64_t)(wall_now(h->cfg.clock, now) + h->cfg.reservation_s);
     qudag_err err = voucher_sign(&w, &v, h->cfg.sk);
     if (err == QUDAG_OK) {
-        err = heap_set(&h->expiries, &r->timer,
-                       tstamp_after(now, h->cfg.reservation_s * NS_PER_S));
+        err = heap_set(&h->expiries, &r->timer, tstamp_after(now, h->cfg.reservation_s * NS_PER_S));
     }
     r->voucher_len = w.len;
     r->expire = v.expiration;
@@ -102,7 +105,8 @@ static qudag_err issue(struct hop_service *h, struct hop_reservation *r, tstamp 
     return err;
 }
 
-qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j, struct circuit_msg *m, tstamp now)
+qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j, struct circuit_msg *m,
+                      tstamp now)
 {
     struct hop_reservation *r = map_get(&h->places, peer_id_slice(&j->from));
     bool is_new = r == NULL;

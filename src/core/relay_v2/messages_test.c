@@ -110,12 +110,12 @@ static void the_relay_answers_what_is_wrong_with_a_status(void **state)
         size_t len;
         uint32_t status;
     } rows[] = {
-        {"\x02\x08\x02", 3, CIRCUIT_UNEXPECTED_MESSAGE},     /* STATUS */
-        {"\x02\x08\x01", 3, CIRCUIT_MALFORMED_MESSAGE},      /* CONNECT to nobody */
-        {"\x02\x08\x07", 3, CIRCUIT_MALFORMED_MESSAGE},      /* no such type */
-        {"\x00", 1, CIRCUIT_MALFORMED_MESSAGE},              /* empty */
-        {"\x80\x00", 2, CIRCUIT_MALFORMED_MESSAGE},          /* a length that is not minimal */
-        {"\xff\x7f", 2, CIRCUIT_MALFORMED_MESSAGE},          /* too long */
+        {"\x02\x08\x02", 3, CIRCUIT_UNEXPECTED_MESSAGE}, /* STATUS */
+        {"\x02\x08\x01", 3, CIRCUIT_MALFORMED_MESSAGE},  /* CONNECT to nobody */
+        {"\x02\x08\x07", 3, CIRCUIT_MALFORMED_MESSAGE},  /* no such type */
+        {"\x00", 1, CIRCUIT_MALFORMED_MESSAGE},          /* empty */
+        {"\x80\x00", 2, CIRCUIT_MALFORMED_MESSAGE},      /* a length that is not minimal */
+        {"\xff\x7f", 2, CIRCUIT_MALFORMED_MESSAGE},      /* too long */
         {"\xff\xff", 2, CIRCUIT_MALFORMED_MESSAGE},
         {"\x02\x08\x00\x00", 4, CIRCUIT_UNEXPECTED_MESSAGE}, /* RESERVE, and more behind it */
         {"\x02\x08\x00", 3, CIRCUIT_OK},
@@ -195,8 +195,7 @@ static uint64_t asked_for(struct world *w)
 
 static void opened(struct world *w, uint64_t cookie, uint8_t props)
 {
-    hand(w, 0,
-         (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = s2, .props = props});
+    hand(w, 0, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = s2, .props = props});
 }
 
 static void a_peer_that_does_not_come_is_a_connection_that_failed(void **state)
@@ -351,10 +350,10 @@ struct voucher_row {
 static void vouchers_of_others_old_ones_and_forged_ones_are_refused(void **state)
 {
     static const struct voucher_row rows[] = {
-        {0, 1, 0, 3600, QUDAG_OK},       {0, 1, 0, -200, QUDAG_OK}, /* clocks differ a little */
-        {0, 1, 0, -3600, QUDAG_EEXPIRED}, /* replayed */
-        {0, 2, 0, 3600, QUDAG_EAUTH},     /* for another */
-        {3, 1, 3, 3600, QUDAG_EAUTH},     /* of another relay */
+        {0, 1, 0, 3600, QUDAG_OK},        {0, 1, 0, -200, QUDAG_OK}, /* clocks differ a little */
+        {0, 1, 0, -3600, QUDAG_EEXPIRED},                            /* replayed */
+        {0, 2, 0, 3600, QUDAG_EAUTH},                                /* for another */
+        {3, 1, 3, 3600, QUDAG_EAUTH},                                /* of another relay */
     };
 
     (void)state;
@@ -396,7 +395,7 @@ static void what_a_relay_says_of_a_place_is_bounded(void **state)
                                 .n_addrs = 4};
         multiaddr_quic(&m.addr[0], &a, &w->id[0]);
         multiaddr_quic(&m.addr[1], &a, NULL);
-        multiaddr_quic(&m.addr[2], &a, &w->id[5]); /* of another node */
+        multiaddr_quic(&m.addr[2], &a, &w->id[5]);              /* of another node */
         assert_true(multiaddr_circuit(&m.addr[3], &m.addr[2])); /* through another relay */
         asks_for_a_place(w);
         say_msg(w, 1, s1, CIRCUIT_HOP, &m); /* without a voucher, as some relays do */
@@ -454,8 +453,7 @@ static void a_user_asks_over_direct_links_only(void **state)
         assert_int_equal(relayed_connect(w->user[1], &want, 4, w->now, &w->acts), QUDAG_OK);
         uint64_t cookie = find(w, ACT_OPEN)->cookie;
         hand(w, 1,
-             (struct ev){
-                 .type = EV_STREAM_OPEN, .cookie = cookie, .strm = s1, .props = wrong[i]});
+             (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = s1, .props = wrong[i]});
         assert_int_equal(count(w, ACT_RESET), 1);
         assert_int_equal(up_kind(w), RELAYED_UP_FAILED);
         assert_int_equal(find(w, ACT_UP)->err, QUDAG_EPOLICY);

@@ -25,9 +25,9 @@ static const struct wallclock clock_0 = {.base = 1800000000};
 struct side {
     const struct core_ops *ops;
     void *core;
-    bool known[STREAMS];          /* by the core */
-    uint64_t cookie[STREAMS];     /* of its ACT_OPENs */
-    struct ref name[STREAMS];     /* of byte streams it reported */
+    bool known[STREAMS];      /* by the core */
+    uint64_t cookie[STREAMS]; /* of its ACT_OPENs */
+    struct ref name[STREAMS]; /* of byte streams it reported */
     uint32_t gen;
     size_t n_cookies, n_names;
 };
@@ -45,10 +45,8 @@ static void start(void)
 
 static struct acts acts_new(void)
 {
-    return (struct acts){.v = act_v,
-                         .cap = ARRAY_LEN(act_v),
-                         .bytes = act_bytes,
-                         .bytes_cap = sizeof(act_bytes)};
+    return (struct acts){
+        .v = act_v, .cap = ARRAY_LEN(act_v), .bytes = act_bytes, .bytes_cap = sizeof(act_bytes)};
 }
 
 static void look(struct side *s, const struct acts *out)

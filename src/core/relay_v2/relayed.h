@@ -16,13 +16,13 @@
 #include "core/core.h"
 #include "wire/circuit_msg.h"
 
-#define RELAYED_RELAYS_MAX 8     /* at which places are kept for us */
-#define RELAYED_STREAMS_MAX 1024 /* byte streams, with those that are being made */
-#define RELAYED_STREAMS_RELAY 64 /* that one relay may have opened to us */
-#define RELAYED_QUEUE (256 * 1024)              /* bytes that may wait to leave on one */
-#define RELAYED_TIMEOUT (20 * NS_PER_S)         /* from asking a relay to its answer */
-#define RELAYED_LINGER (10 * NS_PER_S)          /* for the other side's end after ours */
-#define RELAYED_PAUSE_MIN (5 * NS_PER_S)        /* after the first failure; doubled each time */
+#define RELAYED_RELAYS_MAX 8             /* at which places are kept for us */
+#define RELAYED_STREAMS_MAX 1024         /* byte streams, with those that are being made */
+#define RELAYED_STREAMS_RELAY 64         /* that one relay may have opened to us */
+#define RELAYED_QUEUE (256 * 1024)       /* bytes that may wait to leave on one */
+#define RELAYED_TIMEOUT (20 * NS_PER_S)  /* from asking a relay to its answer */
+#define RELAYED_LINGER (10 * NS_PER_S)   /* for the other side's end after ours */
+#define RELAYED_PAUSE_MIN (5 * NS_PER_S) /* after the first failure; doubled each time */
 #define RELAYED_PAUSE_MAX (600 * NS_PER_S)
 
 /* Copied. */
@@ -108,8 +108,7 @@ size_t relayed_room(const struct relayed *r, struct ref name);
 QUDAG_MUST_USE qudag_err relayed_write(struct relayed *r, struct ref name, struct slice s,
                                        struct acts *out);
 /* Ends it without a report, with QUDAG_OK behind what was written.  The name is void. */
-void relayed_close(struct relayed *r, struct ref name, qudag_err err, tstamp now,
-                   struct acts *out);
+void relayed_close(struct relayed *r, struct ref name, qudag_err err, tstamp now, struct acts *out);
 
 /* Copies the counters. */
 void relayed_stats_get(const struct relayed *r, struct relayed_stats *out);

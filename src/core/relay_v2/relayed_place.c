@@ -175,8 +175,7 @@ void relayed_place_down(struct relayed *r, const struct peer_id *relay, tstamp n
 static void ask(struct relayed *r, struct relayed_place *p, tstamp now, struct acts *out)
 {
     struct relayed_job *j;
-    qudag_err err =
-        relayed_job_new(r, RELAYED_RESERVING, tstamp_after(now, RELAYED_TIMEOUT), &j);
+    qudag_err err = relayed_job_new(r, RELAYED_RESERVING, tstamp_after(now, RELAYED_TIMEOUT), &j);
 
     if (err != QUDAG_OK) {
         p->err = err;

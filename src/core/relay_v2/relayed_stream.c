@@ -118,8 +118,7 @@ qudag_err relayed_connect(struct relayed *r, const struct relayed_info *to, uint
         peer_id_eq(&to->relay, &r->cfg.self) || peer_id_eq(&to->relay, &to->peer)) {
         return QUDAG_EINVAL;
     }
-    qudag_err err =
-        relayed_job_new(r, RELAYED_CONNECTING, tstamp_after(now, RELAYED_TIMEOUT), &j);
+    qudag_err err = relayed_job_new(r, RELAYED_CONNECTING, tstamp_after(now, RELAYED_TIMEOUT), &j);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -180,8 +179,8 @@ static void carries(struct relayed *r, struct relayed_job *j, enum relayed_up ki
     }
 }
 
-static void answered(struct relayed *r, struct relayed_job *j, struct slice body,
-                     struct slice rest, tstamp now, struct acts *out)
+static void answered(struct relayed *r, struct relayed_job *j, struct slice body, struct slice rest,
+                     tstamp now, struct acts *out)
 {
     struct circuit_msg m;
     qudag_err err = circuit_msg_read(&m, CIRCUIT_HOP, body);

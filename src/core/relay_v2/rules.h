@@ -24,7 +24,8 @@ bool hop_rule_room(const struct hop_room *r);
 /* Whether |n| more bytes in a direction in which |passed| have passed are within |limit|. */
 bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint64_t n);
 
-#define RELAYED_TERM_MIN 120   /* seconds: who is told less refreshes no more often than that asks for */
+#define RELAYED_TERM_MIN                                                                           \
+    120 /* seconds: who is told less refreshes no more often than that asks for */
 #define RELAYED_TERM_MAX 86400 /* ... and of more nothing is believed */
 /*
  * For how long, in seconds, a reservation is taken to hold that the relay says ends at |expire|, by our clock |now|:

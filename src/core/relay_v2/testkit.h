@@ -61,10 +61,8 @@ static inline struct world *w_new(const struct hop_config *hop)
     cfg.clock = &w->clock;
     assert_int_equal(hop_new(&w->hop, &cfg, w->now), QUDAG_OK);
     for (uint32_t i = 1; i < NODES; i++) {
-        struct relayed_config user = {.mem = &w->mem,
-                                      .rng = rng_of_stream(&w->stream),
-                                      .self = w->id[i],
-                                      .clock = &w->clock};
+        struct relayed_config user = {
+            .mem = &w->mem, .rng = rng_of_stream(&w->stream), .self = w->id[i], .clock = &w->clock};
         assert_int_equal(relayed_new(&w->user[i], &user), QUDAG_OK);
     }
     struct netaddr a = {.family = 4, .ip = {192, 0, 2, 1}, .port = 4001};
