@@ -188,9 +188,10 @@ struct core_ops {
     bool limited_ok;    /* its streams may run over a link with LINK_LIMITED */
     bool direct_only;   /* they run over no link with LINK_RELAYED, and nobody is dialled through a relay for it */
     uint16_t unit;      /* bytes of each of its messages (cells): a packet ends with one; 0: any */
-    bool early; /* its streams may be opened on a link that the peer may still refuse: then they end by EV_RESET with
+    bool
+        early; /* its streams may be opened on a link that the peer may still refuse: then they end by EV_RESET with
                    the reason, and EV_STREAM_OPEN comes before EV_PEER_UP; not for cores that choose */
-    bool along_links;   /* it opens streams on links that we dialled only */
+    bool along_links; /* it opens streams on links that we dialled only */
     bool
         doubts; /* its streams, and no others, run over links whose peer has another key than it is known by */
     bool chooses; /* this node chose whom it dials (false: others may have named them) */

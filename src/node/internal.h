@@ -125,7 +125,8 @@ struct node {
     struct ref ended;    /* the stream whose end hooks.stream_closed reports just now */
     void *ended_user, *ended_owner;
     struct list fresh, running, circuits, resolving, todo;
-    struct list pressed;   /* streams that wait for room in the accounts of bytes, who waits longest first */
+    struct list
+        pressed; /* streams that wait for room in the accounts of bytes, who waits longest first */
     uint32_t pressed_n;    /* how many */
     uint32_t pressed_look; /* of these at most are to be looked at */
     uint64_t pressed_seen; /* resources_returned() by then */

@@ -20,7 +20,8 @@ uint64_t node_rule_room(const struct node_pressure *p)
         return share < p->left ? share : p->left;
     }
     uint64_t step = p->held < NODE_STREAM_STEP ? NODE_STREAM_STEP - p->held : 0;
-    uint64_t most = p->waiting > 0 && p->ease > NODE_STREAM_OWNED_MAX ? NODE_STREAM_OWNED_MAX : p->ease;
+    uint64_t most =
+        p->waiting > 0 && p->ease > NODE_STREAM_OWNED_MAX ? NODE_STREAM_OWNED_MAX : p->ease;
     most = most > share ? most : share;
     most = most > step ? most : step;
     return most < p->left ? most : p->left;

@@ -146,7 +146,8 @@ static void on_receiver(struct nt_node *n, const char *what, struct ref s)
 
 static bool all_there(struct nt *nt)
 {
-    uint64_t held = resources_used(swarm_resources(node_swarm(nt->node[0].node)), RES_NODE, RES_BYTES);
+    uint64_t held =
+        resources_used(swarm_resources(node_swarm(nt->node[0].node)), RES_NODE, RES_BYTES);
 
     t.held_most = held > t.held_most ? held : t.held_most;
     t.mem_most = nt->node[0].mem.used > t.mem_most ? nt->node[0].mem.used : t.mem_most;
@@ -338,8 +339,8 @@ static void a_write_that_meets_a_reset_leaves_nothing(void **state)
     node_stream_reset(net.node[1].node, net.node[1].in, QUDAG_ECANCELED);
     nt_step(&net);
     net.now += 5 * NS_PER_MS; /* it is there, and read after what is written now */
-    assert_int_equal(
-        node_stream_write(net.node[0].node, s, (struct slice){pattern, PIECE}, &taken), QUDAG_OK);
+    assert_int_equal(node_stream_write(net.node[0].node, s, (struct slice){pattern, PIECE}, &taken),
+                     QUDAG_OK);
     const struct resources *r = swarm_resources(node_swarm(net.node[0].node));
     assert_int_equal(resources_used(r, RES_NODE, RES_BYTES), PIECE);
     (void)nt_run(&net, NS_PER_S, NULL);

@@ -12,8 +12,8 @@
     (512u * 1024u) /* bytes of blocks that stay because one stream lends parts of them */
 
 struct node_stream {
-    struct list wait; /* in circuit.waiting, or node.resolving */
-    struct list todo; /* in node.todo, while the drain has something to do for it */
+    struct list wait;    /* in circuit.waiting, or node.resolving */
+    struct list todo;    /* in node.todo, while the drain has something to do for it */
     struct list pressed; /* in node.pressed, while it waits for room in the accounts of bytes */
     struct ref ref, strm;
     const char *proto;
@@ -74,7 +74,8 @@ bool node_rule_takes_whole(size_t queued, size_t len, size_t most);
 
 /* pressure.c: streams of the program and the accounts of bytes. */
 
-#define NODE_STREAM_STEP 16384 /* bytes that a stream may have on the way even where others use all that there is */
+#define NODE_STREAM_STEP                                                                           \
+    16384 /* bytes that a stream may have on the way even where others use all that there is */
 
 /* How a stream stands with the accounts of bytes. */
 struct node_pressure {

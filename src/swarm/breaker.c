@@ -79,8 +79,7 @@ bool swarm_rule_net_elsewhere(const struct netaddr *failed, const struct netaddr
 {
     uint64_t group = netaddr_group(up);
 
-    return group != 0 && group != netaddr_group(failed) &&
-           netaddr_rank(up) <= netaddr_rank(failed);
+    return group != 0 && group != netaddr_group(failed) && netaddr_rank(up) <= netaddr_rank(failed);
 }
 
 bool swarm_rule_net_counts(const struct swarm_net_dial *d, qudag_err err, bool here)

@@ -54,8 +54,8 @@ bool swarm_key_said(struct swarm *s, tstamp now)
     return limiter_take(&s->keys_said, 1, now);
 }
 
-qudag_err swarm_doubt_may(struct swarm *s, const struct swarm_link *l,
-                          const struct link_info *info, tstamp now)
+qudag_err swarm_doubt_may(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
+                          tstamp now)
 {
     const struct swarm_proof *proof =
         l->peer != NULL ? swarm_pins_proof(&s->pins, &l->peer->id) : NULL;

@@ -197,7 +197,7 @@ static void they_are_bounded_and_one_network_has_two(void **state)
     assert_false(w.link[ix[1]].closed);
     assert_true(w.link[ix[2]].closed);
     assert_int_equal(w.link[ix[2]].close_err, QUDAG_ELIMIT); /* ours: its key was not judged */
-    uint32_t second = inbound_with_key(1, PQ, 8); /* one of a peer */
+    uint32_t second = inbound_with_key(1, PQ, 8);            /* one of a peer */
     assert_true(w.link[second].closed);
     assert_int_equal(w.link[second].close_err, QUDAG_ELIMIT);
     event(LINK_DOWN, ix[0], 0, NULL, 0);

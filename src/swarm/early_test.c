@@ -159,7 +159,8 @@ static void nothing_is_asked_of_another_key_or_with_less_than_is_needed(void **s
     ask_early(2, 6, PQ);
     proven(1, LINK_PQ_KEX, 0);
     assert_int_equal(count(EV_STREAM_OPEN), 0);
-    w.link[2] = (struct fake_link){.peer = peer_no(3)}; /* it dialled us: nobody waits, and it is up or not */
+    w.link[2] = (struct fake_link){
+        .peer = peer_no(3)}; /* it dialled us: nobody waits, and it is up or not */
     w.n_links = 3;
     event(LINK_PROVEN, 2, 0, NULL, 0);
     settle();

@@ -83,7 +83,7 @@ struct swarm_link {
     const char *down_text;       /* more about its end: static, or NULL */
     bool dialled;                /* counted in peer->n_dials */
     bool stood, chosen, matters, net_probe; /* of a dial: struct swarm_net_dial */
-    bool wants;                  /* ... with |want|, and the transport let another key pass */
+    bool wants; /* ... with |want|, and the transport let another key pass */
     uint8_t want[SWARM_PIN_LEN];
     bool doubt, doubt_told; /* its peer proved another key; swarm_doubt_next() told of it */
     bool named;             /* dialled with the hash that the program gave with the address */
@@ -128,7 +128,7 @@ struct swarm_stream {
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
     bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
     const char *proto;
-    struct mss *mss; /* while negotiating */
+    struct mss *mss;   /* while negotiating */
     size_t preamble;   /* negotiation bytes of ours not yet reported sent */
     uint32_t reserved; /* RES_BYTES that are to be written */
     tstamp since;
@@ -186,10 +186,10 @@ struct swarm {
     struct resources *own;
     struct limiter refusals_said, keys_said; /* lines in the log */
     struct swarm_tags tags;
-    struct swarm_nets nets;   /* breakers of networks */
-    struct limiter newcomers; /* strangers and such for whom another link is closed */
+    struct swarm_nets nets;       /* breakers of networks */
+    struct limiter newcomers;     /* strangers and such for whom another link is closed */
     bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
-    uint64_t refused;         /* swarm_refused() */
+    uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
     uint64_t n_link_ids;

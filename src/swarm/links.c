@@ -547,7 +547,7 @@ static void link_proven(struct swarm *s, const struct swarm_transport *tp, struc
         proves(s, l, &info, &claim, &other) != QUDAG_OK) {
         return;
     }
-    l->props = info.props & (uint8_t)~(LINK_ANON | LINK_INBOUND);
+    l->props = info.props & (uint8_t) ~(LINK_ANON | LINK_INBOUND);
     swarm_opens_early(s, l, now);
 }
 

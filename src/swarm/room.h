@@ -6,7 +6,8 @@
 
 /* What the accounts say of a stream. */
 struct swarm_stream_room {
-    uint64_t ease; /* bytes until its peer, its network or the node has three quarters of its limit */
+    uint64_t
+        ease; /* bytes until its peer, its network or the node has three quarters of its limit */
     uint64_t left; /* bytes that it may have more at all (resources_left) */
     uint64_t held; /* bytes reserved, queued, or sent and not acknowledged */
 };

@@ -147,7 +147,7 @@ static void f_probe(void *owner, struct ref link, tstamp now)
 }
 
 static const struct link_ops f_ops = {f_open,  f_set_user, f_write, f_consume, f_fin,
-                                      f_reset, f_close,    NULL,    NULL, NULL};
+                                      f_reset, f_close,    NULL,    NULL,      NULL};
 static const struct transport f_transport = {.name = "first",
                                              .ops = &f_ops,
                                              .handles = f_handles,

@@ -164,7 +164,7 @@ static void m_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
 static const struct link_ops shaped_ops = {m_open,  m_set_user, m_write,    m_consume, m_fin,
                                            m_reset, m_close,    m_set_unit, NULL, NULL};
 static const struct link_ops m_ops = {m_open,  m_set_user, m_write, m_consume, m_fin,
-                                      m_reset, m_close,    NULL,    NULL, NULL};
+                                      m_reset, m_close,    NULL,    NULL,      NULL};
 static const struct transport quick_transport = {.name = "quick",
                                                  .cost = TRANSPORT_DATAGRAM,
                                                  .ops = &shaped_ops,

@@ -179,9 +179,9 @@ static void lost(struct keep *k, struct keep_peer *p, tstamp now)
     p->linked = false;
     p->failures = 0;
     p->brief = !brief ? 0 : p->brief < UINT32_MAX ? p->brief + 1 : p->brief;
-    wait_until(p, p->brief <= 1 ? soon(k, now)
-                                : tstamp_after(now, keep_pause(&k->rng, p->brief, KEEP_MIN,
-                                                               KEEP_MAX_PAUSE)));
+    wait_until(p, p->brief <= 1
+                      ? soon(k, now)
+                      : tstamp_after(now, keep_pause(&k->rng, p->brief, KEEP_MIN, KEEP_MAX_PAUSE)));
 }
 
 static void linked(struct keep *k, struct keep_peer *p, bool up, tstamp now)

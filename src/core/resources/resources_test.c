@@ -379,7 +379,7 @@ static void who_can_wait_never_takes_all(void **state)
     assert_int_equal(resources_left(w.r, &w.a[0], RES_BYTES), 875);
     assert_int_equal(ask(0, RES_BYTES, 875, 0), QUDAG_OK);
     assert_int_equal(resources_left(w.r, &w.a[0], RES_BYTES), 0);
-    assert_int_equal(ask(0, RES_BYTES, 125, 0), QUDAG_OK); /* of those who cannot wait */
+    assert_int_equal(ask(0, RES_BYTES, 125, 0), QUDAG_OK);          /* of those who cannot wait */
     assert_int_equal(resources_left(w.r, &w.a[1], RES_BYTES), 750); /* of 1,750 of the network */
     assert_int_equal(ask(1, RES_BYTES, 750, 0), QUDAG_OK);
     assert_int_equal(resources_left(w.r, &w.a[1], RES_BYTES), 0);
