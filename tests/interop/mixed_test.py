@@ -23,7 +23,7 @@ from peers import Peer
 COUNT = {"ours": 12, "go": 6, "rust": 6, "js": 6}
 LISTEN = "/ip4/127.0.0.1/udp/0/quic-v1,/ip4/127.0.0.1/tcp/0"
 KAD = ["--dht", "/interop/kad/1.0.0"]
-VALUES, AFTER, OTHERS = 100, 40, 24  # stored before and after the deaths; providers and peers that are looked for
+VALUES, AFTER, OTHERS = 100, 30, 24  # stored before and after the deaths; providers and peers that are looked for
 TRIES = 3  # of a lookup: links that both sides dial at once, and dead peers in tables, cost some
 BOUND_S = 240  # for all, once the nodes stand
 OURS_RSS = 96 << 20  # bytes of one of ours
@@ -41,6 +41,7 @@ class Network:
         self.nodes = []  # (kind, peer)
         self.failed = []
         self.retried = 0
+        self.ours_weigh = 1
 
     def begin(self):
         kinds = [(kind, i) for kind, n in COUNT.items() if kind in peers.COMMAND for i in range(n)]
@@ -68,7 +69,8 @@ class Network:
         """
         by_node, took = {}, {}
         for words, wanted, not_at in jobs:
-            kind, peer = self.rng.choice([n for n in self.nodes if n[1] is not not_at])
+            nodes = [n for n in self.nodes if n[1] is not not_at]
+            kind, peer = self.rng.choices(nodes, [self.ours_weigh if n[0] == "ours" else 1 for n in nodes])[0]
             by_node.setdefault(peer, []).append((words, wanted, took.setdefault(kind, [])))
 
         def work(peer):
@@ -112,6 +114,8 @@ class Network:
         self.at_random(f"peers {name}", [(("findpeer", w.id), w.addr.split("/p2p/")[0], w) for w in who])
 
     def half_die(self):
+        """From now on most is asked of ours: a lookup of the others waits 5 to 40 s for those that are dead."""
+        self.ours_weigh = 4
         for kind in COUNT:
             mine = [n for n in self.nodes if n[0] == kind]
             for node in self.rng.sample(mine, len(mine) // 2):

@@ -375,6 +375,25 @@ static void only_so_many_streams_wait_for_an_answer(void **state)
     pair_free(p);
 }
 
+static void the_end_is_in_a_frame_of_its_own(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(&(struct yamux_config){0});
+    uint8_t out[128];
+    uint32_t id = 0;
+
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
+    run(p);
+    assert_int_equal(yamux_write(p->a.y, id, (struct slice){(const uint8_t *)"abc", 3}), QUDAG_OK);
+    yamux_fin(p->a.y, id);
+    assert_int_equal(yamux_output(p->a.y, out, sizeof out), 12 + 3 + 12);
+    assert_int_equal(out[3], 0); /* flags of the data */
+    assert_int_equal(out[11], 3);
+    assert_int_equal(out[15 + 3], 4); /* FIN, without data */
+    assert_int_equal(out[15 + 11], 0);
+    pair_free(p);
+}
+
 static void a_stream_that_was_never_sent_ends_in_silence(void **state)
 {
     (void)state;
@@ -781,6 +800,7 @@ int main(void)
         cmocka_unit_test(the_stream_that_holds_most_gives_way),
         cmocka_unit_test(streams_are_limited_and_refused_one_by_one),
         cmocka_unit_test(only_so_many_streams_wait_for_an_answer),
+        cmocka_unit_test(the_end_is_in_a_frame_of_its_own),
         cmocka_unit_test(a_stream_that_was_never_sent_ends_in_silence),
         cmocka_unit_test(nothing_is_written_behind_fin),
         cmocka_unit_test(a_closed_session_says_so_and_nothing_else),
