@@ -203,8 +203,7 @@ static double transcript_us(size_t len)
 
 static void level(struct side *a, struct side *b, struct primitives *p, uint16_t n, size_t times)
 {
-    static double us[2][TIMES_MAX], both[TIMES_MAX], sum[TIMES_MAX],
-        hash[TIMES_MAX];
+    static double us[2][TIMES_MAX], both[TIMES_MAX], sum[TIMES_MAX], hash[TIMES_MAX];
     size_t sent[2] = {0, 0};
 
     for (size_t i = 0; i < times + 5; i++) {
@@ -221,13 +220,14 @@ static void level(struct side *a, struct side *b, struct primitives *p, uint16_t
         hash[at] = transcript_us(sent[0] + sent[1]);
     }
     double whole = median(both, times), parts = median(sum, times), hashed = median(hash, times);
-    printf("{\"bench\":\"channel_handshake\",\"level\":%u,\"group\":\"%s\",\"bytes_client\":%zu,"
-           "\"bytes_server\":%zu,\"client_us_p50\":%.0f,\"client_us_p95\":%.0f,\"server_us_p50\":%.0f,"
-           "\"server_us_p95\":%.0f,\"both_us_p50\":%.0f,\"both_us_p95\":%.0f,\"primitives_us\":%.0f,"
-           "\"ratio\":%.2f,\"transcript_us\":%.0f,\"ratio_with_it\":%.2f}\n",
-           n, p->group, sent[0], sent[1], median(us[0], times), percentile(us[0], times, 95),
-           median(us[1], times), percentile(us[1], times, 95), whole, percentile(both, times, 95),
-           parts, whole / parts, hashed, whole / (parts + hashed));
+    printf(
+        "{\"bench\":\"channel_handshake\",\"level\":%u,\"group\":\"%s\",\"bytes_client\":%zu,"
+        "\"bytes_server\":%zu,\"client_us_p50\":%.0f,\"client_us_p95\":%.0f,\"server_us_p50\":%.0f,"
+        "\"server_us_p95\":%.0f,\"both_us_p50\":%.0f,\"both_us_p95\":%.0f,\"primitives_us\":%.0f,"
+        "\"ratio\":%.2f,\"transcript_us\":%.0f,\"ratio_with_it\":%.2f}\n",
+        n, p->group, sent[0], sent[1], median(us[0], times), percentile(us[0], times, 95),
+        median(us[1], times), percentile(us[1], times, 95), whole, percentile(both, times, 95),
+        parts, whole / parts, hashed, whole / (parts + hashed));
     fflush(stdout);
 }
 

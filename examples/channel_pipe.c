@@ -63,8 +63,8 @@ static int carry(qudag_channel *c, int fd, const char *words, char *text, size_t
         qudag_channel_state state = qudag_channel_get_state(c);
 
         if (state == QUDAG_CHANNEL_READY || state == QUDAG_CHANNEL_ENDED) {
-            if (!said && qudag_channel_send(c, (qudag_slice){(const uint8_t *)words,
-                                                             strlen(words)}) != QUDAG_OK) {
+            if (!said && qudag_channel_send(
+                             c, (qudag_slice){(const uint8_t *)words, strlen(words)}) != QUDAG_OK) {
                 return -1;
             }
             said = 1;
@@ -97,7 +97,8 @@ static int run(int fd, qudag_channel_role role, const char *words)
 
     cfg.level = 768;
     cfg.protocol = "example"; /* and cfg.peer, cfg.pq_hash, where it is known who must be there */
-    if (qudag_identity_generate(&id) != QUDAG_OK || qudag_channel_new(&c, role, id, &cfg) != QUDAG_OK) {
+    if (qudag_identity_generate(&id) != QUDAG_OK ||
+        qudag_channel_new(&c, role, id, &cfg) != QUDAG_OK) {
         qudag_identity_free(id);
         return 1;
     }

@@ -49,8 +49,7 @@ static void peer_end(struct request *rq, qudag_err err, const qudag_result *res,
     const char *to = rec_get_str(&rq->args, "to");
     char message[600], found[QUDAG_PEER_ID_TEXT_MAX];
     bool named = to != NULL && strncmp(to, "/dns", 4) == 0; /* the text tells what of the name */
-    if (err != QUDAG_OK && err != QUDAG_EAUTH &&
-        (named || strstr(res->text, "next try") != NULL)) {
+    if (err != QUDAG_OK && err != QUDAG_EAUTH && (named || strstr(res->text, "next try") != NULL)) {
         (void)snprintf(message, sizeof(message), "%s: %s", what, res->text);
         request_end_said(rq, err, message);
         return;

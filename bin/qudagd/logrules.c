@@ -8,12 +8,11 @@
 
 /* What stands before the first dot of an event, in the library and in the daemon; tests/system/documents compares. */
 static const char *const areas[] = {
-    "boot",       "bytes",   "circuit", "clock",  "control",   "daemon", "dark",
-    "dial",       "expose",  "guard",   "guards", "handshake", "io",     "kad",
-    "keep",       "lab",     "link",    "log",    "metrics",   "names",  "node",
-    "peer",       "pin",     "process", "proxy",  "quic",      "relay",  "relays",
-    "rendezvous", "service", "share",   "state",  "store",     "stream", "tcp",
-    "transfer",
+    "boot",   "bytes",  "circuit", "clock",     "control",    "daemon",  "dark",  "dial",
+    "expose", "guard",  "guards",  "handshake", "io",         "kad",     "keep",  "lab",
+    "link",   "log",    "metrics", "names",     "node",       "peer",    "pin",   "process",
+    "proxy",  "quic",   "relay",   "relays",    "rendezvous", "service", "share", "state",
+    "store",  "stream", "tcp",     "transfer",
 };
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
 _Static_assert(AREAS <= LOG_AREAS_MAX, "each may have a level");

@@ -26,14 +26,17 @@
 extern "C" {
 #endif
 
-#define QUDAG_CHANNEL_PLAIN_MAX 16384  /* bytes that one call of qudag_channel_receive() hands out */
-#define QUDAG_CHANNEL_PROTOCOL_MAX 40  /* bytes of the name of a protocol, without NUL */
+#define QUDAG_CHANNEL_PLAIN_MAX 16384 /* bytes that one call of qudag_channel_receive() hands out */
+#define QUDAG_CHANNEL_PROTOCOL_MAX 40 /* bytes of the name of a protocol, without NUL */
 #define QUDAG_CHANNEL_SEND_MAX 1048576 /* bytes of one call of qudag_channel_send() */
 
 typedef struct qudag_channel qudag_channel;
 
 /* One side begins, the other answers. */
-typedef enum qudag_channel_role { QUDAG_CHANNEL_CLIENT = 1, QUDAG_CHANNEL_SERVER } qudag_channel_role;
+typedef enum qudag_channel_role {
+    QUDAG_CHANNEL_CLIENT = 1,
+    QUDAG_CHANNEL_SERVER
+} qudag_channel_role;
 
 /*
  *   HANDSHAKE ─ both have accepted each other ─▶ READY ─ the peer ended its direction ─▶ ENDED
@@ -42,7 +45,7 @@ typedef enum qudag_channel_role { QUDAG_CHANNEL_CLIENT = 1, QUDAG_CHANNEL_SERVER
 typedef enum qudag_channel_state {
     QUDAG_CHANNEL_HANDSHAKE = 1,
     QUDAG_CHANNEL_READY,
-    QUDAG_CHANNEL_ENDED,  /* nothing more will come, and nothing is missing; this side may still send */
+    QUDAG_CHANNEL_ENDED, /* nothing more will come, and nothing is missing; this side may still send */
     QUDAG_CHANNEL_FAILED, /* for good: qudag_channel_why() */
 } qudag_channel_state;
 
@@ -51,16 +54,20 @@ typedef struct qudag_channel_config {
     uint32_t size;  /* set by the caller, see types.h */
     uint16_t level; /* of ML-KEM, and the same on both sides: 512, 768 (default) or 1024 */
     uint16_t pad;
-    const qudag_peer_id *peer; /* who must be at the other end; NULL: whoever it is, qudag_channel_peer() tells */
-    const uint8_t *pq_hash;    /* QUDAG_PQ_HASH_LEN bytes: whose ML-DSA key; NULL: whichever it proves */
-    const char *protocol;      /* the program's name of what is spoken, the same on both sides; NULL: none */
+    const qudag_peer_id
+        *peer; /* who must be at the other end; NULL: whoever it is, qudag_channel_peer() tells */
+    const uint8_t
+        *pq_hash; /* QUDAG_PQ_HASH_LEN bytes: whose ML-DSA key; NULL: whichever it proves */
+    const char
+        *protocol; /* the program's name of what is spoken, the same on both sides; NULL: none */
     /*
      * A channel of the same identity and level, whose certificate this one shares: without, one is made, which takes
      * about a millisecond.  It need not outlive this one.
      */
     const qudag_channel *like;
-    int64_t wall_s;      /* what the calendar says, Unix seconds; 0: this machine's.  Not with |like|. */
-    uint32_t output_max; /* bytes that may wait to be sent, above which qudag_channel_send() refuses; default 1 MiB */
+    int64_t wall_s; /* what the calendar says, Unix seconds; 0: this machine's.  Not with |like|. */
+    uint32_t
+        output_max; /* bytes that may wait to be sent, above which qudag_channel_send() refuses; default 1 MiB */
     uint32_t pad2;
 } qudag_channel_config;
 
@@ -116,7 +123,7 @@ typedef struct qudag_channel_info {
     uint32_t size; /* set by the caller, see types.h */
     uint16_t level;
     bool pq_kex, pq_auth; /* post-quantum key exchange, authentication: both true once READY */
-    qudag_ns left;        /* until it fails with QUDAG_EEXPIRED; make another before: a day at most */
+    qudag_ns left; /* until it fails with QUDAG_EEXPIRED; make another before: a day at most */
     qudag_peer_id peer;
     uint8_t pq_hash[QUDAG_PQ_HASH_LEN]; /* of the ML-DSA key it has proven */
     char group[28];                     /* "X25519MLKEM768" */

@@ -166,11 +166,12 @@ typedef struct qudag_link_info {
     int32_t
         value; /* to this node, in points; above links_high the lowest go first, see qudag_peer_protect() */
     qudag_standing standing;
-    char security[32]; /* protocol that secures it: "tls", over byte streams also "noise"; "": a dial */
+    char security
+        [32]; /* protocol that secures it: "tls", over byte streams also "noise"; "": a dial */
     uint32_t
         key_changes; /* number of the last statement by which its pin followed it to another key; 0: none */
-    bool relayed;      /* a circuit relay passes it on; |remote| is then the relay's address */
-    bool limited;      /* ... and ends it after some bytes or time */
+    bool relayed;        /* a circuit relay passes it on; |remote| is then the relay's address */
+    bool limited;        /* ... and ends it after some bytes or time */
     qudag_peer_id relay; /* that relay; len 0: none */
     uint8_t pad[5];
 } qudag_link_info;

@@ -16,8 +16,8 @@
 #include <qudag/node.h>
 #include <qudag/onion.h>
 #include <qudag/peer.h>
-#include <qudag/relay.h>
 #include <qudag/proxy.h>
+#include <qudag/relay.h>
 #include <qudag/send.h>
 #include <qudag/stats.h>
 #include <qudag/stream.h>

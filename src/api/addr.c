@@ -11,7 +11,8 @@
 API_NO_TAIL(qudag_multiaddr, pad);
 
 #define FORM                                                                                       \
-    "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT, /ip6/..., /dns/NAME/... or /dnsaddr/NAME"
+    "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT, /ip6/..., /dns/NAME/... or "            \
+    "/dnsaddr/NAME"
 
 /* Whether |addr| is of QUIC or, |*tcp|, of TCP. */
 static bool of_host(const struct multiaddr *addr, struct netaddr *net, bool *tcp)

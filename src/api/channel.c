@@ -24,8 +24,8 @@ struct qudag_channel {
     struct channel_keys *keys;
     struct tls_stream *tls;
     size_t output_max; /* bytes */
-    tstamp until;               /* TSTAMP_NEVER: not ready yet */
-    qudag_err err;              /* failed for a reason of ours */
+    tstamp until;      /* TSTAMP_NEVER: not ready yet */
+    qudag_err err;     /* failed for a reason of ours */
     const char *why;
 };
 
@@ -111,8 +111,7 @@ static qudag_err start(qudag_channel *c, qudag_channel_role role, const qudag_ch
 {
     char name[TLS_STREAM_PROTO_LEN_MAX + 1];
     const char *const protos[] = {name, NULL};
-    struct sec_expect expect = {.has_peer = cfg->peer != NULL,
-                                .has_pq_hash = cfg->pq_hash != NULL};
+    struct sec_expect expect = {.has_peer = cfg->peer != NULL, .has_pq_hash = cfg->pq_hash != NULL};
 
     if (cfg->peer != NULL && !api_peer_in(&expect.peer, cfg->peer)) {
         return QUDAG_EINVAL;
@@ -148,8 +147,9 @@ static qudag_err config_in(qudag_channel_config *full, const qudag_channel_confi
     full->level = full->level == 0 ? 768 : full->level;
     full->output_max = full->output_max == 0 ? OUTPUT_DEFAULT : full->output_max;
     bool level = full->level == 512 || full->level == 768 || full->level == 1024;
-    bool name = full->protocol == NULL || (full->protocol[0] != '\0' &&
-                                           api_text_fits(full->protocol, QUDAG_CHANNEL_PROTOCOL_MAX));
+    bool name =
+        full->protocol == NULL ||
+        (full->protocol[0] != '\0' && api_text_fits(full->protocol, QUDAG_CHANNEL_PROTOCOL_MAX));
     return level && name && full->pad == 0 && full->pad2 == 0 ? QUDAG_OK : QUDAG_EINVAL;
 }
 

@@ -51,8 +51,8 @@ struct qudag_node {
     struct mem_hooks hooks;
     struct io *io;
     struct node *node;
-    struct store *store;   /* NULL: nothing on disk */
-    struct solver *solver; /* from the first proof of work on */
+    struct store *store;     /* NULL: nothing on disk */
+    struct solver *solver;   /* from the first proof of work on */
     struct resolve *resolve; /* names; NULL: none was asked for yet */
     bool started;
     bool ending;          /* being freed */

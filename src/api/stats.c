@@ -244,8 +244,8 @@ struct all_stats {
        "TCP connections, those being made and ended included")                                     \
     XX("tcp_bytes_in", tcp.upgrade.bytes_in, COUNTER, "bytes", "tcp_bytes", "direction=\"in\"",    \
        "Bytes received over TCP")                                                                  \
-    XX("tcp_bytes_out", tcp.upgrade.bytes_out, COUNTER, "bytes", "tcp_bytes",                      \
-       "direction=\"out\"", "Bytes sent over TCP")                                                 \
+    XX("tcp_bytes_out", tcp.upgrade.bytes_out, COUNTER, "bytes", "tcp_bytes", "direction=\"out\"", \
+       "Bytes sent over TCP")                                                                      \
     XX("tcp_accepted", tcp.accepted, COUNTER, "", "tcp_accepts", "outcome=\"ok\"",                 \
        "TCP connections that others opened, and what became of them")                              \
     XX("tcp_refused", tcp.refused, COUNTER, "", "tcp_accepts", "outcome=\"limit\"",                \

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 
 #define FIFO_HEAD 16
-#define FIFO_CHUNK 16336 /* most bytes that lie together; with a header, and sealed, a little less than 16 KiB */
+#define FIFO_CHUNK                                                                                 \
+    16336 /* most bytes that lie together; with a header, and sealed, a little less than 16 KiB */
 
 struct fifo_chunk;
 

@@ -186,8 +186,9 @@ struct core_ops {
                               those of other cores find room on the link; 0: no limit */
     bool manual_credit; /* false: what EV_DATA carried counts as consumed on return */
     bool limited_ok;    /* its streams may run over a link with LINK_LIMITED */
-    bool direct_only;   /* they run over no link with LINK_RELAYED, and nobody is dialled through a relay for it */
-    uint16_t unit;      /* bytes of each of its messages (cells): a packet ends with one; 0: any */
+    bool
+        direct_only; /* they run over no link with LINK_RELAYED, and nobody is dialled through a relay for it */
+    uint16_t unit; /* bytes of each of its messages (cells): a packet ends with one; 0: any */
     bool
         early; /* its streams may be opened on a link that the peer may still refuse: then they end by EV_RESET with
                    the reason, and EV_STREAM_OPEN comes before EV_PEER_UP; not for cores that choose */

@@ -41,12 +41,13 @@ struct link_ev {
 struct link_info {
     struct peer_id peer;            /* len 0: nobody */
     struct multiaddr local, remote; /* without /p2p; len 0: none, or not known yet */
-    bool shaped;         /* it has link_ops.set_unit; the swarm says so */
-    uint64_t net;        /* the network |remote| is of, for limits (netaddr_group); 0: none */
-    uint64_t via;        /* a name for the neighbour an anonymous link comes through; 0: none */
-    uint8_t props;       /* enum link_prop */
-    bool carried;        /* a circuit that runs through another one */
-    const char *security; /* what the upgrade to it agreed on: "tls", "noise"; static; NULL: nothing yet */
+    bool shaped;                    /* it has link_ops.set_unit; the swarm says so */
+    uint64_t net;  /* the network |remote| is of, for limits (netaddr_group); 0: none */
+    uint64_t via;  /* a name for the neighbour an anonymous link comes through; 0: none */
+    uint8_t props; /* enum link_prop */
+    bool carried;  /* a circuit that runs through another one */
+    const char
+        *security; /* what the upgrade to it agreed on: "tls", "noise"; static; NULL: nothing yet */
     char group[28];      /* "X25519MLKEM768" */
     char cipher[32];     /* "TLS_AES_256_GCM_SHA384" */
     char sig_local[16];  /* "mldsa65", "ecdsa": what we proved ourselves with */

@@ -177,7 +177,8 @@ static qudag_err open_channel(struct resolve *r)
     int which = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 
 #ifdef ARES_OPT_UDP_MAX_QUERIES
-    o.udp_max_queries = 1; /* each from a port of its own, which whoever forges answers must guess */
+    o.udp_max_queries =
+        1; /* each from a port of its own, which whoever forges answers must guess */
     which |= ARES_OPT_UDP_MAX_QUERIES;
 #endif
 #ifdef ARES_OPT_QUERY_CACHE

@@ -10,10 +10,10 @@
 #include "core/names/names.h"
 #include "io/io.h"
 
-#define RESOLVE_QUESTIONS_MAX 256  /* under way */
-#define RESOLVE_TRY_MS 1500        /* until a server is asked again, or the next one */
-#define RESOLVE_TRIES 2            /* of each server; c-ares takes longer for each */
-#define RESOLVE_RECORD_MAX 1024    /* bytes of a record; longer ones are left out */
+#define RESOLVE_QUESTIONS_MAX 256 /* under way */
+#define RESOLVE_TRY_MS 1500       /* until a server is asked again, or the next one */
+#define RESOLVE_TRIES 2           /* of each server; c-ares takes longer for each */
+#define RESOLVE_RECORD_MAX 1024   /* bytes of a record; longer ones are left out */
 
 struct resolve;
 

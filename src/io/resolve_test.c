@@ -14,13 +14,13 @@
 #include "io/resolve.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <poll.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -298,8 +298,7 @@ static int begin(void **state)
     memset(told, 0, sizeof told);
     n_told = 0;
     (void)snprintf(servers, sizeof servers, "127.0.0.1:%u", server.port);
-    if (io_new(&io, NULL, &a, 1, &why) != QUDAG_OK ||
-        resolve_new(&r, io, done, told) != QUDAG_OK) {
+    if (io_new(&io, NULL, &a, 1, &why) != QUDAG_OK || resolve_new(&r, io, done, told) != QUDAG_OK) {
         return -1;
     }
     resolve_servers(r, servers);
@@ -395,9 +394,12 @@ static void what_is_not_there_and_what_is_wrong_is_told_apart(void **state)
         const char *name;
         qudag_err err;
     } row[] = {
-        {NAMES_A, "nobody.example", QUDAG_ENOTFOUND},  {NAMES_TXT, "nobody.example", QUDAG_ENOTFOUND},
-        {NAMES_A, "empty.example", QUDAG_OK},          {NAMES_AAAA, "many.example", QUDAG_OK},
-        {NAMES_TXT, "empty.example", QUDAG_OK},        {NAMES_A, "circle.example", QUDAG_OK},
+        {NAMES_A, "nobody.example", QUDAG_ENOTFOUND},
+        {NAMES_TXT, "nobody.example", QUDAG_ENOTFOUND},
+        {NAMES_A, "empty.example", QUDAG_OK},
+        {NAMES_AAAA, "many.example", QUDAG_OK},
+        {NAMES_TXT, "empty.example", QUDAG_OK},
+        {NAMES_A, "circle.example", QUDAG_OK},
         {NAMES_TXT, "lies.example", QUDAG_EMALFORMED},
     };
     (void)state;
@@ -406,7 +408,8 @@ static void what_is_not_there_and_what_is_wrong_is_told_apart(void **state)
         assert_int_equal(t->err, row[i].err);
         assert_int_equal(t->n, 0);
     }
-    qudag_err refused = ask(NAMES_A, "refused.example")->err; /* c-ares may say that no server answered */
+    qudag_err refused =
+        ask(NAMES_A, "refused.example")->err; /* c-ares may say that no server answered */
     assert_true(refused == QUDAG_EMALFORMED || refused == QUDAG_ETIMEOUT);
     assert_int_equal(ask(NAMES_A, "garbage.example")->n, 0);
     assert_int_equal(ask(NAMES_A, "short.example")->n, 0);

@@ -123,9 +123,8 @@ static bool dial_more(struct node *n, struct node_named *d, bool due, qudag_err 
 
     while (op != NULL && (next = next_addr(n, d)) < d->lookup.n_addrs &&
            swarm_rule_attempt(d->under_way, due)) {
-        struct node_request r = {.kind = NODE_OP_NAME_DIAL,
-                                 .addr = d->lookup.addr[next],
-                                 .has_pq = op->req.has_pq};
+        struct node_request r = {
+            .kind = NODE_OP_NAME_DIAL, .addr = d->lookup.addr[next], .has_pq = op->req.has_pq};
         memcpy(r.pq_hash, op->req.pq_hash, sizeof(r.pq_hash));
         d->tried[next] = true;
         struct node_op *one = node_op_new(n, &r);

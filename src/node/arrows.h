@@ -202,7 +202,7 @@ QUDAG_MUST_USE qudag_err node_ending_init(struct node *n); /* the orderly end */
 bool node_end_due(struct node *n);
 /* All has ended: whoever asked for it hears so. */
 void node_end_done(struct node *n);
-QUDAG_MUST_USE qudag_err node_keep_init(struct node *n); /* keep - links, DHT */
+QUDAG_MUST_USE qudag_err node_keep_init(struct node *n);  /* keep - links, DHT */
 QUDAG_MUST_USE qudag_err node_names_init(struct node *n); /* requests - host, swarm */
 /* Ends all lookups of names without a word to who waits. */
 void node_names_free(struct node *n);

@@ -337,8 +337,10 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
         log_dial_failed(n, op, err);
         bool named = op->req.name_why != NAMES_FOUND && b->why.err == QUDAG_OK;
         if (named || qudag_err_category(err) == QUDAG_CAT_PEER) {
-            b->why = (struct node_join_why){
-                .err = err, .auth = op->req.auth, .name = op->req.name_why, .at = {op->req.addr, op->req.has_pq, {0}}};
+            b->why = (struct node_join_why){.err = err,
+                                            .auth = op->req.auth,
+                                            .name = op->req.name_why,
+                                            .at = {op->req.addr, op->req.has_pq, {0}}};
             memcpy(b->why.at.pq_hash, op->req.pq_hash, sizeof(b->why.at.pq_hash));
         }
     }

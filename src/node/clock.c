@@ -38,8 +38,7 @@ static bool address_of(const struct node *n, const struct peer_id *peer,
     if (addr != NULL) {
         return multiaddr_direct(addr, out);
     }
-    return swarm_peer_link_next(n->swarm, peer, &it, &link) &&
-           multiaddr_direct(&link.remote, out);
+    return swarm_peer_link_next(n->swarm, peer, &it, &link) && multiaddr_direct(&link.remote, out);
 }
 
 /* As what a witness is counted: its network, or where that is not known, and in a lab, its peer id. */

@@ -130,9 +130,9 @@ struct node {
     uint32_t pressed_n;    /* how many */
     uint32_t pressed_look; /* of these at most are to be looked at */
     uint64_t pressed_seen; /* resources_returned() by then */
-    struct list released; /* node_buf: nobody holds them, and the program does not know yet */
-    struct list notes;    /* node_peer_note, newest first */
-    struct list named;    /* node_named */
+    struct list released;  /* node_buf: nobody holds them, and the program does not know yet */
+    struct list notes;     /* node_peer_note, newest first */
+    struct list named;     /* node_named */
     uint64_t named_ids;
     uint32_t n_named;
     size_t n_notes;

@@ -12,7 +12,7 @@
 
 struct node;
 
-#define NODE_NAMES_MAX 64 /* addresses that are being resolved, or dialled since */
+#define NODE_NAMES_MAX 64                  /* addresses that are being resolved, or dialled since */
 #define NODE_NAMES_TIMEOUT (10 * NS_PER_S) /* until all questions for one address are answered */
 
 /* Who wrote an address. */

@@ -328,8 +328,8 @@ static void a_kept_peer_is_found_by_its_name_whenever_its_address_fails(void **s
     begin(1, &c);
     knows_ip("one.example", 1);
     c = nt_config(&net, 0);
-    c.keep[c.n_keep++] =
-        (struct node_keep_wish){.peer = net.node[1].peer, .addr = named("dns4", "one.example", 1, 1)};
+    c.keep[c.n_keep++] = (struct node_keep_wish){.peer = net.node[1].peer,
+                                                 .addr = named("dns4", "one.example", 1, 1)};
     begin(0, &c);
     assert_true(nt_run(&net, 5 * NS_PER_S, linked_to_one));
     size_t before = n_asked;

@@ -231,8 +231,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_keep_init(n)) != QUDAG_OK ||
-        (err = node_names_init(n)) != QUDAG_OK ||
-        (err = node_relay_links_init(n)) != QUDAG_OK ||
+        (err = node_names_init(n)) != QUDAG_OK || (err = node_relay_links_init(n)) != QUDAG_OK ||
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||

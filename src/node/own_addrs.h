@@ -37,7 +37,7 @@ struct node_own_addrs {
     size_t n_set;
     struct node_own_voice
         voice[NODE_OWN_KINDS][NODE_OWN_VOICES]; /* QUIC and TCP, IPv4 and IPv6; the latest first */
-    struct multiaddr announced[NODE_OWN_MAX];        /* what follows from the above */
+    struct multiaddr announced[NODE_OWN_MAX];   /* what follows from the above */
     size_t n_announced;
     tstamp hold_until; /* observers change nothing before */
 };

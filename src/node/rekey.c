@@ -61,6 +61,10 @@ qudag_err node_rekey(struct node *n, const struct identity *next, struct slice s
         return err;
     }
     n->cfg.identity = next;
+    relay_links_set_identity(n->through.links, next);
+    if (n->tcp != NULL) {
+        tcp_set_identity(n->tcp, next);
+    }
     onion_rekey(n->onion, next->pq_hash);
     swarm_rekey(n->swarm, now);
     n->news |= NODE_NEWS_IDENTITY;

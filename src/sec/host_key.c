@@ -106,8 +106,8 @@ static qudag_err load_secp256k1(EVP_PKEY **out, struct slice point)
 static qudag_err verify_sha256(EVP_PKEY *key, struct slice sig, struct slice msg)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int ok = ctx != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", sec_lib(), NULL, key,
-                                                    NULL) == 1 &&
+    int ok = ctx != NULL &&
+             EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", sec_lib(), NULL, key, NULL) == 1 &&
              EVP_DigestVerify(ctx, sig.base, sig.len, msg.base, msg.len) == 1;
 
     EVP_MD_CTX_free(ctx);

@@ -271,9 +271,9 @@ static void test_keys_out_of_bounds_are_refused(void **state)
         size_t bits, e_bits;
         qudag_err err;
     } row[] = {
-        {1024, 17, QUDAG_EUNSUPPORTED},  {2040, 17, QUDAG_EUNSUPPORTED}, {2048, 17, QUDAG_EAUTH},
-        {8192, 17, QUDAG_EAUTH},         {8200, 17, QUDAG_EUNSUPPORTED}, {2048, 32, QUDAG_EAUTH},
-        {2048, 33, QUDAG_EUNSUPPORTED},  {2048, 500, QUDAG_EUNSUPPORTED},
+        {1024, 17, QUDAG_EUNSUPPORTED}, {2040, 17, QUDAG_EUNSUPPORTED},  {2048, 17, QUDAG_EAUTH},
+        {8192, 17, QUDAG_EAUTH},        {8200, 17, QUDAG_EUNSUPPORTED},  {2048, 32, QUDAG_EAUTH},
+        {2048, 33, QUDAG_EUNSUPPORTED}, {2048, 500, QUDAG_EUNSUPPORTED},
     };
     static const char *const curve[] = {"P-384", "P-521", "P-224", "secp256k1"};
 

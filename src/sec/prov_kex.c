@@ -251,8 +251,9 @@ static int kex_gen_set_params(void *gen, const OSSL_PARAM params[])
     const struct prov_kex_gen *g = gen;
     const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_GROUP_NAME);
 
-    return p == NULL || (p->data_type == OSSL_PARAM_UTF8_STRING &&
-                         OPENSSL_strcasecmp(p->data, g->kem == NULL ? "x25519" : g->kem->group) == 0);
+    return p == NULL ||
+           (p->data_type == OSSL_PARAM_UTF8_STRING &&
+            OPENSSL_strcasecmp(p->data, g->kem == NULL ? "x25519" : g->kem->group) == 0);
 }
 
 static const OSSL_PARAM *kex_gen_settable(void *gen, void *provctx)
@@ -358,7 +359,8 @@ static int kex_get_params(void *key, OSSL_PARAM params[])
     }
     return set_int(params, OSSL_PKEY_PARAM_BITS, k->kem == NULL ? 253 : 8 * (int)k->kem->ek_len) &&
            set_int(params, OSSL_PKEY_PARAM_SECURITY_BITS, k->kem == NULL ? 128 : k->kem->bits) &&
-           set_int(params, OSSL_PKEY_PARAM_MAX_SIZE, (int)((k->kem == NULL ? 0 : k->kem->ct_len) + X25519_LEN));
+           set_int(params, OSSL_PKEY_PARAM_MAX_SIZE,
+                   (int)((k->kem == NULL ? 0 : k->kem->ct_len) + X25519_LEN));
 }
 
 static const OSSL_PARAM *kex_gettable(void *provctx)

@@ -25,8 +25,8 @@ int64_t sec_rule_link_life(walltime own_end, walltime peer_end, walltime now)
 /* draft-ietf-tls-ecdhe-mlkem; the first is of our own (spec/channel.md), and offered in channels only. */
 bool sec_rule_group(const char *name)
 {
-    static const char *const hybrid[] = {"X25519MLKEM512", "X25519MLKEM768",
-                                         "SecP256r1MLKEM768", "SecP384r1MLKEM1024"};
+    static const char *const hybrid[] = {"X25519MLKEM512", "X25519MLKEM768", "SecP256r1MLKEM768",
+                                         "SecP384r1MLKEM1024"};
 
     for (size_t i = 0; name != NULL && i < ARRAY_LEN(hybrid); i++) {
         if (strcmp(name, hybrid[i]) == 0) {

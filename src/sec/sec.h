@@ -23,7 +23,8 @@ struct sec_config {
     const struct identity *identity; /* outlives the sec */
     enum pq_policy pq;
     uint16_t level; /* 768 (default; X25519MLKEM768) or 1024 (SecP384r1MLKEM1024) */
-    bool channel;   /* no links, but channels of programs: the level may also be 512 (X25519MLKEM512) */
+    bool
+        channel; /* no links, but channels of programs: the level may also be 512 (X25519MLKEM512) */
     enum sec_cipher cipher;
     struct wallclock clock;
 };

@@ -109,7 +109,8 @@ static void an_idle_session_is_small(void **state)
     tls_stream_free(a.t);
     tls_stream_free(b.t);
     a.t = b.t = NULL;
-    assert_in_range(in_use, 1, before + 4096); /* what the library fetches once for a key that was put in */
+    assert_in_range(in_use, 1,
+                    before + 4096); /* what the library fetches once for a key that was put in */
     ts_unmake(&a);
     ts_unmake(&b);
 }

@@ -16,13 +16,13 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#define OUTPUT_LEAST 512                 /* bytes */
-#define BUSY 4096                        /* bytes at once from which on buffers are kept for more */
-#define KEPT_MAX (48 * 1024)             /* of output, at most */
-#define SHRINK_NS (5 * NS_PER_S)         /* after the handshake, which it would lengthen */
-#define OVERHEAD_MAX (64 * 1024)         /* bytes of a peer in a row without data */
-#define KEY_UPDATES_MAX 32               /* of a peer, each with an answer of ours, while output waits */
-#define REKEY_RETRY_NS (10 * NS_PER_S)   /* the last update is not on its way yet */
+#define OUTPUT_LEAST 512         /* bytes */
+#define BUSY 4096                /* bytes at once from which on buffers are kept for more */
+#define KEPT_MAX (48 * 1024)     /* of output, at most */
+#define SHRINK_NS (5 * NS_PER_S) /* after the handshake, which it would lengthen */
+#define OVERHEAD_MAX (64 * 1024) /* bytes of a peer in a row without data */
+#define KEY_UPDATES_MAX 32       /* of a peer, each with an answer of ours, while output waits */
+#define REKEY_RETRY_NS (10 * NS_PER_S) /* the last update is not on its way yet */
 #define NO_ALERT 0xffff
 
 /* Bytes to be sent: those from |at| to |len|. */
@@ -36,24 +36,25 @@ struct tls_stream {
     struct sec_hs hs;
     bool server;
     bool confirm;
-    bool done;      /* the handshake is, for us */
-    bool confirmed; /* the peer has sent a KeyUpdate, for which it needs the keys that follow the handshake */
-    bool closed;    /* our direction, by us */
+    bool done; /* the handshake is, for us */
+    bool
+        confirmed; /* the peer has sent a KeyUpdate, for which it needs the keys that follow the handshake */
+    bool closed; /* our direction, by us */
     bool no_mem; /* where the library cannot say so */
     enum tls_stream_state state;
-    struct slice in;      /* what is left of the bytes of this call */
+    struct slice in; /* what is left of the bytes of this call */
     struct output out;
-    uint8_t *plain;       /* TLS_STREAM_PLAIN_MAX bytes, while there are some to hand out, or many came */
-    size_t plain_last;    /* how many were handed out last */
-    uint8_t *lent;        /* in tls_stream_receive_to(), tls_stream_send_to(): the caller's, instead */
+    uint8_t *plain; /* TLS_STREAM_PLAIN_MAX bytes, while there are some to hand out, or many came */
+    size_t plain_last; /* how many were handed out last */
+    uint8_t *lent;     /* in tls_stream_receive_to(), tls_stream_send_to(): the caller's, instead */
     size_t lent_cap, lent_len;
-    size_t handshake_in;  /* bytes of the peer */
-    size_t overhead_in;   /* since data came last */
-    unsigned updates;     /* KeyUpdates of the peer since there was no output */
-    uint64_t records;     /* of data, both ways, under these keys */
+    size_t handshake_in; /* bytes of the peer */
+    size_t overhead_in;  /* since data came last */
+    unsigned updates;    /* KeyUpdates of the peer since there was no output */
+    uint64_t records;    /* of data, both ways, under these keys */
     tstamp rekey_at;
     tstamp shrink_at; /* TSTAMP_NEVER: done, or not yet */
-    uint16_t alert;       /* NO_ALERT: there was none */
+    uint16_t alert;   /* NO_ALERT: there was none */
     bool alert_by_peer;
     qudag_err err;        /* FAILED: why */
     const char *err_text; /* static */
@@ -214,8 +215,7 @@ static void on_message(int write, int version, int type, const void *buf, size_t
 
     (void)version;
     (void)ssl;
-    if (type == SSL3_RT_ALERT && len == 2 && t->alert == NO_ALERT &&
-        b[1] != SSL3_AD_CLOSE_NOTIFY) {
+    if (type == SSL3_RT_ALERT && len == 2 && t->alert == NO_ALERT && b[1] != SSL3_AD_CLOSE_NOTIFY) {
         t->alert = b[1];
         t->alert_by_peer = write == 0;
     }
@@ -337,8 +337,8 @@ static qudag_err fail(struct tls_stream *t)
     if (sec_cause(QUDAG_EPROTO) == QUDAG_ENOMEM || t->no_mem) {
         return fail_with(t, QUDAG_ENOMEM, "out of memory");
     }
-    err = sec_hs_why(&t->hs, (uint8_t)(t->alert == NO_ALERT ? 0 : t->alert), t->alert_by_peer,
-                     &text);
+    err =
+        sec_hs_why(&t->hs, (uint8_t)(t->alert == NO_ALERT ? 0 : t->alert), t->alert_by_peer, &text);
     return fail_with(t, err, text);
 }
 

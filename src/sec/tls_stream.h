@@ -14,11 +14,13 @@
 
 #include "sec/session.h"
 
-#define TLS_STREAM_PLAIN_MAX 16384           /* of one record */
-#define TLS_STREAM_HANDSHAKE_MAX (64 * 1024) /* bytes of the peer before the handshake is complete */
+#define TLS_STREAM_PLAIN_MAX 16384 /* of one record */
+#define TLS_STREAM_HANDSHAKE_MAX                                                                   \
+    (64 * 1024) /* bytes of the peer before the handshake is complete */
 #define TLS_STREAM_PROTOS_MAX 8
-#define TLS_STREAM_PROTO_LEN_MAX 63           /* bytes of a name */
-#define TLS_STREAM_REKEY_RECORDS (UINT64_C(1) << 20) /* of data, both ways, that keys are used for */
+#define TLS_STREAM_PROTO_LEN_MAX 63 /* bytes of a name */
+#define TLS_STREAM_REKEY_RECORDS                                                                   \
+    (UINT64_C(1) << 20)                       /* of data, both ways, that keys are used for */
 #define TLS_STREAM_REKEY_NS (3600 * NS_PER_S) /* the longest that they are; +- 10 % */
 
 enum tls_stream_state {
@@ -35,8 +37,10 @@ struct tls_stream_config {
     const struct sec_expect *expect; /* copied; NULL: whoever it is */
     /* ALPN: protocols in our order of preference, NULL at the end; copied.  The server picks the first of its own. */
     const char *const *protos;
-    bool proto_needed; /* refuse a peer that negotiates none; else tls_stream_proto() is then NULL */
-    bool confirm; /* the server says that it has accepted the client, which is not ready before: spec/channel.md 2 */
+    bool
+        proto_needed; /* refuse a peer that negotiates none; else tls_stream_proto() is then NULL */
+    bool
+        confirm; /* the server says that it has accepted the client, which is not ready before: spec/channel.md 2 */
 };
 
 struct tls_stream;

@@ -133,8 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         move(&end[1], &end[0]);
     }
     if (size > 1 && (mode & 8) != 0) {
-        feed(to, (struct slice){flight,
-                                changed(flight, sizeof flight, from, data + 1, size - 1)});
+        feed(to, (struct slice){flight, changed(flight, sizeof flight, from, data + 1, size - 1)});
     } else if (size > 1) {
         feed(to, (struct slice){data + 1, size - 1});
     }

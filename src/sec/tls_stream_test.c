@@ -547,7 +547,8 @@ static void test_alerts_say_what_they_mean(void **state)
 /* What RFC 8446 D.4 has ignored, messages that never come whole, and lengths that nothing has. */
 static void test_a_handshake_without_end_is_ended(void **state)
 {
-    static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1}, huge[] = {22, 3, 3, 0x40, 0, 1, 0xff, 0xff, 0xff};
+    static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1},
+                         huge[] = {22, 3, 3, 0x40, 0, 1, 0xff, 0xff, 0xff};
     static uint8_t hello[5 + TLS_STREAM_PLAIN_MAX] = {22, 3, 3, 0x40, 0, 2, 0, 0xff, 0xf0};
 
     (void)state;

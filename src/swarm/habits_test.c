@@ -310,7 +310,8 @@ static void the_losers_of_a_race_are_not_held_against_anybody(void **state)
     uint32_t peers, networks;
     (void)state;
 
-    for (uint8_t i = 1; i <= 6; i++) { /* at addresses at which links stood, so that failures count */
+    for (uint8_t i = 1; i <= 6;
+         i++) { /* at addresses at which links stood, so that failures count */
         know(i, 3);
         open_to(i, i, 0);
         up(w.n_links - 1, 0);

@@ -41,7 +41,8 @@ struct swarm_pending {
 
 struct swarm_addr {
     struct multiaddr ma;
-    bool tried, proven; /* in the last round of dials; the newest link of the peer is or was there */
+    bool tried,
+        proven; /* in the last round of dials; the newest link of the peer is or was there */
 };
 
 struct swarm_peer {

@@ -202,8 +202,7 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
             continue;
         }
         struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,
-                                  (uint8_t)l->tp->t->cost,
-                                  l->up_order};
+                                  (uint8_t)l->tp->t->cost, l->up_order};
         if (best == NULL || swarm_rule_better(&rank, &best_rank)) {
             best = l;
             best_rank = rank;

@@ -443,12 +443,30 @@ static void only_what_we_dialled_by_choice_is_a_dialled_pin(void **state)
     assert_int_equal(swarm_rule_pin_source(true, false), SWARM_PIN_MET);
 }
 
-#define QUIC4 {TRANSPORT_DATAGRAM, 4, false, false}
-#define QUIC6 {TRANSPORT_DATAGRAM, 6, false, false}
-#define TCP4 {TRANSPORT_STREAM, 4, false, false}
-#define TCP6 {TRANSPORT_STREAM, 6, false, false}
-#define RELAY4 {TRANSPORT_RELAYED, 4, false, false}
-#define RELAY6 {TRANSPORT_RELAYED, 6, false, false}
+#define QUIC4                                                                                      \
+    {                                                                                              \
+        TRANSPORT_DATAGRAM, 4, false, false                                                        \
+    }
+#define QUIC6                                                                                      \
+    {                                                                                              \
+        TRANSPORT_DATAGRAM, 6, false, false                                                        \
+    }
+#define TCP4                                                                                       \
+    {                                                                                              \
+        TRANSPORT_STREAM, 4, false, false                                                          \
+    }
+#define TCP6                                                                                       \
+    {                                                                                              \
+        TRANSPORT_STREAM, 6, false, false                                                          \
+    }
+#define RELAY4                                                                                     \
+    {                                                                                              \
+        TRANSPORT_RELAYED, 4, false, false                                                         \
+    }
+#define RELAY6                                                                                     \
+    {                                                                                              \
+        TRANSPORT_RELAYED, 6, false, false                                                         \
+    }
 
 static void addresses_have_their_turn_by_transport_and_ip_version(void **state)
 {

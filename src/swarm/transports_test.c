@@ -46,7 +46,7 @@ static struct {
     struct swarm *s;
     struct made quick, steady, relay, circ;
     unsigned core, modest, cells; /* modest: its protocol may use limited links */
-    unsigned direct;       /* its protocol uses no relayed ones */
+    unsigned direct;              /* its protocol uses no relayed ones */
     struct seen seen[EVENTS];
     size_t n_seen;
     tstamp now;
@@ -162,7 +162,7 @@ static void m_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
 }
 
 static const struct link_ops shaped_ops = {m_open,  m_set_user, m_write,    m_consume, m_fin,
-                                           m_reset, m_close,    m_set_unit, NULL, NULL};
+                                           m_reset, m_close,    m_set_unit, NULL,      NULL};
 static const struct link_ops m_ops = {m_open,  m_set_user, m_write, m_consume, m_fin,
                                       m_reset, m_close,    NULL,    NULL,      NULL};
 static const struct transport quick_transport = {.name = "quick",
@@ -673,8 +673,6 @@ int main(void)
         T(of_links_to_one_peer_streams_take_the_best),
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
         T(cells_do_not_go_over_a_byte_stream),
-}
-
         T(what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay),
         T(protocols_that_are_allowed_to_use_limited_links),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),

@@ -407,6 +407,11 @@ qudag_err relay_links_new(struct relay_links **out, const struct upgrade_config 
     return QUDAG_OK;
 }
 
+void relay_links_set_identity(struct relay_links *r, const struct identity *identity)
+{
+    upgrade_set_identity(r->carrier.up, identity);
+}
+
 void relay_links_free(struct relay_links *r)
 {
     if (r == NULL) {

@@ -56,6 +56,8 @@ extern const struct transport relay_links_transport;
 QUDAG_MUST_USE qudag_err relay_links_new(struct relay_links **out, const struct upgrade_config *cfg,
                                          tstamp now);
 void relay_links_free(struct relay_links *r); /* NULL allowed */
+/* As upgrade_set_identity(). */
+void relay_links_set_identity(struct relay_links *r, const struct identity *identity);
 
 /* The next thing for the host to do; false: nothing.  Until false after every input, tick or write. */
 bool relay_links_next_action(struct relay_links *r, struct relay_links_action *out, tstamp now);

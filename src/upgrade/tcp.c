@@ -98,8 +98,7 @@ static qudag_err begin(struct tcp *t, struct conn *c, const struct transport_tar
 
     multiaddr_tcp(&s.remote, &c->remote, NULL);
     qudag_err err = upgrade_begin(t->up, &s, now, &c->link);
-    if (err == QUDAG_OK &&
-        (err = map_u64_put(&t->by_link, ref_to_u64(c->link), c)) != QUDAG_OK) {
+    if (err == QUDAG_OK && (err = map_u64_put(&t->by_link, ref_to_u64(c->link), c)) != QUDAG_OK) {
         upgrade_lost(t->up, c->link, err, now);
     }
     if (err != QUDAG_OK) {
@@ -367,7 +366,7 @@ void tcp_ended(struct tcp *t, uint64_t id, qudag_err err, tstamp now)
     struct conn *c = conn_get(t, id);
 
     if (c != NULL) {
-            gone(t, c, err, now);
+        gone(t, c, err, now);
     }
 }
 
@@ -376,7 +375,7 @@ void tcp_received(struct tcp *t, uint64_t id, struct slice in, tstamp now)
     struct conn *c = conn_get(t, id);
 
     if (c != NULL && c->state != CONNECTING) {
-            upgrade_receive(t->up, c->link, in, now);
+        upgrade_receive(t->up, c->link, in, now);
     }
 }
 
@@ -443,6 +442,11 @@ void tcp_tick(struct tcp *t, tstamp now)
     if (upgrade_deadline(t->up) <= now) {
         upgrade_tick(t->up, now);
     }
+}
+
+void tcp_set_identity(struct tcp *t, const struct identity *identity)
+{
+    upgrade_set_identity(t->up, identity);
 }
 
 void tcp_shutdown(struct tcp *t, tstamp now)

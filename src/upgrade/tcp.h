@@ -75,6 +75,8 @@ bool tcp_next_event(struct tcp *t, struct link_ev *ev);
 tstamp tcp_deadline(const struct tcp *t);
 /* Timers that are due; actions and events may follow. */
 void tcp_tick(struct tcp *t, tstamp now);
+/* As upgrade_set_identity(). */
+void tcp_set_identity(struct tcp *t, const struct identity *identity);
 /* All links end in good order, and none begins any more; actions follow. */
 void tcp_shutdown(struct tcp *t, tstamp now);
 

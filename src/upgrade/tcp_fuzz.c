@@ -169,8 +169,7 @@ static void host_says(struct prog *g)
         }
         break;
     case 3:
-        if (f.n + f.n_links + 1 < CONNS &&
-            tcp_accepted(f.t, &at, &at, f.now, &id) == QUDAG_OK) {
+        if (f.n + f.n_links + 1 < CONNS && tcp_accepted(f.t, &at, &at, f.now, &id) == QUDAG_OK) {
             f.conn[f.n++] = (struct known){id, false};
         }
         break;

@@ -193,6 +193,8 @@ static inline void up_note(struct up_side *s, const struct link_ev *ev)
     case LINK_ANSWERED:
         s->answers++;
         break;
+    case LINK_PROVEN:
+        break;
     }
 }
 

@@ -73,6 +73,11 @@ static void link_free(struct upgrade_link *l)
     mem_free_wiped(u->cfg.mem, l);
 }
 
+void upgrade_set_identity(struct upgrade *u, const struct identity *identity)
+{
+    u->cfg.identity = identity;
+}
+
 void upgrade_free(struct upgrade *u)
 {
     if (u == NULL) {

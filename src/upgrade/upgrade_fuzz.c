@@ -114,6 +114,7 @@ static void events(struct side *s)
         case LINK_SENT:
         case LINK_STREAMS_OK:
         case LINK_ANSWERED:
+        case LINK_PROVEN:
             break;
         }
     }

@@ -350,7 +350,8 @@ static void *only_alloc(void *ctx, size_t size)
 
 static void settings_out_of_range_are_named(void **state)
 {
-    static const char *const bad_listen[] = {"/ip4/127.0.0.1/tcp/1/ws"}, *const null_text[] = {NULL};
+    static const char *const bad_listen[] = {"/ip4/127.0.0.1/tcp/1/ws"}, *const null_text[] = {
+                                                                             NULL};
     static const char *const nobody[] = {"/ip4/127.0.0.1/udp/1/quic-v1"};
     static const char *const ns[] = {"qudag"};
     const qudag_mem half = {.alloc = only_alloc};

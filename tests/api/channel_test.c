@@ -457,8 +457,11 @@ static void calendars_may_differ_by_minutes_but_not_by_days(void **state)
     static const struct {
         int64_t off;
         qudag_err err;
-    } row[] = {{0, QUDAG_OK},        {300, QUDAG_OK},           {-300, QUDAG_OK},
-               {3 * DAY, QUDAG_ECLOCK}, {-3 * DAY, QUDAG_EEXPIRED}};
+    } row[] = {{0, QUDAG_OK},
+               {300, QUDAG_OK},
+               {-300, QUDAG_OK},
+               {3 * DAY, QUDAG_ECLOCK},
+               {-3 * DAY, QUDAG_EEXPIRED}};
 
     (void)state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {

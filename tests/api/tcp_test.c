@@ -79,9 +79,8 @@ static int client_socket(uint8_t from)
 
 static void client_connect(int fd, uint16_t port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     assert_true(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EINPROGRESS);
 }
@@ -354,7 +353,8 @@ static void slow_clients_hold_no_more_than_their_share(void **state)
         }
     }
     assert_int_equal(closed, SLOW - SLOW_TAKEN);
-    for (end = net_now() + 1.2; net_now() < end;) { /* their network has had its share of this second */
+    for (end = net_now() + 1.2;
+         net_now() < end;) { /* their network has had its share of this second */
         net_turn();
     }
     assert_int_equal(dial(&net[1], net[0].addr), QUDAG_OK); /* of another host */

@@ -29,18 +29,18 @@ enum role {
     ASK_OPEN,  /* an echo stream that stays */
 };
 
-static const char *const protocols[] = {"/interop/echo/1.0.0",   "/interop/sink/1.0.0",
-                                        "/interop/count/1.0.0",  "/interop/source/1.0.0",
-                                        "/interop/half/1.0.0",   "/interop/refuse/1.0.0"};
+static const char *const protocols[] = {"/interop/echo/1.0.0",  "/interop/sink/1.0.0",
+                                        "/interop/count/1.0.0", "/interop/source/1.0.0",
+                                        "/interop/half/1.0.0",  "/interop/refuse/1.0.0"};
 
 /* One stream. */
 struct job {
     enum role role;
     bool hashed, fin_after, fin_sent, ended;
-    uint64_t asked;          /* bytes that the command named */
-    uint64_t blocks, sent;   /* bytes of the block to send, after them |tail|; sent of both */
-    uint64_t got;            /* bytes that came */
-    struct sha256 in, out;   /* of what came, of what was sent */
+    uint64_t asked;           /* bytes that the command named */
+    uint64_t blocks, sent;    /* bytes of the block to send, after them |tail|; sent of both */
+    uint64_t got;             /* bytes that came */
+    struct sha256 in, out;    /* of what came, of what was sent */
     uint8_t small[SMALL_MAX]; /* the first, or with a hash the last, bytes that came */
     size_t small_n;
     uint8_t *tail;

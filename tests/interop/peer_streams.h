@@ -24,7 +24,8 @@ qudag_err streams_serve(qudag_node *n);
  * What |verb| does with |id|: streams N, send BYTES, pour BYTES, fetch BYTES, half, refuse, reset, open; use.
  * QUDAG_EUNSUPPORTED: none of these.  Otherwise it is over when streams_busy() is false.
  */
-qudag_err streams_command(qudag_node *n, const char *verb, const qudag_peer_id *id, uint64_t number);
+qudag_err streams_command(qudag_node *n, const char *verb, const qudag_peer_id *id,
+                          uint64_t number);
 bool streams_busy(void);
 /* How it ended; |text| (128 bytes) gets its answer. */
 qudag_err streams_result(char *text);

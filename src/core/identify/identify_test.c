@@ -410,7 +410,8 @@ static void pushes_go_to_those_who_take_them(void **state)
     identify_push_all(&id, 5 * S + 5, &out);
     cookie = find(ACT_OPEN)->cookie;
     say_as(&identify_push_ops,
-           (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_EUNSUPPORTED}, 5 * S + 6);
+           (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_EUNSUPPORTED},
+           5 * S + 6);
     assert_int_equal(out.n, 0);
     identify_push_all(&id, 20 * S, &out);
     assert_int_equal(out.n, 0);

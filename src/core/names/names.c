@@ -200,8 +200,7 @@ static bool take_text(struct names_lookup *l, const struct names_asked *q, struc
     struct multiaddr addr;
 
     if (record.len <= skip || record.len - skip >= sizeof(text) ||
-        memcmp(record.base, RECORD, skip) != 0 ||
-        memchr(record.base, '\0', record.len) != NULL) {
+        memcmp(record.base, RECORD, skip) != 0 || memchr(record.base, '\0', record.len) != NULL) {
         return false;
     }
     memcpy(text, record.base + skip, record.len - skip);

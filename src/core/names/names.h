@@ -27,16 +27,16 @@ enum names_kind { NAMES_A, NAMES_AAAA, NAMES_TXT };
 /* What a lookup that led to no address failed by; for people. */
 enum names_why {
     NAMES_FOUND,
-    NAMES_NO_HOST,   /* the name does not exist */
-    NAMES_NO_IPV4,   /* it has no address of that version */
+    NAMES_NO_HOST, /* the name does not exist */
+    NAMES_NO_IPV4, /* it has no address of that version */
     NAMES_NO_IPV6,
     NAMES_NO_ADDRESS, /* of either */
-    NAMES_NO_RECORD, /* of dnsaddr */
-    NAMES_NO_MATCH,  /* there are such records, but none for the peer and transport that was asked for */
-    NAMES_SILENT,    /* no name server answered */
-    NAMES_BAD,       /* what a name server said makes no sense, or it refused */
-    NAMES_TOO_FAR,   /* the limits above */
-    NAMES_NOT_HERE,  /* this node resolves no names */
+    NAMES_NO_RECORD,  /* of dnsaddr */
+    NAMES_NO_MATCH, /* there are such records, but none for the peer and transport that was asked for */
+    NAMES_SILENT,   /* no name server answered */
+    NAMES_BAD,      /* what a name server said makes no sense, or it refused */
+    NAMES_TOO_FAR,  /* the limits above */
+    NAMES_NOT_HERE, /* this node resolves no names */
     NAMES_WHYS,
 };
 /* In words, to follow on the name; static. */

@@ -42,9 +42,10 @@ struct yamux_config {
     uint8_t seed[16];     /* of the table of streams, which a peer chooses the names in */
     bool dialer;          /* its streams have odd names, the other side's even ones */
     uint32_t streams_max; /* opened by the peer, at once; default 512 */
-    uint32_t own_max;     /* opened by us, at once; default 256: rust-libp2p ends a session of 512, both ways */
-    size_t queue_max;     /* bytes of the send queue of a stream; default 4 MiB */
-    size_t held_max;      /* bytes delivered and not consumed, of all streams; default 16 MiB */
+    uint32_t
+        own_max; /* opened by us, at once; default 256: rust-libp2p ends a session of 512, both ways */
+    size_t queue_max; /* bytes of the send queue of a stream; default 4 MiB */
+    size_t held_max;  /* bytes delivered and not consumed, of all streams; default 16 MiB */
     uint32_t
         window_max; /* bytes of window a stream grows to; default 4 MiB, at least YAMUX_WINDOW */
     uint64_t keepalive_ns; /* a ping after so long without input; default 30 s */
