@@ -57,7 +57,7 @@ extern const struct link_ops upgrade_link_ops; /* owner: struct upgrade * */
 QUDAG_MUST_USE qudag_err upgrade_new(struct upgrade **out, const struct upgrade_config *cfg,
                                      tstamp now);
 void upgrade_free(struct upgrade *u); /* NULL allowed */
-/* |identity| takes the place of that of the configuration, which is looked at no more: the same node's, another ML-DSA key. */
+/* |identity| takes the place of that of the configuration: the same node's, with another ML-DSA key. */
 void upgrade_set_identity(struct upgrade *u, const struct identity *identity);
 
 /*
