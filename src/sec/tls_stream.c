@@ -24,6 +24,7 @@
 #define KEY_UPDATES_MAX 32       /* of a peer, each with an answer of ours, while output waits */
 #define REKEY_RETRY_NS (10 * NS_PER_S) /* the last update is not on its way yet */
 #define NO_ALERT 0xffff
+#define UNEXPECTED_MESSAGE 10 /* RFC 8446 6 */
 
 /* Bytes to be sent: those from |at| to |len|. */
 struct output {
@@ -337,8 +338,9 @@ static qudag_err fail(struct tls_stream *t)
     if (sec_cause(QUDAG_EPROTO) == QUDAG_ENOMEM || t->no_mem) {
         return fail_with(t, QUDAG_ENOMEM, "out of memory");
     }
-    err =
-        sec_hs_why(&t->hs, (uint8_t)(t->alert == NO_ALERT ? 0 : t->alert), t->alert_by_peer, &text);
+    /* What is no TLS at all is not answered with an alert; what fails here is. */
+    err = sec_hs_why(&t->hs, (uint8_t)(t->alert == NO_ALERT ? UNEXPECTED_MESSAGE : t->alert),
+                     t->alert_by_peer, &text);
     return fail_with(t, err, text);
 }
 
