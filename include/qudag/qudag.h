@@ -19,6 +19,7 @@
 #include <qudag/proxy.h>
 #include <qudag/relay.h>
 #include <qudag/send.h>
+#include <qudag/settings.h>
 #include <qudag/stats.h>
 #include <qudag/stream.h>
 #include <qudag/text.h>

@@ -11,10 +11,10 @@ extern "C" {
 
 /*
  * Has a place kept at a circuit relay (circuit relay v2 of libp2p) from now on, so that peers who cannot dial this node
- * reach it at RELAY/p2p-circuit/p2p/ID; the relay is a kept peer (qudag_peer_keep()) meanwhile.  The place is
- * renewed before it expires and tried again after failures, until qudag_relay_release() or the end of the node; the setting
- * |reserve_at| does it from the start.  |relay|: as for qudag_peer_keep().  Links through a relay are secured end to end
- * like all others, by the same policy; the relay learns who talks to whom, when and how much.
+ * reach it at RELAY/p2p-circuit/p2p/ID; the relay is a kept peer (qudag_peer_keep()) meanwhile.  The place is renewed
+ * before it expires and tried again after failures, until qudag_relay_release() or the end of the node; the setting
+ * |reserve_at| does it from the start.  |relay|: as for qudag_peer_keep().  Links through a relay are secured end to
+ * end like all others, by the same policy; the relay learns who talks to whom, when and how much.
  * Errors as of qudag_peer_keep(); QUDAG_ELIMIT also: QUDAG_RESERVE_MAX relays.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_relay_reserve(qudag_node *n, const char *relay);

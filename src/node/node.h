@@ -15,18 +15,15 @@
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
 #include "node/boot.h"
-#include "node/buffers.h"
 #include "node/circuit_relay.h"
+#include "node/hooks.h"
 #include "node/keep.h"
 #include "node/names.h"
 #include "node/op.h"
 #include "node/padding.h"
 #include "node/times.h"
 #include "quic/quic.h"
-#include "swarm/rules.h"
 #include "swarm/swarm.h"
-#include "wire/rend_work.h"
-#include "wire/succession.h"
 
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
@@ -36,52 +33,6 @@
 #define NODE_STREAMS_MAX 8192
 #define NODE_STREAM_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
 #define NODE_STREAM_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
-
-enum node_phase {
-    NODE_START,
-    NODE_DIAL,
-    NODE_LOOKUP,
-    NODE_ANNOUNCE,
-    NODE_RELAYS,
-    NODE_READY,
-    NODE_FAILED,
-};
-
-/* Calls into the embedding program, from the drain. */
-struct node_hooks {
-    void *ctx;
-    void (*stream_in)(void *ctx, struct ref s, const struct peer_id *from, const char *dark,
-                      const char *proto);
-    void (*stream_data)(void *ctx, struct ref s, struct slice data, bool fin);
-    void (*stream_opened)(void *ctx, struct ref s);
-    void (*stream_writable)(void *ctx, struct ref s);
-    void (*stream_closed)(void *ctx, struct ref s, qudag_err why);
-    /* Nobody needs |b| any more, which node_stream_write_owned() took; exactly once. */
-    void (*released)(void *ctx, const struct node_owned *b);
-    /* The circuit of |s|, which we opened, is closed in |left_ns| for its age. */
-    void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
-    void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
-    void (*link_changed)(void *ctx, const struct swarm_link_change *change);
-    /* A peer said, by a statement that was checked, that its ML-DSA key has a successor; what came of it. */
-    void (*pin_changed)(void *ctx, const struct succession *what, enum swarm_follow verdict);
-    void (*op_done)(void *ctx, struct ref op, qudag_err err, const struct node_result *res);
-    void (*phase)(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err);
-    void (*circuit_closed)(void *ctx, struct ref circuit, qudag_err why);
-    qudag_err (*save)(void *ctx, const char *name, struct slice bytes);
-    /* A call needs |task| solved, elsewhere; then node_solved(), unless |unsolve| came.  Not OK: it does without. */
-    qudag_err (*solve)(void *ctx, uint64_t id, const struct rend_work_task *task);
-    void (*unsolve)(void *ctx, uint64_t id);
-    /* Asks a name server; then node_resolved(), unless |unresolve| came.  NULL, not OK: no answer comes. */
-    qudag_err (*resolve)(void *ctx, uint64_t id, enum names_kind kind, const char *name);
-    void (*unresolve)(void *ctx, uint64_t id);
-    /*
-     * With node_config.persist: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
-     * disk before the next node_send().  Not OK: there is no room; nothing new is taken for others
-     * until node_persist_room().
-     */
-    qudag_err (*persist)(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
-                         struct slice bytes);
-};
 
 struct node_config {
     struct mem *mem;

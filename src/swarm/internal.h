@@ -41,8 +41,8 @@ struct swarm_pending {
 
 struct swarm_addr {
     struct multiaddr ma;
-    bool tried,
-        proven; /* in the last round of dials; the newest link of the peer is or was there */
+    bool tried;  /* in the last round of dials */
+    bool proven; /* the newest link of the peer is or was there */
 };
 
 struct swarm_peer {
@@ -160,18 +160,16 @@ struct swarm {
     struct mem *mem;
     struct swarm_transport transport[SWARM_TRANSPORTS_MAX];
     uint32_t n_transports;
-    struct swarm_pins
-        pins;            /* what a new link must not lack, whether or not its peer is in |peers| */
-    struct map peers;    /* peer id -> swarm_peer */
-    struct map link_map; /* transport and reference -> swarm_link, until it is dead */
+    struct swarm_pins pins; /* what a new link must not lack; of more peers than are in |peers| */
+    struct map peers;       /* peer id -> swarm_peer */
+    struct map link_map;    /* transport and reference -> swarm_link, until it is dead */
     struct list lru, links, dead, negotiating, timed_out, opens, pending, notify, delayed;
     struct slots streams;
     struct swarm_core core[SWARM_CORES_MAX];
     unsigned n_cores;
     const char *proto[SWARM_PROTOS_MAX];
     unsigned proto_core[SWARM_PROTOS_MAX];
-    bool proto_anonymous
-        [SWARM_PROTOS_MAX]; /* served on links that hide the caller, and nowhere mentioned */
+    bool proto_anonymous[SWARM_PROTOS_MAX]; /* served where the caller is hidden; told to nobody */
     size_t n_protos;
     const char *plain[SWARM_PROTOS_MAX]; /* those that are negotiated, and told to peers */
     size_t plain_ix[SWARM_PROTOS_MAX];   /* ... in |proto| */

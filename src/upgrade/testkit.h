@@ -65,25 +65,19 @@ static inline struct up_side *up_other(struct up_side *s)
     return s == &s->pair->a ? &s->pair->b : &s->pair->a;
 }
 
-static inline void up_make_keys(struct up_side *s, uint8_t seed)
+static inline void up_make_side(struct up_pair *p, struct up_side *s, uint8_t seed,
+                                const struct up_opt *o)
 {
+    struct upgrade_config cfg = o->cfg;
     uint8_t bytes[32] = {seed};
 
+    memset(s, 0, sizeof(*s));
+    s->pair = p;
     mem_init(&s->mem, NULL, 0);
     rng_stream_init(&s->stream, bytes);
     s->rng = rng_of_stream(&s->stream);
     assert_int_equal(identity_generate(&s->id, &s->rng), QUDAG_OK);
     peer_id_from_ed25519(&s->peer, s->id.ed_pk);
-}
-
-static inline void up_make_side(struct up_pair *p, struct up_side *s, uint8_t seed,
-                                const struct up_opt *o)
-{
-    struct upgrade_config cfg = o->cfg;
-
-    memset(s, 0, sizeof(*s));
-    s->pair = p;
-    up_make_keys(s, seed);
     const struct sec_config sec = {.mem = &s->mem,
                                    .rng = &s->rng,
                                    .identity = &s->id,
