@@ -24,14 +24,6 @@ static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slic
     return upgrade_link_ops.write(of(owner), link, sid, data);
 }
 
-static qudag_err op_write_kept(void *owner, struct ref link, int64_t sid, struct slice data,
-                               struct buf *keep)
-{
-    return upgrade_link_ops.write_kept == NULL
-               ? upgrade_link_ops.write(of(owner), link, sid, data)
-               : upgrade_link_ops.write_kept(of(owner), link, sid, data, keep);
-}
-
 static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
 {
     upgrade_link_ops.consume(of(owner), link, sid, n);
@@ -58,8 +50,7 @@ const struct link_ops upgrade_carrier_ops = {.open = op_open,
                                              .consume = op_consume,
                                              .fin = op_fin,
                                              .reset = op_reset,
-                                             .close = op_close,
-                                             .write_kept = op_write_kept};
+                                             .close = op_close};
 
 bool upgrade_carrier_cancel(void *owner, struct ref link)
 {

@@ -12,10 +12,10 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "base/wipe.h"
+#include "upgrade/carrier.h"
 #include "upgrade/gate.h"
 
 #define CONNS_DEFAULT 1024
-#define DROP_CHUNK 1024
 
 enum conn_state { CONNECTING, OPEN, ENDING };
 
@@ -32,9 +32,9 @@ struct conn {
 };
 
 struct tcp {
+    struct upgrade_carrier carrier; /* first, see carrier.h */
     struct mem *mem;
     struct logger log;
-    struct upgrade *up;
     struct slots conns;
     struct map by_link;       /* upgrade's name -> conn */
     struct list todo, ending; /* the latter in the order of |end_by| */
@@ -97,9 +97,9 @@ static qudag_err begin(struct tcp *t, struct conn *c, const struct transport_tar
                                .target = target};
 
     multiaddr_tcp(&s.remote, &c->remote, NULL);
-    qudag_err err = upgrade_begin(t->up, &s, now, &c->link);
+    qudag_err err = upgrade_begin(t->carrier.up, &s, now, &c->link);
     if (err == QUDAG_OK && (err = map_u64_put(&t->by_link, ref_to_u64(c->link), c)) != QUDAG_OK) {
-        upgrade_lost(t->up, c->link, err, now);
+        upgrade_lost(t->carrier.up, c->link, err, now);
     }
     if (err != QUDAG_OK) {
         conn_free(t, c);
@@ -141,25 +141,11 @@ static qudag_err dial(void *owner, const struct transport_target *target, tstamp
     return QUDAG_OK;
 }
 
-static bool cancel(void *owner, struct ref link)
-{
-    struct tcp *t = owner;
-
-    return upgrade_cancel(t->up, link);
-}
-
-static void probe(void *owner, struct ref link, tstamp now)
-{
-    struct tcp *t = owner;
-
-    upgrade_probe(t->up, link, now);
-}
-
 static qudag_err info(const void *owner, struct ref link, struct link_info *out)
 {
     const struct tcp *t = owner;
     const struct conn *c = map_u64_get(&t->by_link, ref_to_u64(link));
-    qudag_err err = upgrade_info(t->up, link, out);
+    qudag_err err = upgrade_info(t->carrier.up, link, out);
 
     if (err == QUDAG_OK && c != NULL) {
         out->local = c->local;
@@ -167,81 +153,16 @@ static qudag_err info(const void *owner, struct ref link, struct link_info *out)
     return err;
 }
 
-static qudag_err op_open(void *owner, struct ref link, uint64_t user, const char *proto,
-                         int64_t *sid)
-{
-    return upgrade_link_ops.open(((struct tcp *)owner)->up, link, user, proto, sid);
-}
-
-static void op_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
-{
-    upgrade_link_ops.set_user(((struct tcp *)owner)->up, link, sid, user);
-}
-
-static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slice data)
-{
-    return upgrade_link_ops.write(((struct tcp *)owner)->up, link, sid, data);
-}
-
-static qudag_err op_write_kept(void *owner, struct ref link, int64_t sid, struct slice data,
-                               struct buf *keep)
-{
-    struct upgrade *up = ((struct tcp *)owner)->up;
-
-    return upgrade_link_ops.write_kept == NULL
-               ? upgrade_link_ops.write(up, link, sid, data)
-               : upgrade_link_ops.write_kept(up, link, sid, data, keep);
-}
-
-static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
-{
-    upgrade_link_ops.consume(((struct tcp *)owner)->up, link, sid, n);
-}
-
-static void op_fin(void *owner, struct ref link, int64_t sid)
-{
-    upgrade_link_ops.fin(((struct tcp *)owner)->up, link, sid);
-}
-
-static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
-{
-    upgrade_link_ops.reset(((struct tcp *)owner)->up, link, sid, err);
-}
-
-static void op_close(void *owner, struct ref link, qudag_err err)
-{
-    upgrade_link_ops.close(((struct tcp *)owner)->up, link, err);
-}
-
-/* No set_unit: what the packets of a byte stream show is not ours to say (swarm_rule_cells). */
-static const struct link_ops tcp_link_ops = {.open = op_open,
-                                             .set_user = op_set_user,
-                                             .write = op_write,
-                                             .consume = op_consume,
-                                             .fin = op_fin,
-                                             .reset = op_reset,
-                                             .close = op_close,
-                                             .write_kept = op_write_kept};
-
 const struct transport tcp_transport = {.name = "tcp",
                                         .cost = TRANSPORT_STREAM,
-                                        .ops = &tcp_link_ops,
+                                        .ops = &upgrade_carrier_ops,
                                         .handles = handles,
                                         .dial = dial,
-                                        .cancel = cancel,
-                                        .probe = probe,
+                                        .cancel = upgrade_carrier_cancel,
+                                        .probe = upgrade_carrier_probe,
                                         .info = info};
 
 /* ---- what the host is to do ---- */
-
-/* Nobody takes what |link| would send any more. */
-static void drop_output(struct tcp *t, struct ref link, tstamp now)
-{
-    uint8_t nowhere[DROP_CHUNK];
-
-    while (upgrade_output(t->up, link, nowhere, sizeof(nowhere), now) > 0) {
-    }
-}
 
 static void to_end(struct tcp *t, struct conn *c, tstamp now)
 {
@@ -260,10 +181,10 @@ static void take_work(struct tcp *t, tstamp now)
     uint64_t cookie;
     bool ended;
 
-    while (upgrade_next_work(t->up, &link, &cookie, &ended)) {
+    while (upgrade_next_work(t->carrier.up, &link, &cookie, &ended)) {
         struct conn *c = conn_get(t, cookie);
         if (c == NULL) { /* its connection is gone already */
-            drop_output(t, link, now);
+            upgrade_carrier_drop(t->carrier.up, link, now);
             continue;
         }
         c->has_output = true;
@@ -282,7 +203,7 @@ static bool action_of(struct tcp *t, struct conn *c, struct tcp_action *out, tst
         bool told = !(c->state == CONNECTING && c->to_connect); /* the host never heard of it */
         out->type = c->to_abort ? TCP_DO_ABORT : TCP_DO_CLOSE;
         if (c->to_abort) {
-            drop_output(t, c->link, now);
+            upgrade_carrier_drop(t->carrier.up, c->link, now);
         }
         conn_free(t, c);
         return told;
@@ -320,7 +241,7 @@ size_t tcp_output(struct tcp *t, uint64_t id, uint8_t *dst, size_t cap, tstamp n
     if (c == NULL || c->state == CONNECTING || c->to_close) {
         return 0;
     }
-    size_t n = upgrade_output(t->up, c->link, dst, cap, now);
+    size_t n = upgrade_output(t->carrier.up, c->link, dst, cap, now);
     if (n == 0 && c->state == ENDING) { /* the upgrade's name of it is void now */
         c->to_close = true;
         is_due(t, c);
@@ -347,7 +268,7 @@ static void gone(struct tcp *t, struct conn *c, qudag_err err, tstamp now)
     struct ref link = c->link;
 
     conn_free(t, c);
-    upgrade_lost(t->up, link, err, now);
+    upgrade_lost(t->carrier.up, link, err, now);
 }
 
 void tcp_failed(struct tcp *t, uint64_t id, qudag_err err, tstamp now)
@@ -375,7 +296,7 @@ void tcp_received(struct tcp *t, uint64_t id, struct slice in, tstamp now)
     struct conn *c = conn_get(t, id);
 
     if (c != NULL && c->state != CONNECTING) {
-        upgrade_receive(t->up, c->link, in, now);
+        upgrade_receive(t->carrier.up, c->link, in, now);
     }
 }
 
@@ -415,12 +336,12 @@ qudag_err tcp_accepted(struct tcp *t, const struct netaddr *local, const struct 
 
 bool tcp_next_event(struct tcp *t, struct link_ev *ev)
 {
-    return upgrade_next_event(t->up, ev);
+    return upgrade_next_event(t->carrier.up, ev);
 }
 
 tstamp tcp_deadline(const struct tcp *t)
 {
-    tstamp at = upgrade_deadline(t->up);
+    tstamp at = upgrade_deadline(t->carrier.up);
 
     if (!list_empty(&t->ending)) {
         at = tstamp_min(at, LIST_ENTRY(t->ending.next, struct conn, end)->end_by);
@@ -439,27 +360,27 @@ void tcp_tick(struct tcp *t, tstamp now)
         c->to_abort = !c->to_close;
         is_due(t, c);
     }
-    if (upgrade_deadline(t->up) <= now) {
-        upgrade_tick(t->up, now);
+    if (upgrade_deadline(t->carrier.up) <= now) {
+        upgrade_tick(t->carrier.up, now);
     }
 }
 
 void tcp_set_identity(struct tcp *t, const struct identity *identity)
 {
-    upgrade_set_identity(t->up, identity);
+    upgrade_set_identity(t->carrier.up, identity);
 }
 
 void tcp_shutdown(struct tcp *t, tstamp now)
 {
     t->shut = true;
-    upgrade_shutdown(t->up, now);
+    upgrade_shutdown(t->carrier.up, now);
 }
 
 void tcp_stats_get(const struct tcp *t, struct tcp_stats *out)
 {
     *out = t->stats;
     out->conns = t->conns.n;
-    upgrade_stats_get(t->up, &out->upgrade);
+    upgrade_stats_get(t->carrier.up, &out->upgrade);
 }
 
 qudag_err tcp_new(struct tcp **out, const struct upgrade_config *cfg, tstamp now)
@@ -481,7 +402,7 @@ qudag_err tcp_new(struct tcp **out, const struct upgrade_config *cfg, tstamp now
     tcp_gate_init(&t->gate, key);
     wipe(key, sizeof(key));
     limiter_init(&t->refused_log, 1, 10, now);
-    qudag_err err = upgrade_new(&t->up, cfg, now);
+    qudag_err err = upgrade_new(&t->carrier.up, cfg, now);
     if (err != QUDAG_OK) {
         tcp_free(t);
         return err;
@@ -501,7 +422,7 @@ void tcp_free(struct tcp *t)
             conn_free(t, c);
         }
     }
-    upgrade_free(t->up);
+    upgrade_free(t->carrier.up);
     map_fini(&t->by_link);
     slots_fini(&t->conns);
     mem_free(t->mem, t);

@@ -23,13 +23,18 @@ static struct slice signed_bytes(struct wr *w, const struct envelope_kind *kind,
 }
 
 qudag_err envelope_seal(struct wr *w, const struct envelope_kind *kind, struct slice payload,
-                        const struct secret_ed25519 *sk, const uint8_t pk[ED25519_PK_LEN])
+                        const struct secret_ed25519 *sk, const struct peer_id *signer)
 {
     uint8_t key[KEY_PROTO_ED25519], sig[ED25519_SIG_LEN], covered[ENVELOPE_MAX + 64];
+    uint8_t pk[ED25519_PK_LEN], own[ED25519_PK_LEN];
     struct wr all = wr_init(covered, sizeof(covered));
     struct slice signed_over = signed_bytes(&all, kind, payload);
     size_t start = w->len;
 
+    if (!peer_id_ed25519(signer, pk) || ed25519_public(own, sk) != QUDAG_OK ||
+        memcmp(pk, own, sizeof(pk)) != 0) {
+        return QUDAG_EINVAL;
+    }
     if (!wr_ok(&all)) {
         return QUDAG_ETOOBIG;
     }

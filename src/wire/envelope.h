@@ -22,12 +22,12 @@ struct envelope_kind {
 };
 
 /*
- * Writes the envelope of |payload|, signed with |sk|, whose public key |pk| is, into |w|.  QUDAG_ETOOBIG: no room in
- * |w|, or over ENVELOPE_MAX; QUDAG_ENOMEM, QUDAG_EINTERNAL.
+ * Writes the envelope of |payload|, signed with |sk|, into |w|.  QUDAG_EINVAL: |signer| is not the id of |sk|;
+ * QUDAG_ETOOBIG: no room in |w|, or over ENVELOPE_MAX; QUDAG_ENOMEM, QUDAG_EINTERNAL.
  */
 QUDAG_MUST_USE qudag_err envelope_seal(struct wr *w, const struct envelope_kind *kind,
                                        struct slice payload, const struct secret_ed25519 *sk,
-                                       const uint8_t pk[ED25519_PK_LEN]);
+                                       const struct peer_id *signer);
 
 /*
  * The payload in |bytes|, borrowed from there, if |signer| signed it as of this kind.  QUDAG_ETOOBIG, QUDAG_EMALFORMED,

@@ -15,7 +15,7 @@ struct voucher {
     uint64_t expiration; /* seconds since 1970 */
 };
 
-/* Writes the envelope of |v| into |w|.  QUDAG_EINVAL: v->relay is not the id of |sk|; QUDAG_ETOOBIG. */
+/* Writes the envelope of |v| into |w|.  Errors as of envelope_seal(), whose signer v->relay is. */
 QUDAG_MUST_USE qudag_err voucher_sign(struct wr *w, const struct voucher *v,
                                       const struct secret_ed25519 *sk);
 
