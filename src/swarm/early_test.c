@@ -14,12 +14,15 @@
 #define PQ (LINK_PQ_KEX | LINK_PQ_AUTH)
 
 static const struct core_ops eager = {.inbound_max = 2, .early = true};
-static unsigned asks;
+static const struct core_ops direct = {.inbound_max = 2, .early = true, .direct_only = true};
+static unsigned asks, asks_direct;
 
 static int begin(void **state)
 {
     return setup(state) == 0 && swarm_core_add(w.s, &eager, &asks) == QUDAG_OK &&
-                   swarm_proto_add(w.s, "/e/1", asks, true) == QUDAG_OK
+                   swarm_proto_add(w.s, "/e/1", asks, true) == QUDAG_OK &&
+                   swarm_core_add(w.s, &direct, &asks_direct) == QUDAG_OK &&
+                   swarm_proto_add(w.s, "/d/1", asks_direct, true) == QUDAG_OK
                ? 0
                : -1;
 }
@@ -91,7 +94,7 @@ static void some_go_before_the_link_is_up_and_the_rest_waits(void **state)
     settle();
     assert_int_equal(count(EV_STREAM_OPEN), 2);
     assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 6);
-    assert_int_equal(count(EV_PEER_UP), 3);
+    assert_int_equal(count(EV_PEER_UP), 4);
     assert_int_equal(streams_of(1), 2); /* counted once, in the account of the link */
     struct swarm_stats st;
     swarm_stats_get(w.s, &st);
@@ -167,6 +170,20 @@ static void nothing_is_asked_of_another_key_or_with_less_than_is_needed(void **s
     assert_int_equal(count(EV_STREAM_OPEN), 0);
 }
 
+/* What a link may not carry when it is up it does not carry before. */
+static void nothing_goes_early_over_a_link_that_may_not_carry_it(void **state)
+{
+    (void)state;
+
+    know(1, 1);
+    struct act a = {.type = ACT_OPEN, .cookie = 5, .peer = peer_no(1)};
+    swarm_act(w.s, asks_direct, &a, NULL, w.now);
+    ask_early(1, 6, 0);
+    proven(0, PQ | LINK_RELAYED, 7);
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 6);
+}
+
 /* The peer allows none yet: it goes when the link is up. */
 static void one_that_does_not_fit_waits_for_the_link(void **state)
 {
@@ -192,6 +209,7 @@ int main(void)
         T(a_link_that_is_refused_takes_them_with_it),
         T(a_link_that_we_refuse_takes_them_with_it),
         T(nothing_is_asked_of_another_key_or_with_less_than_is_needed),
+        T(nothing_goes_early_over_a_link_that_may_not_carry_it),
         T(one_that_does_not_fit_waits_for_the_link),
     };
 

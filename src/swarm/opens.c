@@ -10,6 +10,7 @@
 #include "swarm/doubts.h"
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
+#include "swarm/use.h"
 
 #include "base/rd.h"
 
@@ -92,9 +93,9 @@ void swarm_opens_early(struct swarm *s, struct swarm_link *l, tstamp now)
     LIST_EACH_SAFE(it, tmp, &p->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
-        const struct core_ops *ops = s->core[o->report.core].ops;
-        if (!ops->early || o->no_dial || err != QUDAG_OK ||
-            !swarm_rule_carries(l->props, o->need, ops->limited_ok, ops->along_links)) {
+        const struct swarm_use use = {o->report.core, o->proto, o->need, true};
+        if (!s->core[use.core].ops->early || o->no_dial || err != QUDAG_OK ||
+            !swarm_link_serves(s, l, &use)) {
             continue;
         }
         err = swarm_stream_open(s, l, &o->report, o->proto, now);

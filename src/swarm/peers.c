@@ -1,5 +1,5 @@
 /* peers.c - the table of peers: addresses, links; and the swarm's side of the table of pins. */
-#include "swarm/internal.h"
+#include "swarm/use.h"
 
 #include <string.h>
 
@@ -184,21 +184,26 @@ bool swarm_carries_cells(const struct swarm *s, const struct peer_id *peer)
     return any;
 }
 
+bool swarm_link_serves(const struct swarm *s, const struct swarm_link *l,
+                       const struct swarm_use *use)
+{
+    const struct core_ops *ops = s->core[use->core].ops;
+    bool limited_ok = swarm_limited_ok(s, use->core, use->proto);
+
+    return swarm_rule_carries(l->props, use->need, limited_ok, use->ours && ops->along_links) &&
+           swarm_rule_relayed(l->props, ops->direct_only) && (ops->unit == 0 || is_for_cells(l));
+}
+
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
                                    unsigned core, const char *proto, tstamp now)
 {
-    bool limited_ok = swarm_limited_ok(s, core, proto);
-    const struct core_ops *ops = s->core[core].ops;
+    const struct swarm_use use = {core, proto, need, true};
     struct swarm_rank best_rank = {0};
     struct swarm_link *best = NULL;
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_rule_carries(l->props, need, limited_ok, ops->along_links) ||
-            !swarm_rule_relayed(l->props, ops->direct_only)) {
-            continue;
-        }
-        if (ops->unit != 0 && !is_for_cells(l)) {
+        if (!swarm_link_serves(s, l, &use)) {
             continue;
         }
         struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,

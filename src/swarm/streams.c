@@ -9,6 +9,7 @@
  */
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
+#include "swarm/use.h"
 
 #include "base/assert.h"
 #include "base/err.h"
@@ -269,12 +270,9 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     const struct core_ops *ops = s->core[core].ops;
     uint64_t refused;
 
-    bool limited_ok = swarm_limited_ok(s, core, s->proto[proto_ix]);
-    bool carried = swarm_rule_carries(l->props, 0, limited_ok, false) &&
-                   swarm_rule_relayed(l->props, ops->direct_only);
-    bool fits = ops->unit == 0 || swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL);
+    const struct swarm_use use = {core, s->proto[proto_ix], 0, false};
     bool asks = !l->doubt || ops->doubts;
-    if (!carried || !fits || !asks) {
+    if (!swarm_link_serves(s, l, &use) || !asks) {
         s->stats.streams_refused++;
         swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
         return false;
