@@ -173,6 +173,9 @@ static void links_are_relayed_post_quantum_and_limited_where_the_relay_says_so(v
         assert_true(peer_id_eq(&at_a.peer, &b.peer) && peer_id_eq(&at_b.peer, &a.peer));
         assert_true(multiaddr_eq(&at_a.remote, &to_b) && multiaddr_eq(&at_b.remote, &to_b));
         assert_int_equal(at_b.net, 5);
+        struct netaddr where;
+        assert_true(multiaddr_endpoint(&relay, &where));
+        assert_int_equal(at_a.net, netaddr_group(&where)); /* in whose share a dial counts */
         relay_links_transport.ops->close(a.r, a.up, QUDAG_OK);
         run();
         assert_true(b.downs == 1);

@@ -306,6 +306,23 @@ static void a_dial_nobody_answers_ends_by_time_and_one_may_be_given_up(void **st
     assert_int_equal(w.a.connects, 2);
 }
 
+/* A host that is wrong about a connection: before it stands no byte of it is taken or given. */
+static void before_a_connection_stands_no_byte_passes(void **state)
+{
+    uint8_t buf[CARRY];
+    struct ref l;
+    (void)state;
+
+    w.hold = true;
+    assert_int_equal(dial_b(&l), QUDAG_OK);
+    settle();
+    assert_int_equal(w.a.connects, 1);
+    assert_int_equal(tcp_output(w.a.t, w.a.id, buf, sizeof(buf), w.now), 0);
+    tcp_received(w.a.t, w.a.id, (struct slice){(const uint8_t *)"\1x", 2}, w.now);
+    settle();
+    assert_int_equal(w.a.downs, 0);
+}
+
 static void a_connection_that_breaks_takes_its_link_along(void **state)
 {
     (void)state;
@@ -380,6 +397,7 @@ int main(void)
         T(what_cannot_be_sent_at_the_end_is_given_up_after_a_while),
         T(a_dial_that_fails_ends_as_the_host_says),
         T(a_dial_nobody_answers_ends_by_time_and_one_may_be_given_up),
+        T(before_a_connection_stands_no_byte_passes),
         T(a_connection_that_breaks_takes_its_link_along),
         T(after_the_end_nothing_begins),
         T(accepted_ones_are_bounded_in_rate),

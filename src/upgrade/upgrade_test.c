@@ -206,6 +206,9 @@ static void a_pinned_key_is_demanded(void **state)
             assert_int_equal(p->a.down.err, QUDAG_EAUTH);
             assert_false(p->a.has_found);
         }
+        struct upgrade_stats st;
+        upgrade_stats_get(p->a.u, &st);
+        assert_int_equal(st.pin_refused, 1 - lax);
         up_free(p);
     }
     /* no key at all: by Noise, which is not even proposed, or by TLS without one */

@@ -223,6 +223,13 @@ static void hostile_answers_are_bounded(void **state)
     }
     names_answered(&l, asks(NAMES_A, "a.example"), QUDAG_OK, v, ARRAY_LEN(v));
     assert_int_equal(l.n_addrs, NAMES_ADDRS_MAX);
+
+    assert_int_equal(begin("/dns4/a.example/tcp/1"), QUDAG_OK); /* what comes behind too many */
+    for (size_t i = 0; i < NAMES_RECORDS_MAX; i++) {
+        ip[i][0] = 224;
+    }
+    names_answered(&l, asks(NAMES_A, "a.example"), QUDAG_OK, v, ARRAY_LEN(v));
+    assert_int_equal(l.n_addrs, 0);
 }
 
 static void records_of_another_form_are_passed_over(void **state)

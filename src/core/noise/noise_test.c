@@ -192,6 +192,31 @@ static void frames_that_came_whole_are_opened_elsewhere(void **state)
     pair_free(&p);
 }
 
+/* What follows half a frame is its rest, also where its first bytes look like the length of another. */
+static void the_rest_of_a_frame_is_no_frame(void **state)
+{
+    (void)state;
+    uint8_t wire[3 * 256 + 2], room[512];
+    const uint8_t data[3 * 256 - AEAD_TAG_LEN] = {0};
+    struct pair p;
+    struct slice plain;
+    size_t used;
+
+    pair_new(&p, NOISE_XX);
+    shake(&p, 100000);
+    for (unsigned i = 0; i < 16; i++) { /* each but once in 16 times a length that is none */
+        assert_int_equal(noise_seal(p.a, wire, (struct slice){data, sizeof(data)}), QUDAG_OK);
+        assert_int_equal(wire[1], 0);
+        assert_int_equal(noise_receive_to(p.b, (struct slice){wire, 1}, &used, room, 512, &plain),
+                         QUDAG_OK);
+        assert_int_equal(noise_receive_to(p.b, (struct slice){wire + 1, sizeof(wire) - 1}, &used,
+                                          room, 512, &plain),
+                         QUDAG_OK);
+        assert_int_equal(plain.len, sizeof(data));
+    }
+    pair_free(&p);
+}
+
 static void two_frames_at_once_are_taken_one_by_one(void **state)
 {
     (void)state;
@@ -599,6 +624,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_suites_in_any_split),
         cmocka_unit_test(frames_that_came_whole_are_opened_elsewhere),
+        cmocka_unit_test(the_rest_of_a_frame_is_no_frame),
         cmocka_unit_test(two_frames_at_once_are_taken_one_by_one),
         cmocka_unit_test(the_vectors_of_the_draft_are_reproduced),
         cmocka_unit_test(a_changed_bit_anywhere_fails),

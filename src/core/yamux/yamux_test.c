@@ -710,6 +710,67 @@ static void late_frames_have_a_number(void **state)
     pair_free(p);
 }
 
+/* However many streams we reset, the allowance for what was on its way has an end. */
+static void late_frames_of_all_streams_have_a_number(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(&(struct yamux_config){0});
+    uint32_t late = 0;
+
+    for (uint32_t id = 1; id < 2 * 400; id += 2) {
+        frame(p, &p->b, UPDATE, SYN, id, 0);
+        yamux_reset(p->b.y, id, 0);
+        run(p);
+        p->now += NS_PER_S;
+        p->b.n = p->a.n = 0;
+    }
+    while (count(&p->b, YAMUX_END, 0) == 0 && late < 2 * YAMUX_LATE_MAX) {
+        frame(p, &p->b, UPDATE, 0, 1, 1);
+        late++;
+    }
+    assert_in_range(late, YAMUX_LATE_MAX, YAMUX_LATE_MAX + YAMUX_EMPTY_BURST + 1);
+    pair_free(p);
+}
+
+static void what_a_stream_that_is_gone_had_queued_is_none(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[YAMUX_WINDOW + 1000];
+    struct pair *p = pair_new(&(struct yamux_config){0});
+    uint32_t id = 0;
+
+    p->b.consume = false;
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
+    assert_int_equal(yamux_write(p->a.y, id, (struct slice){bytes, sizeof(bytes)}), QUDAG_OK);
+    run(p);
+    assert_int_equal(yamux_queued(p->a.y), 1000);
+    yamux_reset(p->a.y, id, 0);
+    assert_int_equal(yamux_queued(p->a.y), 0);
+    pair_free(p);
+}
+
+/* Also where frames are taken from the queue itself. */
+static void lent_frames_end_with_the_window(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[YAMUX_WINDOW + 50000];
+    struct pair *p = pair_new(&(struct yamux_config){0});
+    uint32_t id = 0;
+
+    p->lend = true;
+    p->b.consume = false;
+    assert_int_equal(yamux_open(p->a.y, 1, &id), QUDAG_OK);
+    run(p);
+    assert_int_equal(yamux_write(p->a.y, id, (struct slice){bytes, 5000}), QUDAG_OK);
+    run(p);
+    assert_int_equal(yamux_write(p->a.y, id, (struct slice){bytes, sizeof(bytes)}), QUDAG_OK);
+    run(p);
+    assert_int_equal(p->b.bytes, YAMUX_WINDOW);
+    assert_int_equal(yamux_queued(p->a.y), sizeof(bytes) + 5000 - YAMUX_WINDOW);
+    assert_int_equal(count(&p->b, YAMUX_END, 0), 0);
+    pair_free(p);
+}
+
 static void a_probe_is_answered_in_time(void **state)
 {
     (void)state;
@@ -806,6 +867,9 @@ int main(void)
         cmocka_unit_test(a_closed_session_says_so_and_nothing_else),
         cmocka_unit_test(frames_taken_where_they_lie_are_the_same),
         cmocka_unit_test(late_frames_have_a_number),
+        cmocka_unit_test(late_frames_of_all_streams_have_a_number),
+        cmocka_unit_test(what_a_stream_that_is_gone_had_queued_is_none),
+        cmocka_unit_test(lent_frames_end_with_the_window),
         cmocka_unit_test(a_probe_is_answered_in_time),
         cmocka_unit_test(a_peer_that_is_silent_is_pinged_and_given_up),
         cmocka_unit_test(every_frame_in_every_state),
