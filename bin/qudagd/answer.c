@@ -66,7 +66,7 @@ static const char *hint_of(qudag_err err)
                "so, "
                "qudag status shows whether this node is well";
     case QUDAG_EUNREACHABLE:
-        return "is the other side up, and does a firewall let UDP through?";
+        return "is the other side up, and does a firewall let it through (QUIC: UDP)?";
     case QUDAG_ENOTFOUND:
         return "it may have expired or never existed; check the spelling";
     case QUDAG_ENEEDAUTH:

@@ -96,7 +96,10 @@ bool request_peer(struct request *rq, const char *text)
         return false;
     }
     if (text[0] == '/') {
-        err = qudag_multiaddr_parse(&addr, text, QUDAG_ADDR_BOOTSTRAP, message, sizeof(message));
+        err = qudag_multiaddr_parse(&addr, text, QUDAG_ADDR_DIAL, message, sizeof(message));
+        if (err == QUDAG_OK && addr.peer.len == 0) { /* that of a peer, which this use demands */
+            err = qudag_multiaddr_parse(NULL, text, QUDAG_ADDR_BOOTSTRAP, message, sizeof(message));
+        }
         rq->peer = addr.peer;
     } else {
         err = qudag_peer_id_parse(&rq->peer, text);

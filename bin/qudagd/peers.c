@@ -128,11 +128,13 @@ void peers_places(struct request *rq)
         struct rec *r = request_rec(rq, REC_ROW);
         rec_peer(r, "relay", &p.relay);
         rec_str(r, "state", p.left > 0 ? "held" : p.next_try > 0 ? "waiting" : "asked for");
-        rec_str(r, "address", p.addr);
-        rec_int(r, "left_ns", (int64_t)p.left);
         rec_int(r, "next_try_ns", (int64_t)p.next_try);
-        rec_int(r, "limit_bytes", (int64_t)p.limit_bytes);
-        rec_int(r, "limit_ns", (int64_t)p.limit_time);
+        if (p.left > 0) { /* only then is anything known of it */
+            rec_str(r, "address", p.addr);
+            rec_int(r, "left_ns", (int64_t)p.left);
+            rec_int(r, "limit_bytes", (int64_t)p.limit_bytes);
+            rec_int(r, "limit_ns", (int64_t)p.limit_time);
+        }
         rec_int(r, "failures", p.failures);
         if (p.err != QUDAG_OK) {
             rec_str(r, "error", qudag_err_name(p.err));
@@ -261,6 +263,11 @@ static void end_keep(struct request *rq, qudag_err err)
     case QUDAG_ELIMIT:
         request_end(rq, exit_of(err), qudag_err_name(err), "as many peers as can be are kept",
                     "qudag peers --tries lists them; qudag peer release PEER lets one go");
+        return;
+    case QUDAG_EUNSUPPORTED: /* request_peer() took it: a relayed address */
+        request_end(rq, TOOL_USAGE, qudag_err_name(err),
+                    "an address through a circuit relay keeps no peer and no place",
+                    "give the peer id, or an address of the peer itself");
         return;
     case QUDAG_ENOTFOUND:
         request_end(rq, exit_of(err), qudag_err_name(err), "this peer is not kept",

@@ -10,9 +10,11 @@
 
 API_NO_TAIL(qudag_multiaddr, pad);
 
+#define LISTEN_FORM "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT or /ip6/..."
 #define FORM                                                                                       \
     "/ip4/ADDRESS/udp/PORT/quic-v1, /ip4/ADDRESS/tcp/PORT, /ip6/..., /dns/NAME/... or "            \
     "/dnsaddr/NAME"
+#define TEXT_SHOWN 100 /* characters of an address that a message repeats */
 
 /* Whether |addr| is of QUIC or, |*tcp|, of TCP. */
 static bool of_host(const struct multiaddr *addr, struct netaddr *net, bool *tcp)
@@ -47,13 +49,17 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
                             qudag_err *err)
 {
     *err = multiaddr_parse_pinned(&a->addr, a->pq_hash, &a->has_pq, text);
+    const bool listens = use == QUDAG_ADDR_LISTEN;
     if (*err == QUDAG_EUNSUPPORTED) {
-        return "names a protocol that this version does not know; the form is " FORM;
+        return listens
+                   ? "names a protocol that this version does not know; the form is " LISTEN_FORM
+                   : "names a protocol that this version does not know; the form is " FORM;
     }
     if (*err != QUDAG_OK) {
         return strchr(text, '#') != NULL
                    ? "malformed; the form is .../p2p/PEER-ID#HASH, HASH being 64 hexadecimal digits"
-                   : "malformed; the form is " FORM;
+               : listens ? "malformed; the form is " LISTEN_FORM
+                         : "malformed; the form is " FORM;
     }
     a->has_peer = multiaddr_peer(&a->addr, &a->peer);
     if (a->has_peer && !peer_id_has_key(&a->peer)) {
@@ -70,13 +76,16 @@ static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use
     }
     if (!relayed && !has_way(a, &named)) {
         *err = QUDAG_EUNSUPPORTED;
-        return "not of the form " FORM;
+        if (use == QUDAG_ADDR_BOOTSTRAP && multiaddr_through(&a->addr, &relay)) {
+            return "leads through a circuit relay: give an address of the peer itself";
+        }
+        return listens ? "not of the form " LISTEN_FORM : "not of the form " FORM;
     }
     *err = QUDAG_EINVAL;
-    if (use == QUDAG_ADDR_LISTEN && named) {
-        return "a listen address has no name; the form is " FORM;
+    if (listens && named) {
+        return "a listen address has no name; the form is " LISTEN_FORM;
     }
-    if (use == QUDAG_ADDR_LISTEN && a->has_pq) {
+    if (listens && a->has_pq) {
         return "a listen address has no key hash (#); bootstrap addresses may have one";
     }
     if (use == QUDAG_ADDR_BOOTSTRAP && !a->has_peer) {
@@ -100,8 +109,13 @@ qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use u
         fault = fault_of(out, text, use, &err);
     }
     if (why != NULL && why_len > 0) {
-        (void)snprintf(why, why_len, fault == NULL ? "%.0s%.0s" : "%.100s: %s",
-                       text == NULL ? "NULL" : text, fault == NULL ? "" : fault);
+        text = text == NULL ? "NULL" : text;
+        if (fault == NULL) {
+            why[0] = '\0';
+        } else {
+            (void)snprintf(why, why_len, "%.*s%s: %s", TEXT_SHOWN, text,
+                           strlen(text) > TEXT_SHOWN ? "..." : "", fault);
+        }
     }
     return err;
 }

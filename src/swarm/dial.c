@@ -258,6 +258,30 @@ qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, 
     return dial_more(s, p, false, now);
 }
 
+/*
+ * Where the peer of |l| is dialled again: where the link leads; but over a byte stream who came did so from a port at
+ * which nobody listens, so there at an address of the peer.  NULL: none is known.
+ */
+static const struct multiaddr *again_at(const struct swarm *s, const struct swarm_link *l,
+                                        const struct link_info *info)
+{
+    const struct swarm_transport *tp = swarm_transport_for(s, &info->remote);
+    const struct multiaddr *other = NULL;
+
+    if (tp == NULL || tp->t->cost != TRANSPORT_STREAM || (l->props & LINK_INBOUND) == 0) {
+        return &info->remote;
+    }
+    for (size_t i = 0; i < l->peer->n_addrs; i++) {
+        const struct multiaddr *a = &l->peer->addr[i].ma;
+        const struct swarm_transport *of = swarm_transport_for(s, a);
+        if (of == tp) {
+            return a;
+        }
+        other = other == NULL && of->t->cost < TRANSPORT_RELAYED ? a : other;
+    }
+    return other;
+}
+
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &l->peer->id);
@@ -267,13 +291,17 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
     if (err != QUDAG_OK) {
         return err;
     }
-    struct transport_target d = {.addr = &info.remote,
+    const struct multiaddr *at = again_at(s, l, &info);
+    if (at == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    struct transport_target d = {.addr = at,
                                  .peer = &l->peer->id,
                                  .pq_hash = proof->has_pin ? proof->pin : NULL,
                                  .lax = true,
                                  .need = swarm_rule_need(proof)};
     struct swarm_link *dialled;
-    round_from(l->peer, &info.remote);
+    round_from(l->peer, at);
     return dial_start(s, &d, l->peer, core, &dialled, now);
 }
 

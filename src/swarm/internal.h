@@ -239,7 +239,7 @@ void swarm_dials_go_on(struct swarm *s, tstamp now);
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
-/* Dials the peer of |l|, for |core|, where |l| leads, beside it. */
+/* Dials the peer of |l|, for |core|, where |l| leads, beside it; where it came by a byte stream, where it listens. */
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
 
 /* renew.c */

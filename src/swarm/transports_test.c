@@ -3,6 +3,7 @@
  * links to the same peer; and one whose links are there on demand.  What is above the table knows neither.
  */
 #include "swarm/internal.h"
+#include "swarm/rekey.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@ struct made_link {
     size_t sent_n;
     unsigned resets;
     char proto[32];
+    struct multiaddr at; /* where it leads; len 0: nowhere */
 };
 
 /* One transport: dials addresses whose port's protocol is |scheme|. */
@@ -68,6 +70,7 @@ static qudag_err m_dial(void *owner, const struct transport_target *d, tstamp no
     assert_true(m_handles(m, d->addr));
     assert_true(m->n < LINKS);
     m->link[m->n].peer = *d->peer;
+    m->link[m->n].at = *d->addr;
     *out = (struct ref){m->n++, 1};
     return QUDAG_OK;
 }
@@ -101,6 +104,7 @@ static qudag_err m_info(const void *owner, struct ref link, struct link_info *ou
     }
     out->peer = m->link[link.slot].peer;
     out->props = m->link[link.slot].props;
+    out->remote = m->link[link.slot].at;
     out->net = 70 + link.slot;
     out->via = 80 + link.slot;
     return QUDAG_OK;
@@ -661,6 +665,61 @@ static void links_on_demand_are_anonymous_and_others_are_not(void **state)
     assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_INBOUND);
 }
 
+/* A link that came over |m| from |from|, and our key is another: where its peer is dialled, "": nowhere. */
+static const char *dialled_anew(struct made *m, const char *from)
+{
+    static char text[MULTIADDR_TEXT_MAX];
+    uint32_t quick = w.quick.n, steady = w.steady.n;
+
+    assert_int_equal(multiaddr_parse(&m->link[m->n].at, from), QUDAG_OK);
+    inbound(m, 1, 0);
+    quick += m == &w.quick;
+    steady += m == &w.steady;
+    swarm_rekey(w.s, w.now);
+    pass(NS_PER_S);
+    text[0] = '\0';
+    if (w.quick.n > quick) {
+        assert_true(multiaddr_text(text, sizeof text, &w.quick.link[quick].at) > 0);
+    } else if (w.steady.n > steady) {
+        assert_true(multiaddr_text(text, sizeof text, &w.steady.link[steady].at) > 0);
+    }
+    return text;
+}
+
+/* Nobody listens at the port from which a connection came; datagrams come from where they are listened for. */
+static void who_came_over_a_byte_stream_is_dialled_where_it_listens(void **state)
+{
+    static const struct {
+        bool steady;
+        const char *from, *known[3], *dialled;
+    } row[] = {
+        {true, "/ip4/9.0.0.1/tcp/50000", {NULL}, ""},
+        {true, "/ip4/9.0.0.1/tcp/50000", {"/ip4/9.0.0.1/tcp/1"}, "/ip4/9.0.0.1/tcp/1"},
+        {true,
+         "/ip4/9.0.0.1/tcp/50000",
+         {"/ip4/9.0.0.1/udp/1/quic-v1", "/ip4/9.0.0.1/tcp/1"},
+         "/ip4/9.0.0.1/tcp/1"},
+        {true,
+         "/ip4/9.0.0.1/tcp/50000",
+         {"/ip4/9.0.0.1/udp/1/quic-v1"},
+         "/ip4/9.0.0.1/udp/1/quic-v1"},
+        {false,
+         "/ip4/9.0.0.1/udp/50000/quic-v1",
+         {"/ip4/9.0.0.1/udp/1/quic-v1", "/ip4/9.0.0.1/tcp/1"},
+         "/ip4/9.0.0.1/udp/50000/quic-v1"},
+    };
+
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        for (size_t k = 0; k < 3 && row[i].known[k] != NULL; k++) {
+            know(1, row[i].known[k]);
+        }
+        assert_string_equal(dialled_anew(row[i].steady ? &w.steady : &w.quick, row[i].from),
+                            row[i].dialled);
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -673,6 +732,7 @@ int main(void)
         T(of_links_to_one_peer_streams_take_the_best),
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
         T(cells_do_not_go_over_a_byte_stream),
+        T(who_came_over_a_byte_stream_is_dialled_where_it_listens),
         T(what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay),
         T(protocols_that_are_allowed_to_use_limited_links),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),

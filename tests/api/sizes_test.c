@@ -619,6 +619,9 @@ static void multiaddrs_are_checked_for_their_use(void **state)
             }
             if (err != QUDAG_OK) {
                 assert_memory_equal(why, text, strlen(text) < 100 ? strlen(text) : 100);
+                assert_true((strstr(why, "...: ") != NULL) ==
+                            (strlen(text) > 100)); /* cut visibly */
+                assert_true(use != QUDAG_ADDR_LISTEN || strstr(why, "/dns") == NULL);
                 assert_true(strlen(why) > 10);
             } else {
                 assert_string_equal(why, "");
