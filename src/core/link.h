@@ -18,7 +18,7 @@ enum link_ev_type {
     LINK_FIN,        /* link, sid, user: the peer sends no more */
     LINK_RESET,      /* link, sid, user, err: gone in both directions */
     LINK_SENT,       /* link, sid, user, n: n bytes left the send queue */
-    LINK_STREAMS_OK, /* link: more streams may be opened */
+    LINK_STREAMS_OK, /* link: whoever waits for a stream is to ask again */
     LINK_ANSWERED, /* link: whoever was dialled has answered, and proven nothing yet; may be left out */
     LINK_PROVEN, /* link: and has proven itself; streams may be opened.  Whether it takes us LINK_UP tells; may be left
                     out */
@@ -66,7 +66,8 @@ struct link_info {
 struct link_ops {
     /*
      * Opens a stream; |proto| is sent where the link carries protocol names (LINK_NAMED).  QUDAG_EAGAIN:
-     * the peer allows no more for now, LINK_STREAMS_OK tells when.  QUDAG_ESTALE, QUDAG_ENOMEM, QUDAG_ELIMIT.
+     * the peer allows no more for now, LINK_STREAMS_OK tells when.  QUDAG_ESTALE: it takes no streams any more, though
+     * those that there are may go on.  QUDAG_ENOMEM, QUDAG_ELIMIT.
      */
     qudag_err (*open)(void *owner, struct ref link, uint64_t user, const char *proto, int64_t *sid);
     /* Sets the word of a stream that the peer opened. */

@@ -108,14 +108,15 @@ void node_relay_links_shutdown(struct node *n, tstamp now)
 
 /* ---- what relays bring ---- */
 
-/* Where the relay is that a byte stream comes from. */
-static struct multiaddr relay_at(const struct node *n, const struct peer_id *relay)
+/* Where |relay| is; |dialled|: where it listens, as we have dialled it there. */
+static struct multiaddr relay_at(const struct node *n, const struct peer_id *relay, bool dialled)
 {
     struct link_info info;
 
     for (size_t it = 0; swarm_peer_link_next(n->swarm, relay, &it, &info);) {
         struct multiaddr a = info.remote;
-        if ((info.props & LINK_RELAYED) == 0 && a.len > 0 && multiaddr_add_peer(&a, relay)) {
+        if ((info.props & (LINK_RELAYED | (dialled ? LINK_INBOUND : 0))) == 0 && a.len > 0 &&
+            multiaddr_add_peer(&a, relay)) {
             return a;
         }
     }
@@ -135,7 +136,7 @@ static void stream_came(struct node *n, const struct act *a, tstamp now)
     qudag_err err = QUDAG_ECANCELED;
 
     if (a->kind == RELAYED_UP_INCOMING) {
-        s.relay = relay_at(n, &info->relay);
+        s.relay = relay_at(n, &info->relay, false);
         err = relay_links_accepted(n->through.links, &s, now);
     } else if (relay_links_connected(n->through.links, a->cookie, &s)) {
         err = QUDAG_OK;
@@ -168,6 +169,10 @@ static void place_changed(struct node *n, const struct act *a)
 
     log_event(&n->cfg.log, held ? LOG_INFO : LOG_WARN,
               held ? "relay.place_reserved" : "relay.place_lost", LOG_ERR(a->err));
+    if (held) { /* go-libp2p names its public addresses only, perhaps none */
+        struct multiaddr at = relay_at(n, &a->peer, true);
+        relayed_found_at(n->through.user, &a->peer, &at);
+    }
     own_addrs(n);
 }
 

@@ -98,6 +98,8 @@ static qudag_err make_upgraded(struct node *n, const struct quic_config *as, tst
                                  .sec = as->sec,
                                  .identity = n->cfg.identity,
                                  .accounts = as->accounts,
+                                 /* in a lab all others are one host */
+                                 .load = n->cfg.lab ? NULL : quic_load(n->quic),
                                  .pq = as->pq,
                                  .links_max = as->conns_max,
                                  .streams_max = as->streams_bidi_max,

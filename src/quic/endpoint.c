@@ -57,6 +57,11 @@ static void fill_defaults(struct quic_config *c)
 #undef DEFAULT
 }
 
+struct load *quic_load(struct quic *q)
+{
+    return &q->load;
+}
+
 void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uint64_t keepalive_ns)
 {
     struct quic_config *c = &q->cfg;

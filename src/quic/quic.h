@@ -166,6 +166,9 @@ QUDAG_MUST_USE qudag_err quic_info(const struct quic *q, struct ref link, struct
  */
 void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uint64_t keepalive_ns);
 
+/* What networks and hosts owe for handshakes: other transports charge the same accounts. */
+struct load *quic_load(struct quic *q);
+
 /* Closes every link with application error 0; the CONNECTION_CLOSE packets come out of quic_send. */
 void quic_shutdown(struct quic *q, tstamp now);
 

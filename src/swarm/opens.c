@@ -3,7 +3,7 @@
  *
  *   ACT_OPEN ─ link there ──────────────▶ stream
  *            ├ none, no_dial ▶ EV_STREAM_FAIL
- *            └ none ▶ wait ─ dial (dial.c) ─ LINK_PROVEN ▶ swarm_opens_early ▶ streams of some cores
+ *            └ none that takes any ▶ wait ─ dial (dial.c) ─ LINK_PROVEN ▶ swarm_opens_early ▶ streams of some cores
  *                                           ├ LINK_UP ▶ swarm_opens_flush ▶ streams
  *                                           └ all failed ▶ EV_STREAM_FAIL
  */
@@ -62,19 +62,65 @@ static void note_use(struct swarm *s, const struct swarm_open *o, const struct s
     }
 }
 
+/* Dials |o|'s peer unless that is under way.  QUDAG_OK: it is. */
+static qudag_err dial_for(struct swarm *s, const struct swarm_open *o, tstamp now)
+{
+    struct swarm_peer *p = o->peer;
+
+    if (p->n_dials > 0) {
+        return QUDAG_OK;
+    }
+    if (p->n_addrs == 0) {
+        return QUDAG_EUNREACHABLE;
+    }
+    if (!swarm_breaker_try(&p->breaker, now, now)) {
+        s->stats.dials_refused_backoff++;
+        return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
+    }
+    qudag_err err = swarm_dial_peer(s, p, o->report.core, o->need, now);
+    if (p->n_dials > 0) {
+        return QUDAG_OK;
+    }
+    return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;
+}
+
+/*
+ * Opens |o|, which waits, on the best link that takes streams: *on, NULL if there is none.  |*full| allows no more for
+ * now.  As not_opened() where it is not opened; if that is because all links are leaving, a new one is dialled.
+ */
+static qudag_err open_waiting(struct swarm *s, struct swarm_open *o, struct swarm_link **on,
+                              const struct swarm_link **full, qudag_err err, tstamp now)
+{
+    bool left = false;
+
+    for (;;) {
+        struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, o->proto, now);
+        *on = l;
+        if (l == NULL && left && !o->no_dial) {
+            qudag_err e = dial_for(s, o, now);
+            return e == QUDAG_OK ? QUDAG_EAGAIN : e;
+        }
+        if (l == NULL || l == *full) {
+            return not_opened(o, l, err);
+        }
+        qudag_err e = swarm_stream_open(s, l, &o->report, o->proto, now);
+        *full = e == QUDAG_EAGAIN ? l : *full;
+        if (e != QUDAG_ESTALE) {
+            return e;
+        }
+        left = true; /* and l->leaving: it is not chosen again */
+    }
+}
+
 void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
-    const struct swarm_link *full = NULL; /* allows no more streams for now */
+    const struct swarm_link *full = NULL;
 
     LIST_EACH_SAFE(it, tmp, &p->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
-        struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, o->proto, now);
-        qudag_err e = not_opened(o, l, err);
-        if (l != NULL && l != full) {
-            e = swarm_stream_open(s, l, &o->report, o->proto, now);
-            full = e == QUDAG_EAGAIN ? l : full;
-        }
+        struct swarm_link *l;
+        qudag_err e = open_waiting(s, o, &l, &full, err, now);
         if (e == QUDAG_OK) {
             note_use(s, o, l, now);
             p->turn = o->turn > p->turn ? o->turn : p->turn;
@@ -207,39 +253,30 @@ static qudag_err open_wait(struct swarm *s, struct swarm_open *o)
 /* No link serves it: wait for one, dialling unless a dial is under way. */
 static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
 {
-    struct swarm_peer *p = o->peer;
+    qudag_err err = dial_for(s, o, now);
 
-    if (p->n_dials == 0) {
-        if (p->n_addrs == 0) {
-            return QUDAG_EUNREACHABLE;
-        }
-        if (!swarm_breaker_try(&p->breaker, now, now)) {
-            s->stats.dials_refused_backoff++;
-            return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
-        }
-        qudag_err err = swarm_dial_peer(s, p, o->report.core, o->need, now);
-        if (p->n_dials == 0) {
-            return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;
-        }
-    }
-    return open_wait(s, o);
+    return err == QUDAG_OK ? open_wait(s, o) : err;
 }
 
 static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
 {
-    struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, o->proto, now);
+    struct swarm_link *l;
+    qudag_err err;
 
-    if (l == NULL) {
-        return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);
-    }
-    if (o->peer->n_opens > 0) { /* others wait already, for this link or another */
-        qudag_err err = open_wait(s, o);
-        if (err == QUDAG_OK) {
-            swarm_opens_flush(s, o->peer, QUDAG_EPOLICY, now);
+    do {
+        l = swarm_peer_link(s, o->peer, o->need, o->report.core, o->proto, now);
+        if (l == NULL) {
+            return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);
         }
-        return err;
-    }
-    qudag_err err = swarm_stream_open(s, l, &o->report, o->proto, now);
+        if (o->peer->n_opens > 0) { /* others wait already, for this link or another */
+            err = open_wait(s, o);
+            if (err == QUDAG_OK) {
+                swarm_opens_flush(s, o->peer, QUDAG_EPOLICY, now);
+            }
+            return err;
+        }
+        err = swarm_stream_open(s, l, &o->report, o->proto, now);
+    } while (err == QUDAG_ESTALE); /* it is leaving, and is not chosen again */
     if (err == QUDAG_OK) {
         note_use(s, o, l, now);
     }

@@ -203,7 +203,7 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_link_serves(s, l, &use)) {
+        if (l->leaving || !swarm_link_serves(s, l, &use)) {
             continue;
         }
         struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,

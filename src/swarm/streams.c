@@ -241,6 +241,7 @@ qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_
     st->proto = proto;
     err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {
+        l->leaving = l->leaving || err == QUDAG_ESTALE;
         swarm_stream_drop(s, st, now);
         return err;
     }

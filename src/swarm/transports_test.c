@@ -18,7 +18,7 @@
 struct made_link {
     struct peer_id peer;
     uint8_t props;
-    bool closed, completed;
+    bool closed, completed, full, leaving; /* takes no stream for now, never again */
     qudag_err reset_err;
     int64_t next_sid;
     uint64_t user[16];
@@ -115,6 +115,9 @@ static qudag_err m_open(void *owner, struct ref link, uint64_t user, const char 
 {
     struct made_link *l = &((struct made *)owner)->link[link.slot];
 
+    if (l->full || l->leaving) {
+        return l->leaving ? QUDAG_ESTALE : QUDAG_EAGAIN;
+    }
     *sid = l->next_sid++;
     l->user[*sid] = user;
     strncpy(l->proto, proto, sizeof l->proto - 1);
@@ -720,6 +723,79 @@ static void who_came_over_a_byte_stream_is_dialled_where_it_listens(void **state
     }
 }
 
+static bool any(enum ev_type type)
+{
+    for (size_t i = 0; i < w.n_seen; i++) {
+        if (w.seen[i].ev.type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void streams_go_to_another_link_than_one_that_takes_none_any_more(void **state)
+{
+    (void)state;
+    inbound(&w.quick, 1, 0);
+    inbound(&w.steady, 1, 0);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[0].next_sid, 1);
+    w.quick.link[0].leaving = true;
+    for (int i = 1; i < 3; i++) {
+        open_by(w.core, 1, 0);
+        assert_true(any(EV_STREAM_OPEN));
+        assert_false(any(EV_STREAM_FAIL));
+        assert_int_equal(w.steady.link[0].next_sid, i);
+    }
+    assert_int_equal(w.quick.link[0].next_sid, 1);
+    assert_false(w.quick.link[0].closed); /* it goes on with what it has */
+}
+
+static void a_peer_whose_only_link_takes_no_streams_is_dialled(void **state)
+{
+    (void)state;
+    inbound(&w.quick, 1, 0);
+    know(1, "/ip4/1.2.3.4/tcp/1");
+    w.quick.link[0].leaving = true;
+    open_by(w.core, 1, 0);
+    assert_false(any(EV_STREAM_FAIL));
+    assert_int_equal(w.steady.n, 1);
+    up(&w.steady, 0, 0);
+    assert_true(any(EV_STREAM_OPEN));
+    assert_int_equal(w.steady.link[0].next_sid, 1);
+}
+
+static void who_waits_for_a_link_that_leaves_waits_for_another(void **state)
+{
+    (void)state;
+    inbound(&w.quick, 1, 0);
+    know(1, "/ip4/1.2.3.4/tcp/1");
+    w.quick.link[0].full = true;
+    for (int i = 0; i < 3; i++) {
+        open_by(w.core, 1, 0);
+    }
+    assert_int_equal(w.steady.n, 0);
+    w.quick.link[0].leaving = true;
+    event(&w.quick, LINK_STREAMS_OK, 0, 0);
+    assert_false(any(EV_STREAM_FAIL));
+    assert_int_equal(w.steady.n, 1); /* one dial for all of them */
+    up(&w.steady, 0, 0);
+    assert_int_equal(w.steady.link[0].next_sid, 3);
+}
+
+static void who_waits_for_a_link_that_leaves_hears_that_there_is_no_other(void **state)
+{
+    (void)state;
+    inbound(&w.quick, 1, 0);
+    w.quick.link[0].full = true;
+    open_by(w.core, 1, 0);
+    w.quick.link[0].leaving = true;
+    event(&w.quick, LINK_STREAMS_OK, 0, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+    open_by(w.core, 1, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -733,6 +809,10 @@ int main(void)
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
         T(cells_do_not_go_over_a_byte_stream),
         T(who_came_over_a_byte_stream_is_dialled_where_it_listens),
+        T(streams_go_to_another_link_than_one_that_takes_none_any_more),
+        T(a_peer_whose_only_link_takes_no_streams_is_dialled),
+        T(who_waits_for_a_link_that_leaves_waits_for_another),
+        T(who_waits_for_a_link_that_leaves_hears_that_there_is_no_other),
         T(what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay),
         T(protocols_that_are_allowed_to_use_limited_links),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),

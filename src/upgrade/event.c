@@ -22,9 +22,13 @@ static qudag_err reset_error(const struct yamux_ev *ev)
 static bool translate(struct upgrade_link *l, struct yamux_ev *in, struct link_ev *out)
 {
     static const enum link_ev_type type[] = {
-        [YAMUX_STREAM] = LINK_STREAM, [YAMUX_DATA] = LINK_DATA,
-        [YAMUX_FIN] = LINK_FIN,       [YAMUX_RESET] = LINK_RESET,
-        [YAMUX_SENT] = LINK_SENT,     [YAMUX_STREAMS_OK] = LINK_STREAMS_OK,
+        [YAMUX_STREAM] = LINK_STREAM,
+        [YAMUX_DATA] = LINK_DATA,
+        [YAMUX_FIN] = LINK_FIN,
+        [YAMUX_RESET] = LINK_RESET,
+        [YAMUX_SENT] = LINK_SENT,
+        [YAMUX_STREAMS_OK] = LINK_STREAMS_OK,
+        [YAMUX_GO_AWAY] = LINK_STREAMS_OK, /* who waits for a stream asks again, and hears */
     };
 
     if (in->type == YAMUX_DATA && upgrade_account_ask(l, RES_RECEIVED, in->data.len) != QUDAG_OK) {
@@ -34,10 +38,11 @@ static bool translate(struct upgrade_link *l, struct yamux_ev *in, struct link_e
         upgrade_end(l, in->err, in->text);
         return false;
     }
-    if (in->type == YAMUX_GO_AWAY) {
-        l->going = true;
+    if (in->type == YAMUX_GO_AWAY && in->code != YAMUX_NORMAL) {
+        upgrade_end(l, QUDAG_ERESET, "the peer's muxer gave up"); /* it need not close the link */
         return false;
     }
+    l->going = l->going || in->type == YAMUX_GO_AWAY;
     *out = (struct link_ev){.type = type[in->type],
                             .link = l->ref,
                             .sid = in->id,

@@ -313,6 +313,8 @@ static void what_breaks_the_muxer_breaks_the_link(void **state)
         {{20000, WINDOW, SYN, 1001, 2, 0, 0}, QUDAG_ELIMIT}, /* more streams than may be */
         {{20000, DATA, RST, 7, 2, 0, 0}, QUDAG_ELIMIT},
         {{20000, GO_AWAY, 0, 0, 0, 0, 0}, QUDAG_ECLOSED},
+        {{1, GO_AWAY, 0, 0, 0, 1, 0}, QUDAG_ERESET}, /* the peer's own fault, as it says */
+        {{1, GO_AWAY, 0, 0, 0, 2, 0}, QUDAG_ERESET},
     };
 
     (void)state;
@@ -382,6 +384,21 @@ static void both_close_at_once(void **state)
     }
 }
 
+/* rust-yamux says that it has failed, and leaves the connection and its streams as they are. */
+static void a_muxer_that_has_failed_ends_the_link_whatever_streams_there_are(void **state)
+{
+    (void)state;
+    struct up_pair *p = linked(true);
+    int64_t sid = up_open(&p->b);
+
+    assert_int_equal(up_write(&p->b, sid, "before", 6), QUDAG_OK);
+    up_settle(p);
+    frames(p, (struct frames){1, GO_AWAY, 0, 0, 0, 2, 0});
+    assert_int_equal(p->b.downs, 1);
+    assert_int_equal(p->b.down.err, QUDAG_ERESET);
+    up_free(p);
+}
+
 /* A peer that goes opens and takes no more streams; those that are there end as they end. */
 static void who_goes_away_leaves_its_streams(void **state)
 {
@@ -393,6 +410,7 @@ static void who_goes_away_leaves_its_streams(void **state)
     up_settle(p);
     frames(p, (struct frames){1, GO_AWAY, 0, 0, 0, 0, 0});
     assert_int_equal(p->b.downs, 0);
+    assert_int_equal(p->b.streams_ok, 1); /* whoever waits for a stream asks, and hears */
     assert_int_equal(upgrade_link_ops.open(p->b.u, p->b.link, 1, "x", &no), QUDAG_ESTALE);
     assert_int_equal(up_write(&p->b, sid, "after", 5), QUDAG_OK);
     up_settle(p);
@@ -530,6 +548,7 @@ int main(void)
         cmocka_unit_test(late_frames_are_nobodys_fault),
         cmocka_unit_test(both_close_at_once),
         cmocka_unit_test(who_goes_away_leaves_its_streams),
+        cmocka_unit_test(a_muxer_that_has_failed_ends_the_link_whatever_streams_there_are),
         cmocka_unit_test(what_comes_after_the_end_is_not_read),
         cmocka_unit_test(who_reads_nothing_is_let_go),
         cmocka_unit_test(any_allocation_may_fail),

@@ -12,8 +12,8 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "base/wipe.h"
+#include "core/load/load.h"
 #include "upgrade/carrier.h"
-#include "upgrade/gate.h"
 
 #define CONNS_DEFAULT 1024
 
@@ -38,7 +38,7 @@ struct tcp {
     struct slots conns;
     struct map by_link;       /* upgrade's name -> conn */
     struct list todo, ending; /* the latter in the order of |end_by| */
-    struct tcp_gate gate;
+    struct load *load;        /* what networks and hosts owe for handshakes; NULL: nobody does */
     struct limiter refused_log;
     bool shut;
     struct tcp_stats stats;
@@ -309,13 +309,21 @@ static void say_refused(struct tcp *t, const char *scope, tstamp now)
     }
 }
 
+/* As of an Initial that has proven its address (quic_work_closed()). */
+static bool is_closed_to(const struct tcp *t, uint64_t net, uint64_t host, tstamp now)
+{
+    return t->load != NULL &&
+           (load_is_out(t->load, host, now) || !load_may_begin(t->load, net, host, now));
+}
+
 qudag_err tcp_accepted(struct tcp *t, const struct netaddr *local, const struct netaddr *remote,
                        tstamp now, uint64_t *id)
 {
+    uint64_t net = netaddr_group(remote), host = netaddr_host(remote);
     qudag_err err;
 
-    if (t->shut || !tcp_gate_take(&t->gate, netaddr_group(remote), now)) {
-        say_refused(t, t->shut ? "node" : "rate", now);
+    if (t->shut || is_closed_to(t, net, host, now)) {
+        say_refused(t, t->shut ? "node" : "work", now);
         return QUDAG_ELIMIT;
     }
     struct conn *c = conn_new(t, remote, &err);
@@ -327,6 +335,9 @@ qudag_err tcp_accepted(struct tcp *t, const struct netaddr *local, const struct 
     multiaddr_tcp(&c->local, local, NULL);
     *id = ref_to_u64(c->ref);
     err = begin(t, c, NULL, now);
+    if (err == QUDAG_OK && t->load != NULL) {
+        load_begun(t->load, net, host, now);
+    }
     t->stats.accepted += err == QUDAG_OK ? 1 : 0;
     t->stats.refused += err != QUDAG_OK ? 1 : 0; /* the upgrade has said why */
     return err;
@@ -365,6 +376,11 @@ void tcp_tick(struct tcp *t, tstamp now)
     }
 }
 
+void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns)
+{
+    upgrade_set_times(t->up, handshake_ns, keepalive_ns);
+}
+
 void tcp_set_identity(struct tcp *t, const struct identity *identity)
 {
     upgrade_set_identity(t->carrier.up, identity);
@@ -387,7 +403,6 @@ qudag_err tcp_new(struct tcp **out, const struct upgrade_config *cfg, tstamp now
 {
     uint32_t max = cfg->links_max != 0 ? cfg->links_max : CONNS_DEFAULT;
     struct tcp *t = mem_alloc(cfg->mem, sizeof(*t));
-    uint64_t key[2];
 
     if (t == NULL) {
         return QUDAG_ENOMEM;
@@ -398,9 +413,7 @@ qudag_err tcp_new(struct tcp **out, const struct upgrade_config *cfg, tstamp now
     map_init_u64(&t->by_link, t->mem, NULL, 0, max);
     list_init(&t->todo);
     list_init(&t->ending);
-    rng_fill(&cfg->rng, key, sizeof(key));
-    tcp_gate_init(&t->gate, key);
-    wipe(key, sizeof(key));
+    t->load = cfg->load;
     limiter_init(&t->refused_log, 1, 10, now);
     qudag_err err = upgrade_new(&t->carrier.up, cfg, now);
     if (err != QUDAG_OK) {

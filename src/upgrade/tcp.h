@@ -7,8 +7,9 @@
  *   tcp_received(), tcp_ended(), tcp_output()
  *
  * A connection has one name at both sides, which is void once the host was told to close it or has told that it is
- * gone.  Connections that others open are taken at a limited rate (gate.h), shared fairly among networks, and by the
- * accounts of handshakes that others begin; those refused cost a few hundred bytes for a moment.  Nothing calls back.
+ * gone.  Connections that others open are taken as Initials are that have proven their address (spec/link.md 1.8): as
+ * long as their network and host owe little for handshakes, and by the accounts of those under way.  Those refused cost
+ * a few hundred bytes for a moment.  Nothing calls back.
  */
 #ifndef QUDAG_SRC_UPGRADE_TCP_H
 #define QUDAG_SRC_UPGRADE_TCP_H
@@ -38,6 +39,8 @@ struct tcp_stats {
 };
 
 struct tcp;
+/* As upgrade_set_times(). */
+void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns);
 /* Dials /ip4|ip6/.../tcp/PORT; owner: struct tcp *. */
 extern const struct transport tcp_transport;
 

@@ -10,8 +10,6 @@
 #include "upgrade/tcp.h"
 #include "upgrade/testkit.h"
 
-#include "upgrade/gate.h"
-
 #define CARRY 20 /* bytes that the host takes at once */
 
 /* One side: a transport, and the last of everything that it said. */
@@ -33,6 +31,9 @@ static struct {
     tstamp now;
     bool refuse; /* nobody listens */
     bool hold;   /* connections take for ever */
+    bool with_load;
+    struct load load;
+    struct mem mem; /* of |load| */
 } w;
 
 static struct netaddr at(uint8_t host, uint16_t port)
@@ -52,6 +53,7 @@ static void make(struct side *s, uint8_t seed, enum pq_policy pq)
                                        .sec = s->keys.sec,
                                        .identity = &s->keys.id,
                                        .pq = pq,
+                                       .load = w.with_load ? &w.load : NULL,
                                        .links_max = 256};
     assert_int_equal(tcp_new(&s->t, &cfg, w.now), QUDAG_OK);
     s->at = at(seed, 4001);
@@ -67,11 +69,27 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up_with_load(void **state)
+{
+    (void)state;
+    memset(&w, 0, sizeof(w));
+    w.now = UP_START;
+    w.with_load = true;
+    mem_init(&w.mem, NULL, 0);
+    load_init(&w.load, &w.mem, (const uint8_t[16]){1});
+    make(&w.a, 1, PQ_REQUIRE);
+    make(&w.b, 2, PQ_REQUIRE);
+    return 0;
+}
+
 static int clean_up(void **state)
 {
     (void)state;
     tcp_free(w.a.t);
     tcp_free(w.b.t);
+    if (w.with_load) {
+        load_fini(&w.load);
+    }
     up_unmake_side(&w.a.keys);
     up_unmake_side(&w.b.keys);
     return 0;
@@ -353,21 +371,72 @@ static void after_the_end_nothing_begins(void **state)
     assert_int_equal(tcp_accepted(w.a.t, &w.a.at, &from, w.now, &id), QUDAG_ELIMIT);
 }
 
-static void accepted_ones_are_bounded_in_rate(void **state)
+/* Whether somebody at |host| of this network, or another, is taken now. */
+static bool is_taken(uint8_t net, uint8_t host)
 {
-    struct netaddr from = at(9, 1);
-    uint32_t taken = 0;
+    struct netaddr from = {.family = 4, .ip = {10, 0, net, host}, .port = 1};
     uint64_t id;
+
+    qudag_err err = tcp_accepted(w.b.t, &w.b.at, &from, w.now, &id);
+    assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
+    if (err == QUDAG_OK) { /* it gives up at once */
+        tcp_ended(w.b.t, id, QUDAG_ERESET, w.now);
+    }
+    return err == QUDAG_OK;
+}
+
+static uint32_t taken_of(uint32_t n, uint8_t net, uint8_t host)
+{
+    uint32_t yes = 0;
+
+    while (n-- > 0) {
+        yes += is_taken(net, host) ? 1 : 0;
+    }
+    return yes;
+}
+
+/* As with an Initial whose address is proven: many at once, then what the network's share of a processor allows. */
+static void those_accepted_pay_for_their_handshakes(void **state)
+{
+    struct tcp_stats s;
     (void)state;
 
-    for (size_t i = 0; i < 4 * TCP_GATE_FREE; i++) {
-        taken += tcp_accepted(w.b.t, &w.b.at, &from, w.now, &id) == QUDAG_OK ? 1 : 0;
-    }
-    assert_int_equal(taken, TCP_GATE_FREE);
-    struct tcp_stats s;
+    uint32_t first = taken_of(1000, 1, 1);
+    assert_in_range(first, 200, 202); /* load_rule_net.burst */
     tcp_stats_get(w.b.t, &s);
-    assert_int_equal(s.accepted, TCP_GATE_FREE);
-    assert_int_equal(s.refused, 3 * TCP_GATE_FREE);
+    assert_int_equal(s.accepted, first);
+    assert_int_equal(s.refused, 1000 - first);
+    assert_true(is_taken(1, 2)); /* a neighbour who owes nothing */
+    assert_true(is_taken(2, 1));
+    w.now += 10 * NS_PER_S;
+    assert_in_range(taken_of(1000, 1, 1), 200, 202);
+    load_put_out(&w.load, netaddr_host(&(struct netaddr){.family = 4, .ip = {10, 0, 3, 1}}), w.now);
+    assert_false(is_taken(3, 1));
+    assert_true(is_taken(3, 2));
+}
+
+static void without_accounts_of_work_all_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(taken_of(2000, 1, 1), 2000);
+}
+
+static void times_are_those_of_handshakes_that_begin_then(void **state)
+{
+    struct ref l;
+    (void)state;
+
+    w.hold = true;
+    tcp_set_times(w.a.t, 3 * NS_PER_S, 0);
+    assert_int_equal(dial_b(&l), QUDAG_OK);
+    settle();
+    tcp_set_times(w.a.t, 9 * NS_PER_S, 0);
+    assert_int_equal(tcp_deadline(w.a.t), w.now + 3 * NS_PER_S);
+    w.now += 3 * NS_PER_S;
+    tcp_tick(w.a.t, w.now);
+    settle();
+    assert_int_equal(w.a.downs, 1);
+    assert_int_equal(w.a.down, QUDAG_ETIMEOUT);
 }
 
 static void addresses_of_other_kinds_are_not_its(void **state)
@@ -400,7 +469,10 @@ int main(void)
         T(before_a_connection_stands_no_byte_passes),
         T(a_connection_that_breaks_takes_its_link_along),
         T(after_the_end_nothing_begins),
-        T(accepted_ones_are_bounded_in_rate),
+        cmocka_unit_test_setup_teardown(those_accepted_pay_for_their_handshakes, set_up_with_load,
+                                        clean_up),
+        T(without_accounts_of_work_all_are_taken),
+        T(times_are_those_of_handshakes_that_begin_then),
         T(addresses_of_other_kinds_are_not_its),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

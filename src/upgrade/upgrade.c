@@ -73,6 +73,15 @@ static void link_free(struct upgrade_link *l)
     mem_free_wiped(u->cfg.mem, l);
 }
 
+void upgrade_set_times(struct upgrade *u, uint64_t handshake_ns, uint64_t keepalive_ns)
+{
+    struct upgrade_config *c = &u->cfg;
+
+    c->handshake_timeout_ns = handshake_ns != 0 ? handshake_ns : c->handshake_timeout_ns;
+    c->keepalive_ns = keepalive_ns != 0 ? keepalive_ns : c->keepalive_ns;
+    defaults(c);
+}
+
 void upgrade_set_identity(struct upgrade *u, const struct identity *identity)
 {
     u->cfg.identity = identity;

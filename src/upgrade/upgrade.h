@@ -12,6 +12,7 @@
 #ifndef QUDAG_SRC_UPGRADE_UPGRADE_H
 #define QUDAG_SRC_UPGRADE_UPGRADE_H
 
+#include "core/load/load.h"
 #include "core/resources/resources.h"
 #include "core/transport.h"
 #include "sec/sec.h"
@@ -23,6 +24,7 @@ struct upgrade_config {
     struct sec *sec;                 /* of TLS; outlives it, like the next three */
     const struct identity *identity; /* of Noise */
     struct resources *accounts;      /* NULL: none */
+    struct load *load;               /* of handshakes that others begin; NULL: none */
     enum pq_policy pq;               /* PQ_REQUIRE: no Noise, in either direction */
     uint32_t links_max;              /* with those that are not up yet; default 1024 */
     uint32_t streams_max;            /* peer-opened streams of a link; default 512 */
@@ -57,6 +59,8 @@ extern const struct link_ops upgrade_link_ops; /* owner: struct upgrade * */
 QUDAG_MUST_USE qudag_err upgrade_new(struct upgrade **out, const struct upgrade_config *cfg,
                                      tstamp now);
 void upgrade_free(struct upgrade *u); /* NULL allowed */
+/* From now on, of handshakes that begin and links that come up then; ns, 0: as it was. */
+void upgrade_set_times(struct upgrade *u, uint64_t handshake_ns, uint64_t keepalive_ns);
 /* |identity| takes the place of that of the configuration: the same node's, with another ML-DSA key. */
 void upgrade_set_identity(struct upgrade *u, const struct identity *identity);
 

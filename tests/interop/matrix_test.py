@@ -6,7 +6,7 @@ TEST: timeout=1200 waits
     matrix_test.py [go|rust|js|quic|tls|noise|dial|dialled ...]     only these rows and columns
 
 Skipped as a whole, and in part, where an implementation cannot be got; see peers.py.  Cells of the table: "ok", "ok one
-way" where the other implementation has no way to do the rest, "FAIL", "-" left out, "not yet" what ours cannot do yet.
+way" where the other implementation has no way to do the rest, "FAIL", "-" left out.
 """
 
 import os
@@ -23,10 +23,6 @@ OTHERS = ("go", "rust", "js")
 QUIC, TCP = "/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"
 # the column's name: listening address, and what the other is limited to
 TRANSPORTS = {"quic": (QUIC, "both"), "tls": (TCP, "tls"), "noise": (TCP, "noise")}
-NOT_YET = {"relay theirs", "relay ours"}
-# Node offers ML-DSA in TLS, as OpenSSL 3.5 does unless told otherwise: ours takes it for one of its kind under "prefer",
-# and shows a certificate that js-libp2p cannot check.
-PQ = {("js", "tls"): "off"}
 KAD = ["--dht", "/interop/kad/1.0.0"]
 STREAMS = 1000
 MIB = int(os.environ.get("INTEROP_MIB", "8" if os.environ.get("QUDAG_SANITIZED") == "1" else "100"))
@@ -48,12 +44,16 @@ class Pair:
         self.result = {}
         self.us = self.them = None
 
-    def start(self):
+    def make(self, whose, name, *more):
+        """Another process of the pair's transport, "us" or "them"."""
         listen, security = TRANSPORTS[self.transport]
-        pq = PQ.get((self.other, self.transport), "prefer")
-        self.us = Peer([*peers.COMMAND["ours"], "--pq", pq, *KAD, "--ns", "test", "--listen", listen], f"ours-{self.name}")
-        more = KAD if self.other == "js" else []
-        self.them = Peer([*peers.COMMAND[self.other], "--listen", listen, "--sec", security, *more], self.name)
+        if whose == "us":
+            return Peer([*peers.COMMAND["ours"], "--pq", "prefer", *KAD, "--ns", "test", "--listen", listen, *more], f"ours-{name}")
+        more = [*KAD, *more] if self.other == "js" else more
+        return Peer([*peers.COMMAND[self.other], "--listen", listen, "--sec", security, *more], name)
+
+    def start(self):
+        self.us, self.them = self.make("us", self.name), self.make("them", self.name)
         self.dialler, self.listener = (self.us, self.them) if self.direction == "dial" else (self.them, self.us)
 
     def both_ways(self):
@@ -165,18 +165,49 @@ def death(p):
     alive.ok("ping", again.listener.id)
 
 
-def relayed(relay, target, source):
-    address = target.ok("reserve", relay.addr)
-    source.ok("connect", address)
-    source.ok("ping", target.id)
-    target.ok("ping", source.id)
+def relayed(p, whose, *pairs):
+    """A relay, "us" or "them", and pairs of source and target that know each other by its address only."""
+    name = f"{p.name}-relay-{whose}"
+    made = [relay := p.make(whose, name, "--relay", "yes")]
+    try:
+        for i, (source, target) in enumerate(pairs):
+            # without a DHT theirs have no reason to dial each other past the relay
+            ends = [(p.make(who, f"{name}-{what}{i}", *([] if who == "us" else ["--kad", "off"])))
+                    for who, what in ((source, "source"), (target, "target"))]
+            made += ends
+            a, b = ends
+            address = b.ok("reserve", relay.addr)
+            assert "/p2p-circuit/" in address, address
+            a.ok("connect", address)
+            for x, y in ((a, b), (b, a)):
+                x.ok("send", y.id, 1 << 17)
+                if p.other != "rust":  # it pings by itself, on each link, and two streams of a peer are what is allowed
+                    x.ok("ping", y.id)
+            if source == "us":
+                assert any(link.startswith(b.id) and link.endswith("/relayed") for link in a.ok("links").split())
+    finally:
+        for peer in made:
+            peer.kill()
+
+
+def relay_theirs(p):
+    """Dialled, the peer behind the relay is theirs too."""
+    relayed(p, "them", ("us", "us") if p.direction == "dial" else ("us", "them"))
+
+
+def relay_ours(p):
+    """We dial theirs through ours; dialled: they dial ours, and one of theirs, through ours."""
+    if p.direction == "dial":
+        relayed(p, "us", ("us", "them"))
+    else:
+        relayed(p, "us", ("them", "us"), ("them", "them"))
 
 
 ACTIVE = {
     "connect": connect, "identify": identify, "ping": ping, "kad values": kad_values, "kad providers": kad_providers,
     f"{STREAMS} streams": many_streams, f"{MIB} MiB each way": bulk, "half-close": half_close, "reset": reset,
 }
-LATER = {"long idle": long_idle, "abrupt death": death, "relay theirs": None, "relay ours": None}
+LATER = {"long idle": long_idle, "abrupt death": death, "relay theirs": relay_theirs, "relay ours": relay_ours}
 
 
 # ---------------------------------------------------------------- running them
@@ -222,6 +253,9 @@ def run(pairs):
     with ThreadPoolExecutor(len(real) or 1) as pool:
         list(pool.map(lambda p: do(p, "long idle", long_idle), real))
         list(pool.map(lambda p: do(p, "abrupt death", death), real))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for name in ("relay theirs", "relay ours"):
+            list(pool.map(lambda p: do(p, name, LATER[name]), real))
 
 
 def table(pairs):
@@ -233,7 +267,7 @@ def table(pairs):
             cells = []
             for column in columns:
                 p = next((p for p in pairs if (p.other, p.transport) == column and p.direction == direction), None)
-                cells.append(p.result.get(row, "not yet" if row in NOT_YET else "-") if p else "-")
+                cells.append(p.result.get(row, "-") if p else "-")
             print(f"{row:18}{direction:9}" + "".join(f"{c:>12}" for c in cells))
 
 
@@ -251,8 +285,8 @@ def main():
                 if all(not words & set(group) or word in words
                        for group, word in ((TRANSPORTS, transport), (("dial", "dialled"), direction))):
                     pairs.append(p := Pair(other, transport, direction))
-                    if other in missing or transport in NOT_YET:
-                        p.result = dict.fromkeys([*ACTIVE, *LATER], "skipped" if other in missing else "not yet")
+                    if other in missing:
+                        p.result = dict.fromkeys([*ACTIVE, *LATER], "skipped")
     with tempfile.TemporaryDirectory() as Peer.folder:
         try:
             peers.build_ours(Peer.folder)

@@ -2,10 +2,11 @@
  * peer.c - a node on a leash: commands on stdin, one answer line each on stdout, log on stderr.
  *
  *   peer [--pq require|prefer|off] [--level 768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
- *        [--port N | --listen MULTIADDR,...] [--idle SECONDS]
+ *        [--port N | --listen MULTIADDR,...] [--idle SECONDS] [--relay yes]
  *
  *   PEER id, ADDR multiaddr, READY          at the start
  *   connect MULTIADDR                       OK
+ *   reserve MULTIADDR                       OK the address at which that relay's place is ours
  *   ping ID                                 OK rtt in us
  *   agent ID                                OK agent|protocols
  *   put KEY VALUE      get KEY              OK peers that stored it; OK the value
@@ -20,7 +21,7 @@
  *   half ID            refuse ID            OK; the peer ends its direction first; it resets the stream
  *   reset ID           open ID      use     OK; an echo stream that we reset, keep open, use again
  *   resets             seen                 OK how many echo streams peers reset; bytes of the last "half"
- *   links                                   OK group/sig_remote/pq/pin of each
+ *   links                                   OK id/direction/group/sig_remote/pq/pin of each; /relayed
  *   stats                                   OK name=value of all that are not zero
  *   quit
  *
@@ -37,6 +38,7 @@
 
 #define OP_TEXT_MAX 16384
 #define STREAMS_S 120 /* for what is done on streams */
+#define RESERVE_S 30
 
 static struct {
     qudag_op op; /* under way */
@@ -150,8 +152,9 @@ static qudag_err links(qudag_node *n)
             continue;
         }
         qudag_peer_id_text(&l.peer, id);
-        snprintf(text, sizeof text, "%s/%s/%s/%s/%d%d/pin%d", id, l.inbound ? "in" : "out", l.group,
-                 l.sig_remote, l.pq_kex, l.pq_auth, (int)l.pin);
+        snprintf(text, sizeof text, "%s/%s/%s/%s/%d%d/pin%d%s", id, l.inbound ? "in" : "out",
+                 l.group, l.sig_remote, l.pq_kex, l.pq_auth, (int)l.pin,
+                 l.relayed ? "/relayed" : "");
         add(text, strlen(text));
     }
     return QUDAG_OK;
@@ -308,6 +311,27 @@ static qudag_err handshakes(qudag_node *n, const char *address, unsigned long ma
     return err;
 }
 
+/* Has a place kept at |relay|, and waits for it. */
+static qudag_err reserve(qudag_node *n, const char *relay)
+{
+    qudag_err err = qudag_relay_reserve(n, relay);
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    for (time_t end = t.tv_sec + RESERVE_S; err == QUDAG_OK && t.tv_sec < end;) {
+        qudag_place place = QUDAG_INIT(qudag_place);
+        size_t it = 0;
+
+        if (qudag_place_next(n, &it, &place) && place.left > 0 && place.addr[0] != '\0') {
+            snprintf(now.text, sizeof now.text, "%s", place.addr);
+            return QUDAG_OK;
+        }
+        err = qudag_node_step(n, 20 * QUDAG_MS);
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    }
+    return err == QUDAG_OK ? QUDAG_ETIMEOUT : err;
+}
+
 /* One command line; false: quit. */
 static bool command(qudag_node *n, char *line)
 {
@@ -324,6 +348,10 @@ static bool command(qudag_node *n, char *line)
     b = b != NULL ? b : "";
     if (strcmp(verb, "handshakes") == 0) {
         answer(handshakes(n, a, strtoul(b, NULL, 10)));
+        return true;
+    }
+    if (strcmp(verb, "reserve") == 0) {
+        answer(reserve(n, a));
         return true;
     }
     qudag_err err = on_streams(n, verb, a, b);
@@ -419,6 +447,10 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
             s->open_namespaces_n = 1;
         } else if (strcmp(argv[i], "--seed") == 0) {
             *seed = argv[i + 1];
+        } else if (strcmp(argv[i], "--relay") == 0) {
+            s->circuit_relay = strcmp(argv[i + 1], "yes") == 0;
+            s->circuit_relay_bytes = 0; /* as the relays of the others here */
+            s->circuit_relay_time = 0;
         } else if (strcmp(argv[i], "--idle") == 0) {
             s->idle_timeout = strtoull(argv[i + 1], NULL, 10) * QUDAG_S;
         } else if (strcmp(argv[i], "--port") != 0 && strcmp(argv[i], "--listen") != 0) {

@@ -410,6 +410,36 @@ static void what_a_relay_says_of_a_place_is_bounded(void **state)
     }
 }
 
+/* go-libp2p names its public addresses: where it has none, none. */
+static void a_relay_that_names_no_address_is_where_it_was_reached(void **state)
+{
+    struct netaddr a = {.family = 4, .ip = {192, 0, 2, 9}, .port = 1};
+    struct circuit_msg m = {.type = CIRCUIT_STATUS,
+                            .status = CIRCUIT_OK,
+                            .has_reservation = true,
+                            .expire = 1800000001};
+    struct world *w = w_new(&plain);
+    struct multiaddr at, bare;
+    size_t it = 0;
+
+    (void)state;
+    multiaddr_quic(&at, &a, &w->id[0]);
+    multiaddr_quic(&bare, &a, NULL);
+    asks_for_a_place(w);
+    const struct relayed_place *p = relayed_place_next(w->user[1], &it);
+    relayed_found_at(w->user[1], &w->id[0], &at);
+    assert_int_equal(p->n_addrs, 0); /* there is no place yet */
+    say_msg(w, 1, s1, CIRCUIT_HOP, &m);
+    assert_true(p->held && p->n_addrs == 0);
+    relayed_found_at(w->user[1], &w->id[5], &at);   /* a relay that nothing is wanted of */
+    relayed_found_at(w->user[1], &w->id[0], &bare); /* whose? */
+    assert_int_equal(p->n_addrs, 0);
+    relayed_found_at(w->user[1], &w->id[0], &at);
+    relayed_found_at(w->user[1], &w->id[0], &at);
+    assert_true(p->n_addrs == 1 && multiaddr_eq(&p->addr[0], &at));
+    w_free(w);
+}
+
 static void a_relay_that_refuses_is_asked_again_after_longer_pauses(void **state)
 {
     struct world *w = w_new(&plain);
@@ -580,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),
         cmocka_unit_test(vouchers_of_others_old_ones_and_forged_ones_are_refused),
         cmocka_unit_test(what_a_relay_says_of_a_place_is_bounded),
+        cmocka_unit_test(a_relay_that_names_no_address_is_where_it_was_reached),
         cmocka_unit_test(a_relay_that_refuses_is_asked_again_after_longer_pauses),
         cmocka_unit_test(a_user_asks_over_direct_links_only),
         cmocka_unit_test(answers_to_connect_that_are_wrong_are_failures),

@@ -108,6 +108,16 @@ static void take_addrs(struct relayed_place *p, const struct circuit_msg *m)
     }
 }
 
+void relayed_found_at(struct relayed *r, const struct peer_id *relay, const struct multiaddr *addr)
+{
+    struct relayed_place *p = relayed_place_of(r, relay);
+    struct multiaddr through;
+
+    if (p != NULL && p->held && p->n_addrs == 0 && multiaddr_circuit(&through, addr)) {
+        p->addr[p->n_addrs++] = *addr;
+    }
+}
+
 /* What the relay signed must hold, where it signed something: others may be shown it. */
 static qudag_err check(const struct relayed *r, const struct relayed_place *p,
                        const struct circuit_msg *m, tstamp now)
