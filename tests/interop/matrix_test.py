@@ -5,6 +5,8 @@ TEST: timeout=1200 waits
 
     matrix_test.py [go|rust|js|quic|tls|noise|dial|dialled ...]     only these rows and columns
 
+All cells run by default: four to six minutes on two processors, most of it waiting.
+
 Skipped as a whole, and in part, where an implementation cannot be got; see peers.py.  Cells of the table: "ok", "ok one
 way" where the other implementation has no way to do the rest, "FAIL", "-" left out.
 """
