@@ -11,7 +11,6 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
-#include "base/wipe.h"
 #include "core/load/load.h"
 #include "upgrade/carrier.h"
 
