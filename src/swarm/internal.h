@@ -73,16 +73,16 @@ struct swarm_peer {
 struct swarm_link {
     struct list node; /* in swarm.links or swarm.dead */
     const struct swarm_transport *tp;
-    struct ref ref;             /* the transport's name of it */
-    struct swarm_peer *peer;    /* NULL: a dial without expected peer, or a link without peer */
-    bool up, dead, closed_here; /* it is we who end it */
+    struct ref ref;                 /* the transport's name of it */
+    struct swarm_peer *peer;        /* NULL: a dial without expected peer, or a link without peer */
+    bool up, dead, closed_here;     /* it is we who end it */
     bool metered, carried, leaving; /* its end is counted; in another circuit; takes no streams */
-    tstamp since;                           /* when it was made; once it is up, since when */
-    enum swarm_link_state state;            /* as it was told last */
-    uint64_t id;                            /* in what is told; 0: nothing was yet */
-    struct netaddr remote;                  /* family 0: none */
-    const char *down_text;                  /* more about its end: static, or NULL */
-    bool dialled;                           /* counted in peer->n_dials */
+    tstamp since;                   /* when it was made; once it is up, since when */
+    enum swarm_link_state state;    /* as it was told last */
+    uint64_t id;                    /* in what is told; 0: nothing was yet */
+    struct netaddr remote;          /* family 0: none */
+    const char *down_text;          /* more about its end: static, or NULL */
+    bool dialled;                   /* counted in peer->n_dials */
     bool stood, chosen, matters, net_probe; /* of a dial: struct swarm_net_dial */
     bool wants; /* ... with |want|, and the transport let another key pass */
     uint8_t want[SWARM_PIN_LEN];
