@@ -29,17 +29,79 @@ static void uncount_half_open(struct upgrade_link *l)
     l->half_open = false;
 }
 
+/* Half of the links, and of the handshakes that all transports share: no other is kept from its own. */
+static bool is_full(const struct upgrade *u)
+{
+    uint64_t most = (u->cfg.links_max + 1) / 2;
+
+    if (u->cfg.accounts != NULL) {
+        uint64_t all = resources_limit(u->cfg.accounts, RES_NODE, RES_HALF_OPEN);
+        most = all != 0 && (all + 1) / 2 < most ? (all + 1) / 2 : most;
+    }
+    return u->inbound_half_open >= most;
+}
+
+static uint32_t half_open_of(const struct upgrade *u, uint64_t net)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < u->links.high; i++) {
+        const struct upgrade_link *l = slots_at(&u->links, i);
+        n += l != NULL && l->half_open && l->info.net == net ? 1 : 0;
+    }
+    return n;
+}
+
+static bool gives_way(const struct upgrade_link *l, uint32_t holders, uint32_t newcomers)
+{
+    struct upgrade_rivals r = {.holders = holders,
+                               .newcomers = newcomers,
+                               .age_ns = l->u->now - l->started,
+                               .silent = l->info.bytes_in == 0};
+
+    return upgrade_rule_gives_way(&r);
+}
+
+/* The oldest of the silent ones, or of the network with most of them. */
+struct upgrade_link *upgrade_account_holder(const struct upgrade_link *l)
+{
+    const struct upgrade *u = l->u;
+    struct upgrade_link *holder = NULL, *silent = NULL;
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < u->links.high; i++) {
+        struct upgrade_link *one = slots_at(&u->links, i);
+        if (one == NULL || !one->half_open) {
+            continue;
+        }
+        uint32_t n = half_open_of(u, one->info.net);
+        if (n > most || (n == most && one->started < holder->started)) {
+            most = n;
+            holder = one;
+        }
+        bool quiet = one->info.bytes_in == 0;
+        silent = quiet && (silent == NULL || one->started < silent->started) ? one : silent;
+    }
+    if (silent != NULL && gives_way(silent, 0, 0)) {
+        return silent;
+    }
+    bool gives = holder != NULL && gives_way(holder, most, half_open_of(u, l->info.net));
+    return gives ? holder : NULL;
+}
+
 /* Of those that others begin; where they come from has shown itself, or a byte stream would not stand. */
-qudag_err upgrade_account_begin(struct upgrade_link *l)
+qudag_err upgrade_account_begin(struct upgrade_link *l, bool *full)
 {
     struct upgrade *u = l->u;
     struct netaddr from = {0};
     struct res_refusal why;
 
+    *full = false;
     if ((l->info.props & LINK_INBOUND) == 0) {
         return QUDAG_OK;
     }
-    if (u->inbound_half_open >= (u->cfg.links_max + 1) / 2) {
+    if (is_full(u)) {
+        *full = true;
         return QUDAG_ELIMIT;
     }
     if (u->cfg.accounts == NULL) {
@@ -54,6 +116,7 @@ qudag_err upgrade_account_begin(struct upgrade_link *l)
     }
     err = resources_ask(u->cfg.accounts, &l->account, &one_handshake, &why);
     if (err != QUDAG_OK) {
+        *full = why.scope == RES_NODE;
         resources_end(u->cfg.accounts, &l->account);
         say(u, &why);
     } else {

@@ -62,3 +62,12 @@ qudag_err upgrade_rule_admit(const struct upgrade_wish *w, uint8_t props, bool h
     *text = NULL;
     return QUDAG_OK;
 }
+
+bool upgrade_rule_gives_way(const struct upgrade_rivals *r)
+{
+    bool most =
+        r->holders > r->newcomers + 1; /* with one more they would take it from each other */
+    bool slow = r->holders >= r->newcomers && r->age_ns >= UPGRADE_PATIENCE;
+
+    return most || slow || (r->silent && r->age_ns >= UPGRADE_SILENCE);
+}

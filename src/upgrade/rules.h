@@ -37,4 +37,19 @@ size_t upgrade_rule_protos(const struct upgrade_wish *w, enum upgrade_proto out[
 QUDAG_MUST_USE qudag_err upgrade_rule_admit(const struct upgrade_wish *w, uint8_t props,
                                             bool has_hash, const char **text);
 
+#define UPGRADE_PATIENCE (3 * NS_PER_S)   /* with a handshake while others wait for its place, */
+#define UPGRADE_SILENCE (150 * NS_PER_MS) /* and with one that has not said anything */
+/* A handshake that others began, and a newcomer who finds no free place. */
+struct upgrade_rivals {
+    uint32_t holders;   /* under way from its network, which has more than any other */
+    uint32_t newcomers; /* from the newcomer's */
+    uint64_t age_ns;
+    bool silent; /* no byte came of it: whoever dials speaks first, at once */
+};
+/*
+ * Whether the handshake gives its place to the newcomer.  A connection that says nothing costs whoever makes it nothing,
+ * so those who hold most, or who take long, must not keep all others out.
+ */
+bool upgrade_rule_gives_way(const struct upgrade_rivals *r);
+
 #endif

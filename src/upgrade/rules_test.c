@@ -103,12 +103,36 @@ static void nothing_is_proposed_in_vain(void **state)
     }
 }
 
+static void who_gives_way(void **state)
+{
+    const struct {
+        struct upgrade_rivals r;
+        bool gives;
+    } row[] = {
+        {{2, 0, 0, false}, true},
+        {{2, 1, 0, false}, false}, /* or the two would take it from each other */
+        {{1, 0, 0, false}, false},
+        {{1, 0, UPGRADE_PATIENCE - 1, false}, false},
+        {{1, 0, UPGRADE_PATIENCE, false}, true},
+        {{3, 3, UPGRADE_PATIENCE, false}, true},
+        {{2, 3, UPGRADE_PATIENCE, false}, false},
+        {{1, 3, UPGRADE_SILENCE, true}, true},
+        {{1, 3, UPGRADE_SILENCE - 1, true}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(upgrade_rule_gives_way(&row[i].r), row[i].gives);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_proposed_and_taken),
         cmocka_unit_test(what_is_admitted),
         cmocka_unit_test(nothing_is_proposed_in_vain),
+        cmocka_unit_test(who_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,6 +185,19 @@ static void set_target(struct upgrade_link *l, const struct transport_target *t)
     }
 }
 
+static qudag_err take_place(struct upgrade_link *l)
+{
+    bool full;
+    qudag_err err = upgrade_account_begin(l, &full);
+    struct upgrade_link *holder = err == QUDAG_ELIMIT && full ? upgrade_account_holder(l) : NULL;
+
+    if (holder == NULL) {
+        return err;
+    }
+    upgrade_end(holder, QUDAG_ELIMIT, "others wait for the place of this handshake");
+    return upgrade_account_begin(l, &full);
+}
+
 qudag_err upgrade_begin(struct upgrade *u, const struct upgrade_stream *s, tstamp now,
                         struct ref *link)
 {
@@ -198,7 +211,7 @@ qudag_err upgrade_begin(struct upgrade *u, const struct upgrade_stream *s, tstam
         err = heap_set(&u->timers, &l->timer, l->end_by);
     }
     if (err == QUDAG_OK) {
-        err = upgrade_account_begin(l);
+        err = take_place(l);
     }
     if (err == QUDAG_OK && s->target != NULL) {
         set_target(l, s->target);

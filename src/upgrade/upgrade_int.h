@@ -153,8 +153,13 @@ QUDAG_MUST_USE qudag_err upgrade_noise_start(struct upgrade_link *l);
 QUDAG_MUST_USE qudag_err upgrade_noise_peer(struct upgrade_link *l, bool *muxer, const char **text);
 
 /* account.c */
-/* A place for a handshake that others begin.  QUDAG_ELIMIT, QUDAG_ENOMEM. */
-QUDAG_MUST_USE qudag_err upgrade_account_begin(struct upgrade_link *l);
+/*
+* |*full|: those of all are taken, not only the share of where
+ * it comes from; QUDAG_ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err upgrade_account_begin(struct upgrade_link *l, bool *full);
+/* Which handshake gives its place to |l| then (upgrade_rule_gives_way); NULL: none does. */
+struct upgrade_link *upgrade_account_holder(const struct upgrade_link *l);
 /* The link is its peer's from now on.  QUDAG_ENOMEM. */
 QUDAG_MUST_USE qudag_err upgrade_account_up(struct upgrade_link *l);
 /* |n| more bytes of |what|, RES_BYTES or RES_RECEIVED.  QUDAG_ELIMIT. */

@@ -469,6 +469,70 @@ static void a_shutdown_ends_all_in_good_order(void **state)
     up_free(p);
 }
 
+static qudag_err come_from(struct up_pair *p, uint64_t net)
+{
+    struct upgrade_stream st = {.cookie = 22, .props = LINK_INBOUND, .net = net};
+
+    return upgrade_begin(p->b.u, &st, p->now, &p->b.link);
+}
+
+/* Connections that say nothing cost whoever makes them nothing: they do not keep others out for all their time. */
+static void a_handshake_that_goes_nowhere_gives_way(void **state)
+{
+    struct up_opt o = prefer;
+    struct ref oldest = {0}, silent;
+    struct mem mem;
+
+    (void)state;
+    o.cfg.links_max = 8;
+    struct up_pair *p = up_new(&prefer, &o);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(come_from(p, 7), QUDAG_OK);
+    }
+    assert_int_equal(come_from(p, 7), QUDAG_ELIMIT);
+    assert_int_equal(come_from(p, 6), QUDAG_OK);
+    assert_int_equal(come_from(p, 6), QUDAG_OK);
+    assert_int_equal(come_from(p, 6), QUDAG_ELIMIT); /* two each */
+    assert_int_equal(p->b.u->inbound_half_open, 4);
+    up_free(p);
+
+    p = up_new(&prefer, &o);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(come_from(p, 7 + (uint64_t)i), QUDAG_OK);
+        oldest = i == 0 ? p->b.link : oldest;
+        upgrade_receive(p->b.u, p->b.link, (struct slice){(const uint8_t *)"\x13", 1}, p->now);
+    }
+    assert_int_equal(come_from(p, 5), QUDAG_ELIMIT); /* one each, and all have spoken */
+    up_run(p, p->now + UPGRADE_SILENCE);
+    assert_int_equal(come_from(p, 5), QUDAG_ELIMIT);
+    up_run(p, p->now + UPGRADE_PATIENCE - UPGRADE_SILENCE);
+    assert_int_equal(come_from(p, 5), QUDAG_OK); /* which says nothing */
+    up_run(p, p->now + UPGRADE_SILENCE);
+    silent = p->b.link;
+    assert_int_equal(come_from(p, 4), QUDAG_OK);
+    assert_int_equal(upgrade_find(p->b.u, silent)->stage, STAGE_ENDED);
+    assert_int_equal(p->b.u->inbound_half_open, 4);
+    assert_null(upgrade_find(p->b.u, oldest));
+    up_free(p);
+
+    mem_init(&mem, NULL, 0);
+    struct resources_config rc = {
+        .mem = &mem, .links_max = 64, .network_share = 100, .half_open_max = 6};
+    assert_int_equal(resources_new(&o.cfg.accounts, &rc), QUDAG_OK);
+    o.cfg.links_max = 64;
+    p = up_new(&prefer, &o); /* half of the handshakes are for other transports */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(come_from(p, 7), QUDAG_OK);
+    }
+    assert_int_equal(come_from(p, 7), QUDAG_ELIMIT);
+    assert_int_equal(resources_used(o.cfg.accounts, RES_NODE, RES_HALF_OPEN), 3);
+    assert_int_equal(come_from(p, 8), QUDAG_OK);
+    assert_int_equal(resources_used(o.cfg.accounts, RES_NODE, RES_HALF_OPEN), 3);
+    up_free(p);
+    resources_free(o.cfg.accounts);
+    assert_int_equal(mem.used, 0);
+}
+
 static void accounts_and_limits(void **state)
 {
     struct mem mem;
@@ -540,6 +604,7 @@ int main(void)
         cmocka_unit_test(an_end_is_told_once_on_both_sides),
         cmocka_unit_test(a_shutdown_ends_all_in_good_order),
         cmocka_unit_test(accounts_and_limits),
+        cmocka_unit_test(a_handshake_that_goes_nowhere_gives_way),
     };
 
     if (crypto_init() != QUDAG_OK) {
