@@ -65,6 +65,9 @@ qudag_err node_rekey(struct node *n, const struct identity *next, struct slice s
     if (n->tcp != NULL) {
         tcp_set_identity(n->tcp, next);
     }
+    if (n->hop != NULL) {
+        hop_set_key(n->hop, &next->ed_sk);
+    }
     onion_rekey(n->onion, next->pq_hash);
     swarm_rekey(n->swarm, now);
     n->news |= NODE_NEWS_IDENTITY;

@@ -360,6 +360,24 @@ static void who_has_no_place_or_is_gone_is_not_reached(void **state)
     assert_true(net_stat(&net[R], "circuit_relay_refused_absent") >= 2);
 }
 
+/* The identity until then is freed: the relay must sign with what took its place. */
+static void a_relay_with_another_key_keeps_places_as_before(void **state)
+{
+    uint8_t statement[QUDAG_SUCCESSION_LEN];
+    qudag_identity *next;
+    (void)state;
+
+    begin(0, 0);
+    assert_int_equal(qudag_identity_rotate(net[R].id, 1, &next, statement), QUDAG_OK);
+    assert_int_equal(qudag_node_rekey(net[R].node, next, statement), QUDAG_OK);
+    qudag_identity_free(net[R].id);
+    net[R].id = next;
+    assert_int_equal(qudag_relay_reserve(net[A].node, net[R].addr), QUDAG_OK);
+    NET_WAIT(has_place(&net[A]), NET_SOON);
+    assert_int_equal(dial(&net[A], to_b), QUDAG_OK);
+    say(A, B, "through the same relay");
+}
+
 static void a_node_is_no_relay_unless_it_says_so(void **state)
 {
     const struct net_options o = {.client = true, .waiting = true};
@@ -387,6 +405,7 @@ int main(void)
         cmocka_unit_test_teardown(the_death_of_a_relay_ends_what_it_carried, end_of_test),
         cmocka_unit_test_teardown(a_direct_link_takes_over, end_of_test),
         cmocka_unit_test_teardown(who_has_no_place_or_is_gone_is_not_reached, end_of_test),
+        cmocka_unit_test_teardown(a_relay_with_another_key_keeps_places_as_before, end_of_test),
         cmocka_unit_test_teardown(a_node_is_no_relay_unless_it_says_so, end_of_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ struct hop_config {
     struct mem *mem;
     struct rng rng;
     struct peer_id self;
-    const struct secret_ed25519 *sk; /* of |self|, for vouchers; borrowed for the life of the hop */
+    const struct secret_ed25519 *sk; /* of |self|, for vouchers; borrowed until hop_set_key() */
     const struct wallclock *clock;   /* likewise */
     uint32_t reservations_max;       /* default 128 */
     uint32_t reservations_host;      /* of one host; default 8 */
@@ -68,6 +68,8 @@ QUDAG_MUST_USE qudag_err hop_new(struct hop_service **out, const struct hop_conf
 void hop_free(struct hop_service *h);
 /* Where peers reach this relay, told with each reservation: the first CIRCUIT_ADDRS_MAX of |n|, each with a /p2p. */
 void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n);
+/* The same key in another place, borrowed from now on in place of the one before. */
+void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk);
 /* Copies the counters. */
 void hop_stats_get(const struct hop_service *h, struct hop_stats *out);
 /* Whether |peer| has a place here. */
