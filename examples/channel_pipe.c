@@ -142,8 +142,12 @@ int main(int argc, char **argv)
         int server = argc > 2;
         int conn = meet(argv[1], server);
 
-        return conn < 0 || run(conn, server ? QUDAG_CHANNEL_SERVER : QUDAG_CHANNEL_CLIENT,
-                               server ? "welcome" : "hello") != 0;
+        if (conn < 0) {
+            perror(argv[1]);
+            return 1;
+        }
+        return run(conn, server ? QUDAG_CHANNEL_SERVER : QUDAG_CHANNEL_CLIENT,
+                   server ? "welcome" : "hello") != 0;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0) {
         return 1;

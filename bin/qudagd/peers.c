@@ -132,7 +132,11 @@ void peers_places(struct request *rq)
         if (p.left > 0) { /* only then is anything known of it */
             rec_str(r, "address", p.addr);
             rec_int(r, "left_ns", (int64_t)p.left);
+        }
+        if (p.limit_bytes > 0) {
             rec_int(r, "limit_bytes", (int64_t)p.limit_bytes);
+        }
+        if (p.limit_time > 0) {
             rec_int(r, "limit_ns", (int64_t)p.limit_time);
         }
         rec_int(r, "failures", p.failures);
