@@ -6,8 +6,13 @@
 
 #include <cmocka.h>
 
+#include "core/relay_v2/hop_int.h"
 #include "crypto/init.h"
+#include "node/internal.h"
 #include "node/rekey.h"
+#include "node/testkit_case.h"
+#include "upgrade/carrier.h"
+#include "upgrade/upgrade_int.h"
 
 #include <string.h>
 
@@ -69,9 +74,39 @@ static void our_key_goes_where_peers_follow(void **state)
     identity_fini(&other);
 }
 
+/* The old identity may be freed from then on: whoever signs, and whoever says who we are, has the new one. */
+static void nothing_refers_to_the_old_identity(void **state)
+{
+    struct identity next;
+    uint8_t bytes[SUCCESSION_LEN];
+    struct slice said = {bytes, sizeof bytes};
+
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    c.circuit_relay.serve = true;
+    nt_begin(0, &c);
+    struct node *n = net.node[0].node;
+    const struct identity *before = n->cfg.identity;
+    assert_int_equal(identity_successor(&next, before, &rng), QUDAG_OK);
+    assert_int_equal(succession_make(bytes, before, &next, 1, node_wall(n, net.now), &rng),
+                     QUDAG_OK);
+    assert_int_equal(node_rekey(n, &next, said, net.now), QUDAG_OK);
+    const struct upgrade_carrier *relayed = (const void *)n->through.links; /* its first */
+    assert_ptr_equal(relayed->up->cfg.identity, &next);
+    assert_ptr_equal(n->hop->cfg.sk, &next.ed_sk);
+    assert_ptr_equal(n->cfg.identity, &next);
+    assert_int_equal(node_rekey(n, &next, said, net.now), QUDAG_EAUTH); /* once */
+    n->closing = true;
+    assert_int_equal(node_rekey(n, &next, said, net.now), QUDAG_ESTATE);
+    n->closing = false;
+    (void)nt_free(&net, 0);
+    identity_fini(&next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        NT_TEST(nothing_refers_to_the_old_identity),
         cmocka_unit_test(our_key_goes_where_peers_follow),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -71,6 +71,11 @@ void hop_free(struct hop_service *h)
     mem_free(h->cfg.mem, h);
 }
 
+void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk)
+{
+    h->cfg.sk = sk;
+}
+
 void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n)
 {
     h->n_addrs = 0;

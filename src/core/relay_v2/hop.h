@@ -66,6 +66,8 @@ QUDAG_MUST_USE qudag_err hop_new(struct hop_service **out, const struct hop_conf
                                  tstamp now);
 /* Frees it without a word to anybody; NULL allowed. */
 void hop_free(struct hop_service *h);
+/* |sk| signs from here on, borrowed as hop_config.sk was; the key is the same one. */
+void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk);
 /* Where peers reach this relay, told with each reservation: the first CIRCUIT_ADDRS_MAX of |n|, each with a /p2p. */
 void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n);
 /* The same key in another place, borrowed from now on in place of the one before. */
