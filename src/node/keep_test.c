@@ -249,6 +249,9 @@ static void what_a_call_keeps_is_kept_after_a_restart(void **state)
     const struct keep_peer *p = node_kept_next(n, &it);
     assert_non_null(p);
     assert_true(peer_id_eq(&p->peer, &net.node[1].peer));
+    const struct swarm_proof *proof = swarm_pins_proof(&n->swarm->pins, &p->peer);
+    assert_true(proof->has_pin); /* its key, too */
+    assert_memory_equal(proof->pin, w.pq_hash, sizeof(proof->pin));
     assert_null(node_kept_next(n, &it));
     assert_int_equal(node_release(n, &net.node[1].peer), QUDAG_OK);
     assert_int_equal(disk.len, 0); /* the item is removed */

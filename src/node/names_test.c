@@ -204,6 +204,22 @@ static void a_name_is_resolved_and_dialled(void **state)
     assert_int_equal(n_asked, 3);
 }
 
+/* What the operator wrote holds behind a name as well. */
+static void the_key_is_demanded_of_what_a_name_leads_to(void **state)
+{
+    (void)state;
+    two();
+    knows_ip("one.example", 1);
+    struct node_request r = {
+        .kind = NODE_OP_CONNECT, .addr = named("dns4", "one.example", 1, 1), .has_pq = true};
+    memset(r.pq_hash, 7, sizeof r.pq_hash);
+    size_t i = nt_ask(&net.node[0], &r);
+    assert_true(i != SIZE_MAX);
+    assert_true(nt_run(&net, 10 * NS_PER_S, asks_ended));
+    assert_int_equal(net.node[0].ask[i].err, QUDAG_EAUTH);
+    assert_false(linked(1));
+}
+
 static enum names_why why;
 
 static void note_why(void *ctx, struct ref op, qudag_err err, const struct node_result *res)
@@ -421,6 +437,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, names_setup, nt_teardown)
     const struct CMUnitTest tests[] = {
         T(a_name_is_resolved_and_dialled),
+        T(the_key_is_demanded_of_what_a_name_leads_to),
         T(what_a_name_failed_by_is_told),
         T(who_answers_must_be_whom_the_address_names),
         T(the_addresses_behind_a_name_are_raced),

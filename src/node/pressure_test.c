@@ -11,7 +11,7 @@
 /* these before */
 #include <cmocka.h>
 
-#include "node/streams.h"
+#include "node/internal.h"
 #include "node/testkit_case.h"
 
 #include <inttypes.h>
@@ -322,6 +322,7 @@ static void streams_that_end_while_they_wait_leave_nothing(void **state)
     assert_int_equal(resources_used(r, RES_NODE, RES_BYTES), 0);
     assert_int_equal(t.freed, t.handed);
     assert_true(net.node[0].closed > 0);
+    assert_int_equal(net.node[0].node->pressed_n, 0); /* each that waits makes the shares smaller */
 }
 
 /* What is accepted while a reset is on its way is given back, though it is never written. */

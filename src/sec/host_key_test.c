@@ -295,6 +295,13 @@ static void test_points_that_are_none_are_refused(void **state)
     struct peer_id id;
 
     (void)state;
+    /* the compressed form and no other, and nothing behind it */
+    for (size_t len = 32; len <= 34; len += 2) {
+        uint8_t longer[34] = {2, [32] = 1};
+        put_key(&p, PEER_KEY_SECP256K1, (struct slice){longer, len});
+        assert_int_equal(host_key_verify(&id, key_of(&p), (struct slice){sig, sizeof sig}, msg),
+                         QUDAG_EMALFORMED);
+    }
     memset(point, 0xff, sizeof point);
     for (int head = 0; head < 8; head++) {
         point[0] = (uint8_t)head;

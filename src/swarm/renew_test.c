@@ -209,16 +209,22 @@ static void another_link_counts_if_it_has_as_much(void **state)
     }
 }
 
-/* A link that the peer |n| dialled. */
-static uint32_t came(uint8_t n)
+/* A link that the peer |n| dialled, after a handshake of |ns|. */
+static uint32_t came_in(uint8_t n, uint64_t ns)
 {
     uint32_t ix = w.n_links++;
 
     w.link[ix] = (struct fake_link){.peer = peer_no(n),
+                                    .handshake_ns = ns,
                                     .remote = {.family = 4, .ip = {9, 9, 9, n}, .port = 4001}};
     up(ix, PROPS | LINK_INBOUND);
     settle();
     return ix;
+}
+
+static uint32_t came(uint8_t n)
+{
+    return came_in(n, 0);
 }
 
 static void with_another_key_of_ours_links_are_made_anew_a_few_in_a_second(void **state)
@@ -284,6 +290,53 @@ static void a_dial_under_way_is_of_the_old_key(void **state)
     assert_int_equal(w.n_links, 2);
 }
 
+/* A link that lacks something does not take the place of the one with our old key. */
+static void a_link_that_proves_less_replaces_nothing(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+
+    (void)came(1);
+    swarm_rekey(w.s, w.now);
+    later(1);
+    assert_int_equal(w.n_links, 2);
+    struct swarm_pin_entry *e = map_get(&w.s->pins.by_id, peer_id_slice(&p));
+    e->proof = (struct swarm_proof){.proven = 0};
+    w.link[1].until = w.now + DAY;
+    up(1, LINK_PQ_KEX | LINK_QUDAG);
+    later(60 * NS_PER_S);
+    assert_false(w.link[0].closed);
+    assert_int_equal(swarm_links_old_key(w.s), 1);
+}
+
+static void a_dial_for_the_new_key_that_failed_is_repeated_in_minutes(void **state)
+{
+    (void)state;
+    used_link(DAY);
+    w.dial_err = QUDAG_EUNREACHABLE;
+    swarm_rekey(w.s, w.now);
+    later(1);
+    w.dial_err = QUDAG_OK;
+    later(10 * NS_PER_S);
+    later(280 * NS_PER_S);
+    assert_int_equal(w.n_links, 1);
+    later(20 * NS_PER_S);
+    assert_int_equal(w.n_links, 2);
+}
+
+/* A peer that dialled us before, and whose handshake ended after, was shown the old certificate. */
+static void a_handshake_that_began_before_is_of_the_old_key(void **state)
+{
+    (void)state;
+    swarm_rekey(w.s, w.now);
+    w.now += NS_PER_S;
+    uint32_t ix = came_in(1, NS_PER_S / 2);
+    assert_int_equal(swarm_links_old_key(w.s), 0);
+    (void)came_in(2, 2 * NS_PER_S);
+    assert_int_equal(swarm_links_old_key(w.s), 1);
+    assert_false(w.link[ix].closed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +344,9 @@ int main(void)
         T(with_another_key_of_ours_links_are_made_anew_a_few_in_a_second),
         T(as_long_as_the_peer_may_need_to_follow_streams_go_to_the_old_link),
         T(a_dial_under_way_is_of_the_old_key),
+        T(a_link_that_proves_less_replaces_nothing),
+        T(a_dial_for_the_new_key_that_failed_is_repeated_in_minutes),
+        T(a_handshake_that_began_before_is_of_the_old_key),
         T(a_link_in_use_is_dialled_again_and_new_streams_go_there),
         T(a_dial_that_failed_is_repeated_in_minutes),
         T(a_link_ends_before_its_certificates_whatever_it_carries),

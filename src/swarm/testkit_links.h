@@ -26,6 +26,7 @@ struct fake_link {
     bool completed; /* the peer may count it as up: no dial to be cancelled */
     uint64_t bytes_in;
     tstamp until;
+    uint64_t handshake_ns;
     qudag_err reset_err, close_err;
     uint64_t user[300];
     uint16_t unit;  /* of the last stream that was given one */
@@ -108,6 +109,7 @@ static inline qudag_err f_info(const void *owner, struct ref link, struct link_i
     out->props = l->props;
     out->has_pq_hash = l->has_hash;
     out->bytes_in = l->bytes_in;
+    out->handshake_ns = l->handshake_ns;
     out->until = l->until;
     memcpy(out->pq_hash, l->hash, 32);
     return QUDAG_OK;

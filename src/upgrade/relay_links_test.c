@@ -226,6 +226,35 @@ static void a_dial_that_fails_or_is_given_up_is_over_once(void **state)
     assert_false(relay_links_next_action(a.r, &x, now));
 }
 
+static void names_of_another_state_are_void(void **state)
+{
+    struct relay_links_stream s = {.stream = 1};
+    struct relay_links_action x;
+    struct ref link[2];
+    uint64_t id[2];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        link[i] = dial_b(&b.peer);
+        id[i] = action(&a, RELAY_LINKS_CONNECT).id;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(relay_links_transport.cancel(a.r, link[i]));
+    }
+    assert_int_equal(action(&a, RELAY_LINKS_GIVE_UP).id, id[0]);
+    assert_false(relay_links_connected(a.r, id[1], &s)); /* that one is about to be given up */
+    assert_int_equal(action(&a, RELAY_LINKS_GIVE_UP).id, id[1]);
+
+    (void)dial_b(&b.peer);
+    x = action(&a, RELAY_LINKS_CONNECT);
+    assert_true(relay_links_connected(a.r, x.id, &s));
+    events(&a);
+    a.downs = 0;
+    relay_links_failed(a.r, x.id, QUDAG_ETIMEOUT, now); /* it stands */
+    events(&a);
+    assert_int_equal(a.downs, 0);
+}
+
 static void who_answers_must_be_whom_the_dial_is_for(void **state)
 {
     struct relay_links_stream at_a = {.stream = 1}, at_b = {.stream = 2, .relay = relay};
@@ -283,6 +312,7 @@ int main(void)
         T(links_are_relayed_post_quantum_and_limited_where_the_relay_says_so),
         T(only_addresses_through_a_relay_to_somebody_are_dialled),
         T(a_dial_that_fails_or_is_given_up_is_over_once),
+        T(names_of_another_state_are_void),
         T(who_answers_must_be_whom_the_dial_is_for),
         T(the_end_of_the_byte_stream_is_the_links),
         T(what_nobody_takes_at_the_end_is_aborted),

@@ -383,6 +383,78 @@ static bool nothing(struct up_pair *p, struct up_side *from, uint8_t *bytes, siz
     return false;
 }
 
+/* What a program keeps of what came stays as it is, whatever comes after it. */
+struct held_bytes {
+    struct buf *buf[64];
+    struct slice data[64];
+    uint8_t first[64];
+    size_t n;
+};
+
+static void hold_app(struct up_side *s, const struct link_ev *ev)
+{
+    struct held_bytes *k = s->ctx;
+
+    if (ev->type == LINK_DATA && k->n < ARRAY_LEN(k->buf)) {
+        k->buf[k->n] = buf_ref(ev->keep);
+        k->data[k->n] = ev->data;
+        k->first[k->n++] = ev->data.base[0];
+    }
+}
+
+static void bytes_that_are_kept_are_not_written_over(void **state)
+{
+    (void)state;
+    for (int noise = 0; noise < 2; noise++) {
+        struct up_pair *p = linked(noise != 0);
+        static uint8_t bytes[20000];
+        struct held_bytes k = {.n = 0};
+        int64_t sid;
+
+        p->b.app = hold_app;
+        p->b.ctx = &k;
+        assert_int_equal(upgrade_link_ops.open(p->a.u, p->a.link, 1, "", &sid), QUDAG_OK);
+        for (unsigned i = 0; i < 20; i++) {
+            memset(bytes, (int)i + 1, sizeof(bytes));
+            assert_int_equal(up_write(&p->a, sid, bytes, sizeof(bytes)), QUDAG_OK);
+            up_settle(p);
+        }
+        assert_true(k.n >= 20);
+        for (size_t i = 0; i < k.n; i++) {
+            for (size_t at = 0; at < k.data[i].len; at++) {
+                assert_int_equal(k.data[i].base[at], k.first[i]);
+            }
+        }
+        for (size_t i = 0; i < k.n; i++) {
+            buf_drop(k.buf[i]);
+        }
+        up_free(p);
+    }
+}
+
+/* Where a link lasts less long without a word than between two pings, they are sent more often. */
+static void a_short_time_without_a_word_shortens_that_between_pings(void **state)
+{
+    (void)state;
+    const struct up_opt o = {.pq = PQ_PREFER, .cfg = {.idle_timeout_ns = 10 * NS_PER_S}};
+    struct up_pair *p = up_new(&o, &o);
+
+    up_dial(p);
+    up_settle(p);
+    assert_int_equal(p->a.ups, 1);
+    up_run(p, p->now + 60 * NS_PER_S); /* answered, it stays */
+    assert_int_equal(p->a.downs + p->b.downs, 0);
+    tstamp then = p->now;
+    p->pass = nothing;
+    while (p->a.downs == 0 && p->now < then + 100 * NS_PER_S) {
+        p->b.ended = true;
+        up_run(p, upgrade_deadline(p->a.u));
+    }
+    assert_int_equal(p->a.down.err, QUDAG_ETIMEOUT);
+    assert_true(p->now <= then + 10 * NS_PER_S);
+    up_free(p);
+}
+
 static void a_peer_that_has_died_is_noticed(void **state)
 {
     (void)state;
@@ -545,6 +617,8 @@ int main(void)
         cmocka_unit_test(a_carrier_that_waits_holds_the_writer),
         cmocka_unit_test(data_that_is_kept_outlives_its_link),
         cmocka_unit_test(a_long_silence_is_filled_with_pings),
+        cmocka_unit_test(bytes_that_are_kept_are_not_written_over),
+        cmocka_unit_test(a_short_time_without_a_word_shortens_that_between_pings),
         cmocka_unit_test(a_peer_that_has_died_is_noticed),
         cmocka_unit_test(a_byte_stream_that_breaks_takes_its_link),
         cmocka_unit_test(links_and_streams_that_are_gone_do_nothing),

@@ -38,7 +38,7 @@ static struct {
 
 static struct netaddr at(uint8_t host, uint16_t port)
 {
-    return (struct netaddr){.family = 4, .ip = {127, 0, 0, host}, .port = port};
+    return (struct netaddr){.family = 4, .ip = {198, 51, 100, host}, .port = port};
 }
 
 static void make(struct side *s, uint8_t seed, enum pq_policy pq)
@@ -242,6 +242,9 @@ static void a_dial_becomes_a_link_with_both_ends_known(void **state)
     assert_int_equal(tcp_transport.info(w.b.t, w.b.link, &i), QUDAG_OK);
     assert_true(multiaddr_to_tcp(&i.local, &a) && netaddr_eq(&a, &w.b.at));
     assert_true((i.props & LINK_INBOUND) != 0);
+    struct netaddr from = at(1, 50000);
+    assert_int_equal(i.net, netaddr_group(&from)); /* in whose share it counts */
+    assert_int_not_equal(i.net, 0);
     assert_null(tcp_transport.ops->set_unit); /* no cells */
     assert_null(tcp_transport.pad);
     assert_int_equal(tcp_transport.ops->open(w.a.t, w.a.link, 1, "x", &sid), QUDAG_OK);
@@ -275,6 +278,8 @@ static void what_cannot_be_sent_at_the_end_is_given_up_after_a_while(void **stat
     w.a.stuck = true;
     tcp_transport.ops->close(w.a.t, w.a.link, QUDAG_OK);
     tstamp begin = w.now;
+    settle();
+    tcp_tick(w.a.t, w.now); /* whoever is early */
     settle();
     assert_int_equal(w.a.closes + w.a.aborts, 0);
     run_until(begin + TCP_LINGER - 1);

@@ -251,6 +251,11 @@ static void records_of_another_form_are_passed_over(void **state)
     assert_int_equal(l.n_addrs, 0);
     names_answered(&l, 7, QUDAG_OK, t, 2); /* no such question */
     assert_int_equal(l.why, NAMES_NO_MATCH);
+    assert_int_equal(begin("/dns4/a.example/tcp/1"), QUDAG_OK);
+    struct slice good = {ip, 4};
+    names_answered(&l, 0, QUDAG_OK, &good, 1); /* nobody was asked yet */
+    assert_int_equal(l.n_addrs, 0);
+    assert_false(names_done(&l));
     assert_int_equal(begin("/ip4/192.0.2.1/tcp/1"), QUDAG_EINVAL);
     assert_int_equal(begin("/dns4/no host/tcp/1"), QUDAG_EMALFORMED);
     assert_true(names_done(&l));

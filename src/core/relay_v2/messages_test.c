@@ -327,6 +327,31 @@ static void a_flood_of_requests_leaves_room_for_others(void **state)
     w_free(w);
 }
 
+/* Nobody gives way to somebody who would have more than he. */
+static void a_full_relay_takes_no_more_of_who_has_his_share(void **state)
+{
+    struct hop_config cfg = {.circuits_max = 4};
+    struct world *w = w_new(&cfg);
+    struct hop_stats s;
+
+    (void)state;
+    for (uint32_t i = 0; i < 5; i++) {
+        hand(w, 0,
+             (struct ev){.type = EV_STREAM_OPEN,
+                         .inbound = true,
+                         .strm = {700 + i, 1},
+                         .peer = &w->id[1],
+                         .net = 90 + i % 4,
+                         .via = 80 + i % 4});
+    }
+    assert_int_equal(count(w, ACT_RESET), 1);
+    assert_int_equal(find(w, ACT_RESET)->strm.slot, 704);
+    hop_stats_get(w->hop, &s);
+    assert_int_equal(s.requests, 4);
+    assert_int_equal(s.gave_way, 0);
+    w_free(w);
+}
+
 /* ------------------------------------------------------------------ users of relays */
 
 /* Node 1 asks the relay for a place by hand: the stream is s1. */
@@ -462,6 +487,8 @@ static void a_relay_that_refuses_is_asked_again_after_longer_pauses(void **state
         w->now = p->due;
         assert_true(w->now - before >= (last < RELAYED_PAUSE_MAX ? last : RELAYED_PAUSE_MAX) / 2);
         assert_true(w->now - before <= RELAYED_PAUSE_MAX / 2 * 3);
+        tstamp least = RELAYED_PAUSE_MIN << i;
+        assert_true(w->now - before >= (least < RELAYED_PAUSE_MAX ? least : RELAYED_PAUSE_MAX));
         last = w->now - before;
         relayed_ops.tick(w->user[1], w->now, &w->acts);
         hand(w, 1,
@@ -608,6 +635,7 @@ int main(void)
         cmocka_unit_test(who_asked_must_wait_and_may_go),
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),
+        cmocka_unit_test(a_full_relay_takes_no_more_of_who_has_his_share),
         cmocka_unit_test(vouchers_of_others_old_ones_and_forged_ones_are_refused),
         cmocka_unit_test(what_a_relay_says_of_a_place_is_bounded),
         cmocka_unit_test(a_relay_that_names_no_address_is_where_it_was_reached),
