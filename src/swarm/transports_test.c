@@ -642,6 +642,8 @@ static void links_on_demand_need_no_announcement_and_no_negotiation(void **state
     struct swarm_stats st;
     swarm_stats_get(w.s, &st);
     assert_int_equal(st.links, 0); /* they are their builder's */
+    swarm_rekey(w.s, w.now);
+    assert_int_equal(swarm_links_old_key(w.s), 0); /* they prove nothing of us */
     assert_int_equal(st.streams, 2);
     w.n_seen = 0;
     event(&w.circ, LINK_DOWN, 0, 0);

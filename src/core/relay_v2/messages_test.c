@@ -327,6 +327,38 @@ static void a_flood_of_requests_leaves_room_for_others(void **state)
     w_free(w);
 }
 
+static uint64_t expires(const struct world *w)
+{
+    struct rd r = rd_init(find(w, ACT_WRITE)->data);
+    struct slice body = rd_lp(&r, CIRCUIT_MSG_MAX);
+    struct circuit_msg m;
+
+    assert_int_equal(circuit_msg_read(&m, CIRCUIT_HOP, body), QUDAG_OK);
+    return m.expire;
+}
+
+/* A signature costs more than a request: whoever asks again and again is told what was signed. */
+static void a_place_is_signed_again_only_after_a_while(void **state)
+{
+    struct world *w = w_new(&plain);
+    struct circuit_msg reserve = {.type = CIRCUIT_RESERVE};
+    const tstamp begin = w->now;
+    const uint64_t at[] = {0, HOP_AGAIN - 1, HOP_AGAIN + NS_PER_S};
+    uint64_t first = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_LEN(at); i++) {
+        struct ref s = {600 + i, 1};
+        w->now = begin + at[i];
+        open_in(w, 0, s, &w->id[1], 0);
+        say_msg(w, 0, s, CIRCUIT_HOP, &reserve);
+        first = i == 0 ? expires(w) : first;
+        assert_int_equal(expires(w) == first, i < 2);
+        hand(w, 0, (struct ev){.type = EV_RESET, .strm = s});
+    }
+    w_free(w);
+}
+
 /* Nobody gives way to somebody who would have more than he. */
 static void a_full_relay_takes_no_more_of_who_has_his_share(void **state)
 {
@@ -636,6 +668,7 @@ int main(void)
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),
         cmocka_unit_test(a_full_relay_takes_no_more_of_who_has_his_share),
+        cmocka_unit_test(a_place_is_signed_again_only_after_a_while),
         cmocka_unit_test(vouchers_of_others_old_ones_and_forged_ones_are_refused),
         cmocka_unit_test(what_a_relay_says_of_a_place_is_bounded),
         cmocka_unit_test(a_relay_that_names_no_address_is_where_it_was_reached),
