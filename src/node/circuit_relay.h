@@ -10,7 +10,8 @@
 #include "node/keep.h"
 #include "upgrade/relay_links.h"
 
-#define NODE_RELAYED_ADDRS 4 /* through relays, told in identify */
+#define NODE_RELAYED_ADDRS 4  /* through relays, told in identify */
+#define NODE_RELAYED_SLOWER 3 /* times as much time for the handshake of a relayed link */
 
 /* What this node does for others as a circuit relay, and has others do.  Zeros: nothing; limits as in hop.h. */
 struct node_circuit_relay {

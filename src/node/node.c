@@ -18,8 +18,7 @@
 #define HANDSHAKES_HOST 16 /* ... of either from one host */
 #define STREAMS_MAX 65536
 #define SHED_PAUSE (100 * NS_PER_MS)
-#define RELAYED_SLOWER 3 /* times as much time for the handshake of a relayed link */
-#define DRAIN_MAX 65536  /* default of node_config.drain_max */
+#define DRAIN_MAX 65536 /* default of node_config.drain_max */
 
 static qudag_err make_acts(struct node *n)
 {
@@ -113,7 +112,8 @@ static qudag_err make_upgraded(struct node *n, const struct quic_config *as, tst
     if (cfg.handshake_timeout_ns == 0) {
         cfg.handshake_timeout_ns = 10 * NS_PER_S;
     }
-    cfg.handshake_timeout_ns *= RELAYED_SLOWER; /* the relay is asked first, and maybe dialled */
+    cfg.handshake_timeout_ns *=
+        NODE_RELAYED_SLOWER; /* the relay is asked first, and maybe dialled */
     if (err == QUDAG_OK) {
         err = node_relay_links_make(n, &cfg, now);
     }

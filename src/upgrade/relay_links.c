@@ -412,6 +412,11 @@ void relay_links_set_identity(struct relay_links *r, const struct identity *iden
     upgrade_set_identity(r->carrier.up, identity);
 }
 
+void relay_links_set_times(struct relay_links *r, uint64_t handshake_ns, uint64_t keepalive_ns)
+{
+    upgrade_set_times(r->carrier.up, handshake_ns, keepalive_ns);
+}
+
 void relay_links_free(struct relay_links *r)
 {
     if (r == NULL) {

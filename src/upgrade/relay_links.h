@@ -58,6 +58,8 @@ QUDAG_MUST_USE qudag_err relay_links_new(struct relay_links **out, const struct 
 void relay_links_free(struct relay_links *r); /* NULL allowed */
 /* As upgrade_set_identity(). */
 void relay_links_set_identity(struct relay_links *r, const struct identity *identity);
+/* As upgrade_set_times(). */
+void relay_links_set_times(struct relay_links *r, uint64_t handshake_ns, uint64_t keepalive_ns);
 
 /* The next thing for the host to do; false: nothing.  Until false after every input, tick or write. */
 bool relay_links_next_action(struct relay_links *r, struct relay_links_action *out, tstamp now);

@@ -375,14 +375,14 @@ void tcp_tick(struct tcp *t, tstamp now)
     }
 }
 
-void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns)
-{
-    upgrade_set_times(t->up, handshake_ns, keepalive_ns);
-}
-
 void tcp_set_identity(struct tcp *t, const struct identity *identity)
 {
     upgrade_set_identity(t->carrier.up, identity);
+}
+
+void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns)
+{
+    upgrade_set_times(t->carrier.up, handshake_ns, keepalive_ns);
 }
 
 void tcp_shutdown(struct tcp *t, tstamp now)

@@ -39,8 +39,6 @@ struct tcp_stats {
 };
 
 struct tcp;
-/* As upgrade_set_times(). */
-void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns);
 /* Dials /ip4|ip6/.../tcp/PORT; owner: struct tcp *. */
 extern const struct transport tcp_transport;
 
@@ -80,6 +78,8 @@ tstamp tcp_deadline(const struct tcp *t);
 void tcp_tick(struct tcp *t, tstamp now);
 /* As upgrade_set_identity(). */
 void tcp_set_identity(struct tcp *t, const struct identity *identity);
+/* As upgrade_set_times(). */
+void tcp_set_times(struct tcp *t, uint64_t handshake_ns, uint64_t keepalive_ns);
 /* All links end in good order, and none begins any more; actions follow. */
 void tcp_shutdown(struct tcp *t, tstamp now);
 

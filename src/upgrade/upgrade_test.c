@@ -412,6 +412,45 @@ static void a_dialler_waits_until_it_is_accepted(void **state)
     }
 }
 
+static bool lose(struct up_pair *p, struct up_side *from, uint8_t *bytes, size_t *len)
+{
+    (void)p;
+    (void)from;
+    (void)bytes;
+    (void)len;
+    return false;
+}
+
+/* Those of a reload: a handshake that is under way has the time it began with. */
+static void times_change_for_what_begins(void **state)
+{
+    (void)state;
+    for (unsigned before = 0; before < 2; before++) {
+        struct up_pair *p = up_new(&prefer, &prefer);
+        tstamp lasts = before != 0 ? 3 * NS_PER_S : 10 * NS_PER_S, began = p->now;
+        p->pass = lose;
+        if (before == 0) {
+            up_dial(p);
+        }
+        upgrade_set_times(p->a.u, 3 * NS_PER_S, 0);
+        if (before != 0) {
+            up_dial(p);
+        }
+        up_run(p, began + lasts - 1);
+        assert_int_equal(p->a.downs, 0);
+        up_run(p, began + lasts);
+        assert_int_equal(p->a.down.err, QUDAG_ETIMEOUT);
+        up_free(p);
+    }
+    struct up_pair *p = up_new(&prefer, &prefer);
+    upgrade_set_times(p->a.u, 0, 5 * NS_PER_S);
+    up_dial(p);
+    up_settle(p);
+    assert_up(p);
+    assert_true(upgrade_deadline(p->a.u) <= p->now + 5 * NS_PER_S);
+    up_free(p);
+}
+
 static void a_dial_is_cancelled_until_the_peer_may_count_it(void **state)
 {
     (void)state;
@@ -600,6 +639,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(one_byte_changed_anywhere),
         cmocka_unit_test(a_dialler_waits_until_it_is_accepted),
+        cmocka_unit_test(times_change_for_what_begins),
         cmocka_unit_test(a_dial_is_cancelled_until_the_peer_may_count_it),
         cmocka_unit_test(an_end_is_told_once_on_both_sides),
         cmocka_unit_test(a_shutdown_ends_all_in_good_order),

@@ -88,11 +88,6 @@ void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n
     }
 }
 
-void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk)
-{
-    h->cfg.sk = sk;
-}
-
 void hop_stats_get(const struct hop_service *h, struct hop_stats *out)
 {
     *out = h->stats;

@@ -70,8 +70,6 @@ void hop_free(struct hop_service *h);
 void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk);
 /* Where peers reach this relay, told with each reservation: the first CIRCUIT_ADDRS_MAX of |n|, each with a /p2p. */
 void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n);
-/* The same key in another place, borrowed from now on in place of the one before. */
-void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk);
 /* Copies the counters. */
 void hop_stats_get(const struct hop_service *h, struct hop_stats *out);
 /* Whether |peer| has a place here. */
