@@ -47,8 +47,8 @@ struct upgrade_rivals {
     bool silent; /* no byte came of it: whoever dials speaks first, at once */
 };
 /*
- * Whether the handshake gives its place to the newcomer.  A connection that says nothing costs whoever makes it nothing,
- * so those who hold most, or who take long, must not keep all others out.
+ * Whether the handshake gives its place to the newcomer.  A connection that says nothing costs whoever makes it
+ * nothing, so those who hold most, or who take long, must not keep all others out.
  */
 bool upgrade_rule_gives_way(const struct upgrade_rivals *r);
 
