@@ -62,6 +62,11 @@ static void what_is_cut_or_of_another_version_is_refused(void **state)
     bytes[0] = 2;
     assert_int_equal(node_kept_read(out, &got, (struct slice){bytes, len}), QUDAG_EUNSUPPORTED);
     bytes[0] = 1;
+    len = node_kept_write(bytes, &in[1], 1); /* one without a key: its last byte says so */
+    assert_int_equal(bytes[len - 1], 0);
+    bytes[len - 1] = 2;
+    assert_int_equal(node_kept_read(out, &got, (struct slice){bytes, len}), QUDAG_EMALFORMED);
+    len = node_kept_write(bytes, in, 3);
     bytes[len] = 0;
     assert_int_equal(node_kept_read(out, &got, (struct slice){bytes, len + 1}), QUDAG_EMALFORMED);
 }

@@ -218,6 +218,12 @@ static void the_key_is_demanded_of_what_a_name_leads_to(void **state)
     assert_true(nt_run(&net, 10 * NS_PER_S, asks_ended));
     assert_int_equal(net.node[0].ask[i].err, QUDAG_EAUTH);
     assert_false(linked(1));
+    memcpy(r.pq_hash, net.node[1].id.pq_hash, sizeof r.pq_hash);
+    i = nt_ask(&net.node[0], &r);
+    assert_true(i != SIZE_MAX);
+    assert_true(nt_run(&net, 10 * NS_PER_S, asks_ended));
+    assert_int_equal(net.node[0].ask[i].err, QUDAG_OK);
+    assert_true(linked(1));
 }
 
 static enum names_why why;
