@@ -252,10 +252,8 @@ static qudag_err tls_failed(struct upgrade_link *l, const char **text)
 static qudag_err tls_ready(struct upgrade_link *l, const char **text)
 {
     const char *proto = tls_stream_proto(l->tls);
-    uint8_t props = l->info.props;
 
-    tls_stream_report(l->tls, &l->info);
-    l->info.props |= props;
+    tls_stream_report(l->tls, &l->info); /* adds what it proves to the link's props */
     return on_secure(l, proto != NULL && strcmp(proto, UPGRADE_MUXER) == 0, text);
 }
 
