@@ -384,6 +384,29 @@ static void a_full_relay_takes_no_more_of_who_has_his_share(void **state)
     w_free(w);
 }
 
+static void a_place_is_given_up_for_nobody_who_has_his_share(void **state)
+{
+    struct hop_config cfg = {.reservations_max = 2};
+    struct world *w = w_new(&cfg);
+    struct circuit_msg reserve = {.type = CIRCUIT_RESERVE};
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct ref s = {600 + i, 1};
+        hand(w, 0,
+             (struct ev){.type = EV_STREAM_OPEN,
+                         .inbound = true,
+                         .strm = s,
+                         .peer = &w->id[i],
+                         .net = 90 + i % 2, /* the third comes from where the first does */
+                         .via = 80 + i % 2});
+        say_msg(w, 0, s, CIRCUIT_HOP, &reserve);
+        assert_int_equal(status(w, CIRCUIT_HOP), i < 3 ? CIRCUIT_OK : CIRCUIT_RESERVATION_REFUSED);
+    }
+    assert_true(hop_reserved(w->hop, &w->id[1]) && hop_reserved(w->hop, &w->id[2]));
+    w_free(w);
+}
+
 /* ------------------------------------------------------------------ users of relays */
 
 /* Node 1 asks the relay for a place by hand: the stream is s1. */
@@ -668,6 +691,7 @@ int main(void)
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),
         cmocka_unit_test(a_full_relay_takes_no_more_of_who_has_his_share),
+        cmocka_unit_test(a_place_is_given_up_for_nobody_who_has_his_share),
         cmocka_unit_test(a_place_is_signed_again_only_after_a_while),
         cmocka_unit_test(vouchers_of_others_old_ones_and_forged_ones_are_refused),
         cmocka_unit_test(what_a_relay_says_of_a_place_is_bounded),
