@@ -739,6 +739,10 @@ uint64_t io_timeout(const struct io *io)
     tstamp at = tstamp_min(node_deadline(io->node), io_tcp_deadline(&io->tcp));
     tstamp now = io_now();
 
+    /* libuv tells the kernel of a socket in its next turn only: until then nothing on it wakes anybody */
+    if (uv_loop_alive(io->loop) && uv_backend_timeout(io->loop) == 0) {
+        return 0;
+    }
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
 
