@@ -121,6 +121,25 @@ static void two_nodes_link_over_tcp_as_over_quic(void **state)
     assert_int_equal(net[1].err, QUDAG_OK);
 }
 
+/* Until libuv's next turn the kernel does not watch the new socket, and whoever polls the node would not be woken. */
+static void a_new_socket_asks_for_another_turn(void **state)
+{
+    qudag_op op;
+    bool at_once = false;
+    (void)state;
+
+    net_start(0, &tcp_only);
+    net_start(1, &tcp_only);
+    assert_int_equal(qudag_connect(net[0].node, net[1].addr, &op), QUDAG_OK);
+    for (int i = 0; i < 3 && !at_once; i++) {
+        assert_int_equal(qudag_node_step(net[0].node, 0), QUDAG_OK);
+        at_once = qudag_node_timeout(net[0].node) == 0;
+    }
+    assert_true(at_once);
+    NET_WAIT(link_with(&net[0], &net[1], "tcp", &(qudag_link_info)QUDAG_INIT(qudag_link_info)),
+             NET_SOON);
+}
+
 static void dials_that_fail_say_why(void **state)
 {
     char addr[QUDAG_ADDR_TEXT_MAX];
@@ -446,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_nodes_link_over_tcp_as_over_quic),
+        cmocka_unit_test(a_new_socket_asks_for_another_turn),
         cmocka_unit_test(dials_that_fail_say_why),
         cmocka_unit_test(streams_go_over_datagrams_where_there_are_both),
         cmocka_unit_test(a_peer_once_post_quantum_is_not_taken_classical_over_the_other_transport),
