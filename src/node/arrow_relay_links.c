@@ -225,7 +225,8 @@ qudag_err node_reserve(struct node *n, const struct node_keep_wish *w)
     if (err == QUDAG_OK) {
         err = relayed_reserve(n->through.user, &w->peer, n->now);
     }
-    if (err == QUDAG_OK && (err = node_keep(n, w)) != QUDAG_OK) {
+    if (err == QUDAG_OK &&
+        (err = node_keep_begin(n, w)) != QUDAG_OK) { /* as long as the place: not on disk */
         (void)relayed_release(n->through.user, &w->peer);
     }
     n->news |= NODE_NEWS_SELF;

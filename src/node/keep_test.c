@@ -258,6 +258,19 @@ static void what_a_call_keeps_is_kept_after_a_restart(void **state)
     assert_int_equal(node_release(n, &net.node[1].peer), QUDAG_ENOTFOUND);
 }
 
+static void a_relay_is_kept_as_long_as_its_place_and_not_on_disk(void **state)
+{
+    (void)state;
+    nt_join(4);
+    struct node *n = net.node[0].node;
+    n->hooks.save = on_save;
+    disk.len = 7;
+    struct node_keep_wish w = wish(3);
+    assert_int_equal(node_reserve(n, &w), QUDAG_OK);
+    assert_non_null(kept(0, 3));
+    assert_int_equal(disk.len, 7);
+}
+
 static void what_cannot_be_saved_is_kept_until_the_end(void **state)
 {
     (void)state;
@@ -283,6 +296,7 @@ int main(void)
         NT_TEST(a_released_peer_is_a_peer_like_any_other),
         NT_TEST(when_its_address_fails_the_dht_is_asked),
         NT_TEST(what_a_call_keeps_is_kept_after_a_restart),
+        NT_TEST(a_relay_is_kept_as_long_as_its_place_and_not_on_disk),
         NT_TEST(what_cannot_be_saved_is_kept_until_the_end),
         NT_TEST(the_link_with_the_guard_in_use_stands_before_a_circuit_is_wanted),
     };
