@@ -474,10 +474,15 @@ static struct swarm_stream *stream_find(struct swarm *s, const struct swarm_tran
 
 /*
  * What a core hears when a peer resets a stream.  The peer's own cancellation, lack of memory or mistake must
- * not look like ours.  Its lack of memory is a limit of the peer, over QUIC as over a circuit.
+ * not look like ours.  Its lack of memory is a limit of the peer, over QUIC as over a circuit.  While a protocol is
+ * |asked| for, what follows the proposal breaks the negotiation of a peer that does not serve it, and its "na" is lost
+ * with the reset.
  */
-static qudag_err reset_by_peer(qudag_err said)
+static qudag_err reset_by_peer(qudag_err said, bool asked)
 {
+    if (asked && said == QUDAG_EPROTO) {
+        return QUDAG_EUNSUPPORTED;
+    }
     if (said == QUDAG_ENOMEM) {
         return QUDAG_ELIMIT;
     }
@@ -500,7 +505,8 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
         on_fin(s, st, now);
         break;
     case LINK_RESET: {
-        struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = reset_by_peer(ev->err)};
+        bool asked = !st->inbound && st->mss != NULL;
+        struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = reset_by_peer(ev->err, asked)};
         unsigned core = st->core;
         bool known = st->in_up;
         swarm_stream_drop(s, st, now);

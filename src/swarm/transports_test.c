@@ -544,6 +544,28 @@ static void what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay(voi
     assert_int_equal(w.quick.link[0].next_sid, 1);
 }
 
+/* What is written behind a proposal is no answer to a peer that has said "na", and it resets the stream. */
+static void a_reset_while_a_protocol_is_asked_for_says_that_nobody_serves_it(void **state)
+{
+    static const char yes[] = "\x13/multistream/1.0.0\n\x09/plain/1\n";
+    (void)state;
+    uint32_t l = inbound(&w.steady, 1, 0);
+    for (int answered = 0; answered < 2; answered++) {
+        open_by(w.core, 1, 0);
+        struct link_ev ev = {.type = LINK_DATA, .link = {l, 1}, .sid = answered};
+        ev.user = w.steady.link[l].user[answered];
+        ev.data = (struct slice){(const uint8_t *)yes, strlen(yes)};
+        if (answered == 1) {
+            swarm_link_event(w.s, w.steady.ix, &ev, w.now);
+        }
+        ev.type = LINK_RESET;
+        ev.err = QUDAG_EPROTO;
+        swarm_link_event(w.s, w.steady.ix, &ev, w.now);
+        settle();
+        assert_int_equal(last(EV_RESET)->err, answered == 1 ? QUDAG_EPROTO : QUDAG_EUNSUPPORTED);
+    }
+}
+
 static void protocols_that_are_allowed_to_use_limited_links(void **state)
 {
     static const char plain[] = "\x13/multistream/1.0.0\n\x09/plain/1\n";
@@ -816,6 +838,7 @@ int main(void)
         T(who_waits_for_a_link_that_leaves_waits_for_another),
         T(who_waits_for_a_link_that_leaves_hears_that_there_is_no_other),
         T(what_is_direct_only_runs_over_no_relayed_link_and_dials_no_relay),
+        T(a_reset_while_a_protocol_is_asked_for_says_that_nobody_serves_it),
         T(protocols_that_are_allowed_to_use_limited_links),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
         T(a_relayed_link_gives_way_to_a_direct_one),
