@@ -33,12 +33,13 @@ CONNECTIONS = 16  # scrape.h
 SAMPLE = re.compile(r'^([a-z_:]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 ALLOWED = {
-    'direction': {'in', 'out'}, 'transport': {'quic', 'tcp'}, 'version': None, 'le': None,
+    'direction': {'in', 'out'}, 'transport': {'quic', 'tcp', 'relay'}, 'version': None, 'le': None,
     'role': {'client', 'relay', 'end'},
     'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'host', 'peer', 'protocol'},
     'reason': {'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'moved',
                'rate', 'limit', 'timeout', 'unreachable', 'authentication',
-               'policy', 'canceled', 'closed', 'failed', 'idle', 'redundant', 'high_water', 'newcomer'},
+               'policy', 'canceled', 'closed', 'failed', 'idle', 'redundant', 'high_water', 'newcomer',
+               'permission', 'absent', 'message'},
     'outcome': {'ok', 'timeout', 'unreachable', 'authentication', 'policy', 'limit', 'not_found', 'canceled', 'failed'},
     'operation': {'find', 'get', 'put', 'provide', 'providers'},
     'purpose': {'other', 'general', 'clean', 'lookup', 'dark', 'rendezvous', 'introduce', 'service_introduce',
