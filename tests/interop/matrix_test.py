@@ -200,9 +200,12 @@ def relay_theirs(p):
 
 
 def relay_ours(p):
-    """We dial theirs through ours; dialled: they dial ours, and one of theirs, through ours."""
+    """We dial theirs through ours; dialled: they dial ours, and (but for rust) one of theirs, through ours."""
     if p.direction == "dial":
         relayed(p, "us", ("us", "them"))
+    elif p.other == "rust":
+        # two of them close every other circuit as soon as it is there, through a relay of their own, too
+        relayed(p, "us", ("them", "us"))
     else:
         relayed(p, "us", ("them", "us"), ("them", "them"))
 
