@@ -115,6 +115,22 @@ static void spend(struct yamux *y)
     }
 }
 
+/* The input before is read: what its frames cost beyond what they brought. */
+static void charge(struct yamux *y)
+{
+    uint64_t ns = yamux_cost(y->frames, y->useful);
+
+    y->frames = 0;
+    y->useful = 0;
+    if (ns == 0 || y->ended) {
+        return;
+    }
+    load_charge(&y->work, &load_rule_link, ns, y->now);
+    if (load_state(&y->work, &load_rule_link, y->now) == LOAD_OUT) {
+        end(y, QUDAG_ELIMIT, YAMUX_PROTOCOL, "too many frames that carry little");
+    }
+}
+
 /* One for a stream that is gone: the peer could not know, as often as it has reason to. */
 static void on_late(struct yamux *y)
 {
@@ -290,6 +306,7 @@ static bool on_frame(struct yamux *y, struct yamux_ev *ev)
         return false;
     }
     y->frame = f;
+    y->frames++;
     if (f.type == FRAME_PING) {
         on_ping(y, &f);
         return false;
@@ -341,6 +358,7 @@ static bool payload(struct yamux *y, struct yamux_ev *ev)
     }
     s->held += (uint32_t)n;
     y->held += n;
+    y->useful += n;
     *ev = (struct yamux_ev){.type = YAMUX_DATA, .id = s->id, .user = s->user, .data = part};
     return true;
 }
@@ -396,6 +414,7 @@ static bool may_open_again(struct yamux *y, struct yamux_ev *ev)
 void yamux_receive(struct yamux *y, struct slice in, tstamp now)
 {
     y->now = now;
+    charge(y);
     if (!y->ended && in.len > 0) {
         y->last_input = now;
         y->in = in;

@@ -11,6 +11,10 @@
  * What a peer can make us hold: |streams_max| streams, |held_max| bytes that were delivered and are not consumed, and
  * control frames (answers to pings, refusals) of YAMUX_CONTROL_MAX bytes.  A peer that sends frames which carry
  * nothing at a high rate, or reads no answers, is ended with QUDAG_ELIMIT.
+ *
+ * What a peer can make us do: each frame costs YAMUX_FRAME_COST, which bytes of streams pay for (core/load, by the rule
+ * of a link).  So frames of 84 bytes and more are free; of those that carry next to nothing 100,000 a second may come
+ * for ever, 400,000 beyond that, and then the session is ended with QUDAG_ELIMIT.
  */
 #ifndef QUDAG_SRC_CORE_YAMUX_YAMUX_H
 #define QUDAG_SRC_CORE_YAMUX_YAMUX_H
@@ -24,6 +28,8 @@
 #define YAMUX_CONTROL_MAX 49152 /* bytes of queued control frames */
 #define YAMUX_EMPTY_RATE 1000   /* frames a second that carry nothing, for long */
 #define YAMUX_EMPTY_BURST 4000  /* and at once */
+#define YAMUX_FRAME_COST                                                                           \
+    500 /* ns of a processor: of them some 100 to open, read and tell one (measured), the rest for its reader */
 #define YAMUX_PING_TIMEOUT (10 * NS_PER_S)
 #define YAMUX_LATE_DROPPED 64 /* frames that may still come for a stream that we reset ... */
 #define YAMUX_LATE_OVER 4     /* ... or that ended on both sides ... */

@@ -6,6 +6,7 @@
 #include "base/limiter.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "core/load/load.h"
 #include "core/yamux/yamux.h"
 
 enum frame_type {
@@ -56,6 +57,8 @@ struct yamux {
     struct list all, updates, ready, reports;
     struct fifo control; /* whole frames */
     struct limiter empty;
+    struct load_account work; /* that the peer makes for nothing */
+    uint64_t frames, useful;  /* of the input being read: how many, bytes of streams in them */
     uint32_t n_own, n_theirs, n_unacked, next_id;
     size_t held, grown; /* |grown|: bytes of windows above YAMUX_WINDOW */
     size_t queued;      /* bytes in the queues of all streams */

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "core/load/load.h"
+#include "core/yamux/yamux.h"
 #include "core/yamux/yamux_rules.h"
 
 static void a_window_doubles_only_when_it_holds_the_sender_up(void **state)
@@ -46,10 +48,22 @@ static void names_are_shared_by_parity(void **state)
     assert_false(yamux_id_is_theirs(UINT32_MAX - 1, false));
 }
 
+static void bytes_of_streams_pay_for_frames(void **state)
+{
+    (void)state;
+    assert_int_equal(yamux_cost(0, 0), 0);
+    assert_int_equal(yamux_cost(2, 0), 2 * YAMUX_FRAME_COST);
+    assert_int_equal(yamux_cost(2, 10), 2 * YAMUX_FRAME_COST - 10 * LOAD_BYTE);
+    assert_int_equal(yamux_cost(1, 83), YAMUX_FRAME_COST - 83 * LOAD_BYTE);
+    assert_int_equal(yamux_cost(1, 84), 0);
+    assert_int_equal(yamux_cost(1, UINT32_MAX), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_window_doubles_only_when_it_holds_the_sender_up),
+        cmocka_unit_test(bytes_of_streams_pay_for_frames),
         cmocka_unit_test(names_are_shared_by_parity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -813,6 +813,79 @@ static void streams_opened_and_reset_at_once_end_the_session(void **state)
     pair_free(p);
 }
 
+/* So many frames in a millisecond, in turn to |streams| streams, as one read brings them. */
+static void millisecond(struct pair *p, uint8_t type, uint16_t flags, uint32_t len, uint32_t n,
+                        uint32_t streams)
+{
+    static uint8_t bytes[256 * (YAMUX_HEADER + 100)], out[20000];
+    size_t size = YAMUX_HEADER + (type == DATA ? len : 0);
+
+    assert_true(n * size <= sizeof(bytes));
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t *b = bytes + i * size;
+        memset(b, 0, size);
+        b[1] = type;
+        b[3] = (uint8_t)flags;
+        b[6] = (uint8_t)((1 + 2 * (i % streams)) >> 8);
+        b[7] = (uint8_t)(1 + 2 * (i % streams));
+        b[11] = (uint8_t)len;
+    }
+    p->now += NS_PER_MS;
+    raw(p, &p->b, bytes, n * size);
+    while (yamux_output(p->b.y, out, sizeof(out)) > 0) { /* or there would be no window any more */
+    }
+}
+
+static struct pair *with_streams(uint32_t n)
+{
+    struct pair *p = pair_new(&(struct yamux_config){0});
+
+    run(p);
+    for (uint32_t i = 0; i < n; i++) {
+        frame(p, &p->b, UPDATE, SYN, 1 + 2 * i, 0);
+    }
+    p->b.n = 0;
+    return p;
+}
+
+/* None of them is nothing, and each is work. */
+static void frames_that_carry_little_have_a_number(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t type;
+        uint16_t flags;
+        uint32_t len;
+    } rows[] = {{UPDATE, 0, 1}, {UPDATE, ACK, 0}, {UPDATE, FIN, 0}, {DATA, 0, 1}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct pair *p = with_streams(3);
+        uint32_t ms = 0;
+        while (ms < 10000 && count(&p->b, YAMUX_END, 0) == 0) {
+            millisecond(p, rows[i].type, rows[i].flags, rows[i].len, 200, 3);
+            ms++;
+        }
+        assert_in_range(ms, 3000, 6000);
+        assert_int_equal(last(&p->b)->err, QUDAG_ELIMIT);
+        pair_free(p);
+    }
+}
+
+/* Small messages, each as a frame of its own with a window update now and then; and many that pay for themselves. */
+static void small_messages_are_no_burden(void **state)
+{
+    (void)state;
+    struct pair *p = with_streams(256);
+
+    for (int ms = 0; ms < 10000; ms++) {
+        millisecond(p, DATA, 0, 1, 50, 50);
+        millisecond(p, UPDATE, 0, 20, 30, 30);
+        millisecond(p, DATA, 0, 84, 256, 256);
+    }
+    assert_int_equal(count(&p->b, YAMUX_END, 0), 0);
+    pair_free(p);
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -876,6 +949,8 @@ int main(void)
         cmocka_unit_test(frames_that_break_the_session),
         cmocka_unit_test(floods_end_the_session_and_take_no_memory),
         cmocka_unit_test(streams_opened_and_reset_at_once_end_the_session),
+        cmocka_unit_test(frames_that_carry_little_have_a_number),
+        cmocka_unit_test(small_messages_are_no_burden),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
