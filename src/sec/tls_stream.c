@@ -9,6 +9,7 @@
  */
 #include "sec/tls_stream.h"
 
+#include "base/limiter.h"
 #include "sec/host_key.h"
 #include "sec/sec_int.h"
 
@@ -22,6 +23,7 @@
 #define SHRINK_NS (5 * NS_PER_S) /* after the handshake, which it would lengthen */
 #define OVERHEAD_MAX (64 * 1024) /* bytes of a peer in a row without data */
 #define KEY_UPDATES_MAX 32       /* of a peer, each with an answer of ours, while output waits */
+#define KEY_UPDATES_RATE 1       /* of a peer in a second, for ever: two HKDFs each, and a record */
 #define REKEY_RETRY_NS (10 * NS_PER_S) /* the last update is not on its way yet */
 #define NO_ALERT 0xffff
 #define UNEXPECTED_MESSAGE 10 /* RFC 8446 6 */
@@ -49,10 +51,12 @@ struct tls_stream {
     size_t plain_last; /* how many were handed out last */
     uint8_t *lent;     /* in tls_stream_receive_to(), tls_stream_send_to(): the caller's, instead */
     size_t lent_cap, lent_len;
-    size_t handshake_in; /* bytes of the peer */
-    size_t overhead_in;  /* since data came last */
-    unsigned updates;    /* KeyUpdates of the peer since there was no output */
-    uint64_t records;    /* of data, both ways, under these keys */
+    size_t handshake_in;        /* bytes of the peer */
+    size_t overhead_in;         /* since data came last */
+    unsigned updates;           /* KeyUpdates of the peer since there was no output */
+    struct limiter update_rate; /* the same, whatever we send */
+    bool updates_over;          /* there were more */
+    uint64_t records;           /* of data, both ways, under these keys */
     tstamp rekey_at;
     tstamp shrink_at; /* TSTAMP_NEVER: done, or not yet */
     uint16_t alert;   /* NO_ALERT: there was none */
@@ -223,6 +227,7 @@ static void on_message(int write, int version, int type, const void *buf, size_t
     if (type == SSL3_RT_HANDSHAKE && write == 0 && len == 5 && b[0] == SSL3_MT_KEY_UPDATE) {
         t->confirmed = true;
         t->updates++;
+        t->updates_over = t->updates_over || !limiter_take(&t->update_rate, 1, t->hs.now);
         if (b[4] == SSL_KEY_UPDATE_REQUESTED) {
             set_rekey(t);
         }
@@ -300,6 +305,7 @@ qudag_err tls_stream_new(struct tls_stream **out, const struct tls_stream_config
         tls_stream_free(t);
         return err;
     }
+    limiter_init(&t->update_rate, KEY_UPDATES_RATE, KEY_UPDATES_MAX, now);
     SSL_set_mode(t->hs.ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_set_msg_callback(t->hs.ssl, on_message);
     SSL_set_msg_callback_arg(t->hs.ssl, t);
@@ -488,7 +494,7 @@ static qudag_err receive_ready(struct tls_stream *t, struct slice *plain)
     if (err == QUDAG_OK && t->overhead_in > OVERHEAD_MAX) {
         err = fail_with(t, QUDAG_ELIMIT, "the peer sends records without data");
     }
-    if (err == QUDAG_OK && t->updates > KEY_UPDATES_MAX) {
+    if (err == QUDAG_OK && (t->updates > KEY_UPDATES_MAX || t->updates_over)) {
         err = fail_with(t, QUDAG_ELIMIT, "the peer changes its keys without end");
     }
     return err == QUDAG_OK ? rekey_alone(t) : err;

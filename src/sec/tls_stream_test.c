@@ -714,10 +714,34 @@ static void test_records_without_data_are_bounded(void **state)
     for (; b.err == QUDAG_OK; n++) {
         assert_true(n < 3000);
         change_keys(&a);
-        ts_run(&a, &b, WHOLE, TS_START);
+        ts_run(&a, &b, WHOLE, TS_START + n * NS_PER_S);
     }
     assert_true(n > 1000);
     why(&b, QUDAG_ELIMIT, "without data");
+    unmake();
+}
+
+/* A byte of data between makes them no less work, nor does reading our answers. */
+static void test_keys_are_not_changed_without_end(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    make(PQ_REQUIRE, PQ_REQUIRE);
+    up();
+    for (; n < 100; n++) { /* at leisure */
+        change_keys(&a);
+        say(&a, "x", TS_START + n * NS_PER_S);
+        ts_run(&a, &b, WHOLE, TS_START + n * NS_PER_S);
+        assert_int_equal(b.err, QUDAG_OK);
+    }
+    for (size_t more = 0; b.err == QUDAG_OK; more++) {
+        assert_true(more < 40);
+        change_keys(&a);
+        say(&a, "x", TS_START + n * NS_PER_S);
+        ts_run(&a, &b, WHOLE, TS_START + n * NS_PER_S);
+    }
+    why(&b, QUDAG_ELIMIT, "changes its keys");
     unmake();
 }
 
@@ -801,6 +825,7 @@ int main(void)
         cmocka_unit_test(test_keys_are_renewed_where_nothing_is_sent),
         cmocka_unit_test(test_when_keys_have_been_used_enough),
         cmocka_unit_test(test_records_without_data_are_bounded),
+        cmocka_unit_test(test_keys_are_not_changed_without_end),
         cmocka_unit_test(test_answers_that_nobody_reads_are_bounded),
         cmocka_unit_test(test_without_memory_there_is_no_session),
     };
