@@ -1,9 +1,8 @@
 /* channel.c - qudag_channel_*: TLS over any byte stream for programs, without a node. */
-#include "api/internal.h"
+#include "api/channel.h"
 
 #include "base/wipe.h"
 #include "crypto/init.h"
-#include "sec/tls_stream.h"
 
 #include <stdlib.h>
 
@@ -18,15 +17,6 @@ struct channel_keys {
     const qudag_identity *id;
     uint16_t level;
     unsigned users;
-};
-
-struct qudag_channel {
-    struct channel_keys *keys;
-    struct tls_stream *tls;
-    size_t output_max; /* bytes */
-    tstamp until;      /* TSTAMP_NEVER: not ready yet */
-    qudag_err err;     /* failed for a reason of ours */
-    const char *why;
 };
 
 API_NO_TAIL(qudag_channel_config, pad2);

@@ -84,6 +84,7 @@ static void nothing_refers_to_the_old_identity(void **state)
     (void)state;
     struct node_config c = nt_config(&net, 0);
     c.circuit_relay.serve = true;
+    c.tcp = true;
     nt_begin(0, &c);
     struct node *n = net.node[0].node;
     const struct identity *before = n->cfg.identity;
@@ -93,6 +94,8 @@ static void nothing_refers_to_the_old_identity(void **state)
     assert_int_equal(node_rekey(n, &next, said, net.now), QUDAG_OK);
     const struct upgrade_carrier *relayed = (const void *)n->through.links; /* its first */
     assert_ptr_equal(relayed->up->cfg.identity, &next);
+    const struct upgrade_carrier *tcp = (const void *)n->tcp; /* likewise; Noise signs with it */
+    assert_ptr_equal(tcp->up->cfg.identity, &next);
     assert_ptr_equal(n->hop->cfg.sk, &next.ed_sk);
     assert_ptr_equal(n->cfg.identity, &next);
     assert_int_equal(node_rekey(n, &next, said, net.now), QUDAG_EAUTH); /* once */

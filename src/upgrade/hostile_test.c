@@ -11,6 +11,7 @@
 
 #include "base/wr.h"
 #include "crypto/init.h"
+#include "sec/sec_int.h"
 #include "upgrade/testkit.h"
 
 static const struct up_opt prefer = {.pq = PQ_PREFER};
@@ -57,6 +58,37 @@ static void what_is_no_libp2p_ends(void **state)
             up_free(p);
         }
     }
+}
+
+/* A client of TLS that names none: what would come next is anybody's guess. */
+static void tls_without_a_protocol_is_refused(void **state)
+{
+    static const char *const protos[] = {"/yamux/1.0.0", NULL};
+    struct up_pair *p = listener();
+    struct tls_stream_config c = {.mem = &p->a.mem, .sec = p->a.sec, .protos = protos};
+    struct tls_stream *t;
+
+    (void)state;
+    feed(p, HEADER "\x0b/tls/1.0.0\n", 32, UP_CARRY);
+    assert_int_equal(upgrade_find(p->b.u, p->b.link)->stage, STAGE_TLS);
+    assert_int_equal(tls_stream_new(&t, &c, p->now), QUDAG_OK);
+    const struct sec_hs *hs = LIST_ENTRY(p->a.sec->running.next, struct sec_hs, link);
+    assert_int_equal(SSL_set_alpn_protos(hs->ssl, NULL, 0), 0);
+    for (size_t n = 0, i = 0; i < 4; i++) {
+        struct slice in = {p->buf, n}, plain;
+        size_t used;
+        while (tls_stream_receive(t, in, &used, &plain, p->now) == QUDAG_OK && used > 0) {
+            in = (struct slice){in.base + used, in.len - used};
+        }
+        struct slice out = tls_stream_output(t);
+        upgrade_receive(p->b.u, p->b.link, out, p->now);
+        tls_stream_output_sent(t, out.len);
+        n = upgrade_output(p->b.u, p->b.link, p->buf, sizeof(p->buf), p->now);
+    }
+    tls_stream_free(t);
+    assert_int_equal(p->b.u->stats.handshakes_failed, 1);
+    assert_int_equal(p->b.u->stats.handshakes_timeout, 0);
+    up_free(p);
 }
 
 static void proposals_without_end_have_one(void **state)
@@ -539,6 +571,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_libp2p_ends),
+        cmocka_unit_test(tls_without_a_protocol_is_refused),
         cmocka_unit_test(proposals_without_end_have_one),
         cmocka_unit_test(slow_bytes_have_until_the_end_of_the_handshake),
         cmocka_unit_test(noise_of_the_other_kind),

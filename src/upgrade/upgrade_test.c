@@ -572,6 +572,40 @@ static void a_handshake_that_goes_nowhere_gives_way(void **state)
     assert_int_equal(mem.used, 0);
 }
 
+static qudag_err come_from_host(struct up_pair *p, const char *addr)
+{
+    struct upgrade_stream st = {.cookie = 22, .props = LINK_INBOUND, .net = 5};
+
+    assert_int_equal(multiaddr_parse(&st.remote, addr), QUDAG_OK);
+    return upgrade_begin(p->b.u, &st, p->now, &p->b.link);
+}
+
+/* Its neighbours do not pay for a host that begins many. */
+static void each_host_has_handshakes_of_its_own(void **state)
+{
+    struct up_opt o = prefer;
+    struct mem mem;
+
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    struct resources_config rc = {.mem = &mem,
+                                  .links_max = 64,
+                                  .network_share = 100,
+                                  .half_open_max = 64,
+                                  .host_half_open = 2};
+    assert_int_equal(resources_new(&o.cfg.accounts, &rc), QUDAG_OK);
+    o.cfg.links_max = 64;
+    struct up_pair *p = up_new(&prefer, &o);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(come_from_host(p, "/ip4/10.0.0.1/tcp/4001"), QUDAG_OK);
+    }
+    assert_int_equal(come_from_host(p, "/ip4/10.0.0.1/tcp/4002"), QUDAG_ELIMIT);
+    assert_int_equal(come_from_host(p, "/ip4/10.0.0.2/tcp/4001"), QUDAG_OK);
+    up_free(p);
+    resources_free(o.cfg.accounts);
+    assert_int_equal(mem.used, 0);
+}
+
 static void accounts_and_limits(void **state)
 {
     struct mem mem;
@@ -643,6 +677,7 @@ int main(void)
         cmocka_unit_test(a_dial_is_cancelled_until_the_peer_may_count_it),
         cmocka_unit_test(an_end_is_told_once_on_both_sides),
         cmocka_unit_test(a_shutdown_ends_all_in_good_order),
+        cmocka_unit_test(each_host_has_handshakes_of_its_own),
         cmocka_unit_test(accounts_and_limits),
         cmocka_unit_test(a_handshake_that_goes_nowhere_gives_way),
     };
