@@ -881,6 +881,7 @@ static void small_messages_are_no_burden(void **state)
         millisecond(p, DATA, 0, 1, 50, 50);
         millisecond(p, UPDATE, 0, 20, 30, 30);
         millisecond(p, DATA, 0, 84, 256, 256);
+        millisecond(p, DATA, 0, 84, 256, 256);
     }
     assert_int_equal(count(&p->b, YAMUX_END, 0), 0);
     pair_free(p);
