@@ -553,6 +553,43 @@ static void a_relay_that_refuses_is_asked_again_after_longer_pauses(void **state
     w_free(w);
 }
 
+static void a_relay_that_is_back_is_asked_before_the_pause_is_over(void **state)
+{
+    struct world *w = w_new(&plain);
+    struct circuit_msg no = {.type = CIRCUIT_STATUS, .status = CIRCUIT_RESERVATION_REFUSED};
+    struct ev back = {.type = EV_PEER_UP, .peer = &w->id[0]};
+    struct ev other = {.type = EV_PEER_UP, .peer = &w->id[5]};
+    size_t it = 0;
+
+    (void)state;
+    asks_for_a_place(w);
+    const struct relayed_place *p = relayed_place_next(w->user[1], &it);
+    for (unsigned i = 0; i < 8; i++) { /* it is away, for long */
+        hand(w, 1, (struct ev){.type = EV_RESET, .strm = s1, .err = QUDAG_ECLOSED});
+        w->acts.n = w->acts.bytes_n = 0;
+        hand(w, 1, other);
+        assert_true(p->due >= tstamp_after(w->now, RELAYED_PAUSE_MIN));
+        if (i < 7) {
+            w->now = p->due;
+            relayed_ops.tick(w->user[1], w->now, &w->acts);
+            uint64_t cookie = find(w, ACT_OPEN)->cookie;
+            hand(w, 1, back); /* while it is asked */
+            hand(w, 1, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = s1});
+        }
+    }
+    assert_true(p->failures == 8 && p->due >= tstamp_after(w->now, RELAYED_PAUSE_MAX));
+    hand(w, 1, back);
+    assert_true(p->due <= tstamp_after(w->now, 2 * NS_PER_S));
+    w->now = p->due;
+    relayed_ops.tick(w->user[1], w->now, &w->acts);
+    hand(w, 1,
+         (struct ev){.type = EV_STREAM_OPEN, .cookie = find(w, ACT_OPEN)->cookie, .strm = s1});
+    say_msg(w, 1, s1, CIRCUIT_HOP, &no);
+    hand(w, 1, back); /* one that refuses does not make us ask again */
+    assert_true(p->due >= tstamp_after(w->now, RELAYED_PAUSE_MAX));
+    w_free(w);
+}
+
 static void a_user_asks_over_direct_links_only(void **state)
 {
     static const uint8_t wrong[] = {LINK_RELAYED, LINK_RELAYED | LINK_LIMITED, LINK_ANON};
@@ -697,6 +734,7 @@ int main(void)
         cmocka_unit_test(what_a_relay_says_of_a_place_is_bounded),
         cmocka_unit_test(a_relay_that_names_no_address_is_where_it_was_reached),
         cmocka_unit_test(a_relay_that_refuses_is_asked_again_after_longer_pauses),
+        cmocka_unit_test(a_relay_that_is_back_is_asked_before_the_pause_is_over),
         cmocka_unit_test(a_user_asks_over_direct_links_only),
         cmocka_unit_test(answers_to_connect_that_are_wrong_are_failures),
         cmocka_unit_test(only_a_relay_with_our_place_may_bring_peers),

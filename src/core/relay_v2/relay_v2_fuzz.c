@@ -132,7 +132,7 @@ static void step(struct side *s, struct rd *r, tstamp *now)
         ev.type = what >= 128 ? EV_FIN : EV_RESET;
         break;
     case 7:
-        ev.type = EV_PEER_DOWN;
+        ev.type = what >= 128 ? EV_PEER_UP : EV_PEER_DOWN;
         break;
     case 8:
         *now += arg * NS_PER_S;
@@ -147,7 +147,7 @@ static void step(struct side *s, struct rd *r, tstamp *now)
         return;
     }
     if (ev.type != EV_STREAM_OPEN && ev.type != EV_STREAM_FAIL && ev.type != EV_PEER_DOWN &&
-        !s->known[ix]) {
+        ev.type != EV_PEER_UP && !s->known[ix]) {
         return;
     }
     s->known[ix] = s->known[ix] && ev.type != EV_RESET;

@@ -209,6 +209,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         relayed_place_down(r, ev->peer, now, out);
         break;
     case EV_PEER_UP:
+        relayed_place_up(r, ev->peer, now);
         break;
     }
 }

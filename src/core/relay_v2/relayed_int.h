@@ -77,6 +77,8 @@ struct relayed_place *relayed_place_of(struct relayed *r, const struct peer_id *
 /* The relay has answered, with |err| where it did not or what it said was wrong. */
 void relayed_place_done(struct relayed *r, const struct peer_id *relay, qudag_err err,
                         const struct circuit_msg *m, tstamp now, struct acts *out);
+/* There is a link with |relay|. */
+void relayed_place_up(struct relayed *r, const struct peer_id *relay, tstamp now);
 /* The last link with |relay| is gone, and with it the place. */
 void relayed_place_down(struct relayed *r, const struct peer_id *relay, tstamp now,
                         struct acts *out);

@@ -180,6 +180,16 @@ void relayed_place_down(struct relayed *r, const struct peer_id *relay, tstamp n
     }
 }
 
+/* A relay that gave no answer is there again: the pause was for one that is not. */
+void relayed_place_up(struct relayed *r, const struct peer_id *relay, tstamp now)
+{
+    struct relayed_place *p = relayed_place_of(r, relay);
+
+    if (p != NULL && relayed_rule_early(p->held, r->asking[p - r->place], p->status)) {
+        p->due = tstamp_min(p->due, tstamp_after(now, rng_u64(&r->cfg.rng) % (2 * NS_PER_S)));
+    }
+}
+
 /* ------------------------------------------------------------------ time */
 
 static void ask(struct relayed *r, struct relayed_place *p, tstamp now, struct acts *out)

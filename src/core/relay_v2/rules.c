@@ -25,6 +25,11 @@ uint32_t relayed_rule_term(uint64_t expire, walltime now)
     return left > RELAYED_TERM_MAX ? RELAYED_TERM_MAX : (uint32_t)left;
 }
 
+bool relayed_rule_early(bool held, bool asking, uint32_t status)
+{
+    return !held && !asking && status == 0;
+}
+
 qudag_err relayed_rule_voucher(const struct voucher *v, const struct peer_id *self, walltime now)
 {
     if (!peer_id_eq(&v->peer, self)) {

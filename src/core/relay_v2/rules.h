@@ -33,6 +33,12 @@ bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint6
  */
 uint32_t relayed_rule_term(uint64_t expire, walltime now);
 
+/*
+ * Whether a relay is asked for a place as soon as there is a link with it, and not only after the pause: that was for
+ * one that gives no answer (|status| 0).  One that refuses could make us ask as often as it dials.
+ */
+bool relayed_rule_early(bool held, bool asking, uint32_t status);
+
 #define RELAYED_VOUCHER_SKEW 300 /* seconds */
 /*
  * Whether a voucher that |relay| signed is one for |self| whose time is not over at |now|.  QUDAG_EAUTH: for another

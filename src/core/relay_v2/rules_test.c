@@ -68,6 +68,16 @@ static void terms_are_bounded(void **state)
     assert_int_equal(relayed_rule_term(500, -1000), 500); /* a calendar that is not set */
 }
 
+static void who_gave_no_answer_is_asked_as_soon_as_it_is_linked(void **state)
+{
+    (void)state;
+    assert_true(relayed_rule_early(false, false, 0));
+    assert_false(relayed_rule_early(true, false, 0));
+    assert_false(relayed_rule_early(false, true, 0));
+    assert_false(relayed_rule_early(false, false, CIRCUIT_RESERVATION_REFUSED));
+    assert_false(relayed_rule_early(false, false, CIRCUIT_OK)); /* and no place in it */
+}
+
 static void vouchers_are_for_us_and_not_over(void **state)
 {
     struct peer_id us = {.len = 2, .b = {0, 1}}, other = {.len = 2, .b = {0, 2}};
@@ -167,6 +177,7 @@ int main(void)
         cmocka_unit_test(room_is_by_host_network_and_in_all),
         cmocka_unit_test(bytes_are_counted_without_overflow),
         cmocka_unit_test(terms_are_bounded),
+        cmocka_unit_test(who_gave_no_answer_is_asked_as_soon_as_it_is_linked),
         cmocka_unit_test(vouchers_are_for_us_and_not_over),
         cmocka_unit_test(a_reset_at_the_limit_is_the_limit),
         cmocka_unit_test(messages_come_whole_out_of_any_split),
