@@ -42,11 +42,11 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"error", "LAST ERROR", COL_TEXT},
     };
     static const struct col places[] = {
-        {"relay", "RELAY", COL_PEER},        {"state", "STATE", COL_TEXT},
-        {"left_ns", "LEFT", COL_NS},         {"next_try_ns", "NEXT TRY", COL_NS},
-        {"limit_bytes", "LIMIT", COL_SIZE},  {"limit_ns", "TIME LIMIT", COL_NS},
-        {"failures", "FAILURES", COL_INT},   {"error", "LAST ERROR", COL_TEXT},
-        {"address", "REACHED AT", COL_TEXT},
+        {"relay", "RELAY", COL_PEER},       {"state", "STATE", COL_TEXT},
+        {"left_ns", "LEFT", COL_NS},        {"next_try_ns", "NEXT TRY", COL_NS},
+        {"limit_bytes", "LIMIT", COL_SIZE}, {"limit_ns", "TIME LIMIT", COL_NS},
+        {"failures", "FAILURES", COL_INT},  {"error", "LAST ERROR", COL_TEXT},
+        {"why", "WHY", COL_TEXT},           {"address", "REACHED AT", COL_TEXT},
     };
     static const struct opt opts[] = {{"--relays", NULL}, {"--tries", NULL}, {"--places", NULL}};
     struct args a = {

@@ -49,6 +49,13 @@ static void peer_end(struct request *rq, qudag_err err, const qudag_result *res,
     const char *to = rec_get_str(&rq->args, "to");
     char message[600], found[QUDAG_PEER_ID_TEXT_MAX];
     bool named = to != NULL && strncmp(to, "/dns", 4) == 0; /* the text tells what of the name */
+    const char *hint = peers_relayed_hint(rq->d->node, to, err);
+    if (hint != NULL) {
+        (void)snprintf(message, sizeof(message), "%s: %s", what,
+                       res->text[0] != 0 ? res->text : qudag_strerror(err));
+        request_end(rq, exit_of(err), qudag_err_name(err), message, hint);
+        return;
+    }
     if (err != QUDAG_OK && err != QUDAG_EAUTH && (named || strstr(res->text, "next try") != NULL)) {
         (void)snprintf(message, sizeof(message), "%s: %s", what, res->text);
         request_end_said(rq, err, message);

@@ -2,6 +2,7 @@
 #include "peers.h"
 
 #include "report.h"
+#include "rules.h"
 
 #include <string.h>
 
@@ -142,10 +143,32 @@ void peers_places(struct request *rq)
         rec_int(r, "failures", p.failures);
         if (p.err != QUDAG_OK) {
             rec_str(r, "error", qudag_err_name(p.err));
+            rec_str(r, "why", rules_place_why((int)p.err));
         }
         request_send(rq);
     }
     request_end_err(rq, QUDAG_OK, "");
+}
+
+const char *peers_relayed_hint(const qudag_node *n, const char *to, qudag_err err)
+{
+    char relay[QUDAG_ADDR_TEXT_MAX], why[160];
+    qudag_multiaddr a = QUDAG_INIT(qudag_multiaddr);
+    qudag_link_info l = QUDAG_INIT(qudag_link_info);
+    const char *through = to == NULL ? NULL : strstr(to, "/p2p-circuit");
+    bool linked = false;
+    if (through == NULL || (size_t)(through - to) >= sizeof(relay)) {
+        return NULL;
+    }
+    (void)snprintf(relay, sizeof(relay), "%.*s", (int)(through - to), to);
+    if (qudag_multiaddr_parse(&a, relay, QUDAG_ADDR_DIAL, why, sizeof(why)) != QUDAG_OK) {
+        return NULL;
+    }
+    for (size_t it = 0; !linked && qudag_link_next(n, &it, &l);) {
+        linked = l.state == QUDAG_LINK_UP && l.peer.len == a.peer.len &&
+                 memcmp(l.peer.bytes, a.peer.bytes, a.peer.len) == 0;
+    }
+    return rules_relayed_hint((int)err, linked);
 }
 
 static bool is_linked(const qudag_node *n, const qudag_peer_id *peer)

@@ -9,6 +9,12 @@ struct request;
 /* "connecting", "handshaking", "up", "closing" or "down"; static. */
 const char *peers_state_name(qudag_link_state state);
 
+/*
+ * What may be wrong where |err| came of reaching |to|, an address or NULL: relay or peer.  NULL: it is no address
+ * through a circuit relay, or the relay has nothing to do with it.  Static.
+ */
+const char *peers_relayed_hint(const qudag_node *n, const char *to, qudag_err err);
+
 /* peers: a row for each link. */
 void peers_report(struct request *rq);
 /* peer.protect, peer.unprotect: "peer", a peer id or multiaddr, and "name"; a row with what its names are then. */

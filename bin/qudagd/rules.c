@@ -228,3 +228,34 @@ bool rules_may_be_clock(int err)
     return err == QUDAG_ENOTFOUND || err == QUDAG_EEXPIRED || err == QUDAG_ECLOCK ||
            err == QUDAG_ENORELAYS || err == QUDAG_EUNREACHABLE || err == QUDAG_ETIMEOUT;
 }
+
+const char *rules_place_why(int err)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return "";
+    case QUDAG_EUNSUPPORTED: /* it does not serve the protocol */
+        return "this peer is no circuit relay";
+    case QUDAG_EPROTO:
+        return "this peer does not answer as a circuit relay does";
+    case QUDAG_EREFUSED:
+        return "no place left there, or none for this node";
+    default:
+        return qudag_strerror((qudag_err)err);
+    }
+}
+
+const char *rules_relayed_hint(int err, bool linked)
+{
+    if (err == QUDAG_EREFUSED || err == QUDAG_ELIMIT) {
+        return linked
+                   ? "the circuit relay has no room for more circuits, or wants none of this node"
+                   : NULL;
+    }
+    if (err != QUDAG_EUNREACHABLE && err != QUDAG_ETIMEOUT && err != QUDAG_ECLOSED &&
+        err != QUDAG_ERESET) {
+        return NULL;
+    }
+    return linked ? "the circuit relay answers, but the peer has no place there now, or is gone"
+                  : "the circuit relay of that address is not reached: is it up?";
+}

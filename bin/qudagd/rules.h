@@ -148,4 +148,12 @@ bool rules_network_fits(enum rules_network made, bool lab);
 /* Whether a wrong clock of this machine may be why something ended with |err|: what is valid then looks expired. */
 bool rules_may_be_clock(int err);
 
+/* What it means that a circuit relay gave no place, and |err| came of asking, in a few words; "" for none. */
+const char *rules_place_why(int err);
+/*
+ * What may be wrong where |err| came of reaching a peer through a circuit relay; |linked|: with the relay there is a
+ * link.  NULL: the relay has nothing to do with it.
+ */
+const char *rules_relayed_hint(int err, bool linked);
+
 #endif

@@ -382,6 +382,34 @@ static void a_wrong_clock_may_be_why_nothing_is_found(void **state)
     assert_int_equal(found, COUNT(may));
 }
 
+static void who_has_no_place_is_told_why(void **state)
+{
+    (void)state;
+    assert_string_equal(rules_place_why(QUDAG_OK), "");
+    assert_non_null(strstr(rules_place_why(QUDAG_EUNSUPPORTED), "no circuit relay"));
+    assert_non_null(strstr(rules_place_why(QUDAG_EREFUSED), "no place left"));
+    for (int err = -1; err >= QUDAG_ESMALLNET; err--) {
+        assert_true(rules_place_why(err)[0] != 0);
+    }
+}
+
+static void relay_or_peer_whoever_is_away_is_named(void **state)
+{
+    static const qudag_err away[] = {QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT, QUDAG_ECLOSED,
+                                     QUDAG_ERESET};
+    (void)state;
+    for (size_t ix = 0; ix < COUNT(away); ix++) {
+        assert_non_null(strstr(rules_relayed_hint((int)away[ix], false), "relay of that address"));
+        assert_non_null(strstr(rules_relayed_hint((int)away[ix], true), "no place there"));
+    }
+    assert_non_null(strstr(rules_relayed_hint(QUDAG_EREFUSED, true), "no room"));
+    assert_non_null(strstr(rules_relayed_hint(QUDAG_ELIMIT, true), "no room"));
+    assert_null(rules_relayed_hint(QUDAG_EREFUSED, false));
+    assert_null(rules_relayed_hint(QUDAG_ELIMIT, false)); /* it is one of this node */
+    assert_null(rules_relayed_hint(QUDAG_EAUTH, true));
+    assert_null(rules_relayed_hint(QUDAG_EPOLICY, false));
+}
+
 static void what_a_node_saves_of_secrets_is_known_by_name(void **state)
 {
     (void)state;
@@ -417,6 +445,8 @@ int main(void)
         cmocka_unit_test(what_is_ours_and_damaged_is_never_overwritten),
         cmocka_unit_test(a_folder_stays_in_its_kind_of_network),
         cmocka_unit_test(a_wrong_clock_may_be_why_nothing_is_found),
+        cmocka_unit_test(who_has_no_place_is_told_why),
+        cmocka_unit_test(relay_or_peer_whoever_is_away_is_named),
         cmocka_unit_test(what_a_node_saves_of_secrets_is_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
