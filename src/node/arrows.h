@@ -246,6 +246,11 @@ QUDAG_MUST_USE qudag_err node_descs_take(struct node *n, const struct peer_id *w
 void node_survey_begin(struct node *n);
 /* Whether it has settled by now, and if so, that the relays learn it. */
 void node_survey_check(struct node *n);
+/*
+ * ns between lookups after so many have ended without a settled view.  After minutes that means too few relays, perhaps
+ * for ever: there are networks without any.
+ */
+uint64_t node_survey_pause(uint32_t lookups, bool lab);
 /* Somebody new may be a relay: not worth waiting for the next look while relays are lacking. */
 void node_descs_candidate(struct node *n);
 /* DARK_UP_PUT, DARK_UP_GET: the dark core wants a record stored, or read. */

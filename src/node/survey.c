@@ -18,6 +18,8 @@
 #define PAUSE_LATER                                                                                \
     (10 * NS_PER_S) /* where nodes join all the time, or what was met is not found */
 #define LATER 64    /* lookups */
+#define LAST 30     /* more of them, and the pause doubles, as often as LAST_DOUBLINGS */
+#define LAST_DOUBLINGS 3
 #define LATER_LAB (LATER * PAUSE_MAX / PAUSE_MAX_LAB)
 #define ALONE (NS_PER_S)
 
@@ -103,16 +105,18 @@ void node_survey_check(struct node *n)
               LOG_NUM("waiting", v.waiting));
 }
 
-static tstamp next_at(const struct node *n)
+uint64_t node_survey_pause(uint32_t lookups, bool lab)
 {
-    uint32_t more =
-        n->survey.lookups < RELAYS_VIEW_LOOKUPS ? 0 : n->survey.lookups - RELAYS_VIEW_LOOKUPS + 1;
+    uint32_t more = lookups < RELAYS_VIEW_LOOKUPS ? 0 : lookups - RELAYS_VIEW_LOOKUPS + 1;
     uint64_t pause = more == 0 ? 0 : PAUSE_MIN << (more < 8 ? more : 8);
-    uint64_t most = n->cfg.lab ? PAUSE_MAX_LAB : PAUSE_MAX;
-    uint64_t later = n->cfg.lab ? LATER_LAB : LATER;
+    uint64_t most = lab ? PAUSE_MAX_LAB : PAUSE_MAX;
+    uint32_t later = lab ? LATER_LAB : LATER;
 
-    pause = pause < most ? pause : most;
-    return tstamp_after(n->now, n->survey.lookups < later ? pause : PAUSE_LATER);
+    if (lookups < later) {
+        return pause < most ? pause : most;
+    }
+    uint32_t last = (lookups - later) / LAST;
+    return PAUSE_LATER << (last < LAST_DOUBLINGS ? last : LAST_DOUBLINGS);
 }
 
 void node_finish_survey(struct node *n, struct node_op *op, qudag_err err,
@@ -133,7 +137,7 @@ void node_finish_survey(struct node *n, struct node_op *op, qudag_err err,
     s->lookups++;
     note_new(n);
     s->quiet += s->brought ? 0 : 1;
-    s->next_at = next_at(n);
+    s->next_at = tstamp_after(n->now, node_survey_pause(s->lookups, n->cfg.lab));
     n->news |= NODE_NEWS_RELAYS;
 }
 

@@ -120,11 +120,43 @@ static void with_guards_of_an_earlier_run_a_node_is_ready_before_its_view_has_se
     assert_false(settled(&net));
 }
 
+/* Where there are no relays nothing settles, and others are not asked for ever as if there were. */
+static void lookups_that_find_no_relays_become_rare(void **state)
+{
+    static const struct {
+        uint32_t lookups;
+        uint64_t pause, lab; /* ms */
+    } row[] = {
+        {0, 0, 0},
+        {15, 0, 0},
+        {16, 500, 250},
+        {17, 1000, 250},
+        {63, 1000, 250},
+        {64, 10000, 250},
+        {93, 10000, 250},
+        {94, 20000, 250},
+        {124, 40000, 250},
+        {154, 80000, 250},
+        {255, 80000, 250},
+        {256, 80000, 10000},
+        {286, 80000, 20000},
+        {100000, 80000, 80000},
+        {UINT32_MAX, 80000, 80000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_survey_pause(row[i].lookups, false), row[i].pause * NS_PER_MS);
+        assert_int_equal(node_survey_pause(row[i].lookups, true), row[i].lab * NS_PER_MS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(a_view_that_still_shows_new_relays_has_not_settled),
         NT_TEST(after_three_minutes_a_view_has_settled_whoever_is_new),
+        cmocka_unit_test(lookups_that_find_no_relays_become_rare),
         NT_TEST(with_guards_of_an_earlier_run_a_node_is_ready_before_its_view_has_settled),
     };
 
