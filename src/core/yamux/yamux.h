@@ -12,9 +12,9 @@
  * control frames (answers to pings, refusals) of YAMUX_CONTROL_MAX bytes.  A peer that sends frames which carry
  * nothing at a high rate, or reads no answers, is ended with QUDAG_ELIMIT.
  *
- * What a peer can make us do: each frame costs YAMUX_FRAME_COST, which bytes of streams pay for (core/load, by the rule
- * of a link).  So frames of 84 bytes and more are free; of those that carry next to nothing 100,000 a second may come
- * for ever, 400,000 beyond that, and then the session is ended with QUDAG_ELIMIT.
+ * What a peer can make us do: each frame costs YAMUX_FRAME_COST, which bytes of streams pay for, either way (core/load,
+ * by the rule of a link).  So frames of 84 bytes and more are free; of those that carry next to nothing 100,000 a
+ * second may come for ever, 400,000 beyond that, and then the session is ended with QUDAG_ELIMIT.
  */
 #ifndef QUDAG_SRC_CORE_YAMUX_YAMUX_H
 #define QUDAG_SRC_CORE_YAMUX_YAMUX_H

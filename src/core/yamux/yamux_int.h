@@ -58,7 +58,7 @@ struct yamux {
     struct fifo control; /* whole frames */
     struct limiter empty;
     struct load_account work; /* that the peer makes for nothing */
-    uint64_t frames, useful;  /* of the input being read: how many, bytes of streams in them */
+    uint64_t frames, useful;  /* since input came last: how many, bytes of streams either way */
     uint32_t n_own, n_theirs, n_unacked, next_id;
     size_t held, grown; /* |grown|: bytes of windows above YAMUX_WINDOW */
     size_t queued;      /* bytes in the queues of all streams */

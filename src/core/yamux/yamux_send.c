@@ -66,6 +66,7 @@ static void data_sent(struct yamux *y, struct yamux_stream *s, uint32_t len)
     list_del(&s->ready);
     yamux_stream_ready(y, s);
     s->sent += len;
+    y->useful += len;
     if (len > 0 && !list_linked(&s->report)) {
         list_push_back(&y->reports, &s->report);
     }

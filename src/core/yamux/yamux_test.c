@@ -887,6 +887,22 @@ static void small_messages_are_no_burden(void **state)
     pair_free(p);
 }
 
+/* A reader that gives its window back in small pieces. */
+static void what_is_sent_pays_too(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[16384];
+    struct pair *p = with_streams(1);
+
+    for (int ms = 0; ms < 10000; ms++) {
+        assert_int_equal(yamux_write(p->b.y, 1, (struct slice){bytes, sizeof(bytes)}), QUDAG_OK);
+        millisecond(p, UPDATE, 0, 82, 200, 1);
+        p->b.n = 0; /* YAMUX_SENT */
+    }
+    assert_int_equal(yamux_streams(p->b.y), 1);
+    pair_free(p);
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -952,6 +968,7 @@ int main(void)
         cmocka_unit_test(streams_opened_and_reset_at_once_end_the_session),
         cmocka_unit_test(frames_that_carry_little_have_a_number),
         cmocka_unit_test(small_messages_are_no_burden),
+        cmocka_unit_test(what_is_sent_pays_too),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
