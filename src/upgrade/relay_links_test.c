@@ -24,6 +24,7 @@ static struct side {
     struct ref up, down;
     unsigned ups, downs;
     qudag_err err;
+    const char *text;
 } a, b;
 
 static struct multiaddr relay, to_b; /* where the relay is; B through it */
@@ -112,6 +113,7 @@ static void events(struct side *s)
             s->downs++;
             s->down = ev.link;
             s->err = ev.err;
+            s->text = ev.text;
         }
     }
 }
@@ -277,6 +279,8 @@ static void the_end_of_the_byte_stream_is_the_links(void **state)
     run();
     assert_true(a.downs == 1 && a.err == QUDAG_ELIMIT);
     assert_true(b.downs == 1 && b.err == QUDAG_ERESET);
+    assert_non_null(strstr(a.text, "limit")); /* the log says which of the two it was */
+    assert_non_null(strstr(b.text, "broke"));
     relay_links_ended(a.r, 1, QUDAG_ELIMIT, now); /* void names do nothing */
     relay_links_received(a.r, 1, (struct slice){(const uint8_t *)"x", 1}, now);
     relay_links_room(a.r, 1);

@@ -262,7 +262,9 @@ void upgrade_lost(struct upgrade *u, struct ref link, qudag_err err, tstamp now)
     if (err != QUDAG_OK) {
         l->carrier_gone = true;
         list_del(&l->work);
-        upgrade_fail(l, err, l->up ? "the byte stream below the link broke" : NULL);
+        const char *text = err == QUDAG_ELIMIT ? "what carries the link is at its limit"
+                                               : "the byte stream below the link broke";
+        upgrade_fail(l, err, l->up ? text : NULL);
         (void)upgrade_gone(l);
     } else if (l->going) {
         upgrade_fail(l, QUDAG_ECLOSED, "the peer closed the link");
