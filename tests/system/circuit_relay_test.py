@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
+from hosts import must  # noqa: E402
 from homes import Home, Relay, down, nothing_comes_in, took, until, up  # noqa: E402
 from programs import check, run, QUDAG  # noqa: E402
 
@@ -119,7 +120,20 @@ def bytes_end(caller, reached, relay):
     print('ok: the limit of bytes is met, and both ends know that it was that', flush=True)
 
 
-def dies_and_returns(caller, reached, relay, address):
+SILENCE = '''
+table inet silence {
+    chain out {
+        type filter hook output priority 0; policy drop;
+        oifname "lo" accept
+    }
+}
+'''
+
+
+def dies_and_returns(caller, reached, relay, address, silently=False):
+    """|silently|: as a host without power, of which nothing tells"""
+    if silently:
+        must(*relay.command('nft', '-f', '-'), text=SILENCE)
     relay.kill()
     with took('both notice that the relay is gone'):
         until('the link is gone at both', lambda: not links(caller, reached) and not links(reached, caller))
@@ -127,6 +141,8 @@ def dies_and_returns(caller, reached, relay, address):
     code, text = human(caller, 'connect', address)
     check(code == 5 and 'the circuit relay of that address is not reached' in text, f'connect: exit {code}: {text}')
     print(f'ok: the next try says why: {text.strip()}', flush=True)
+    if silently:
+        must(*relay.command('nft', 'delete', 'table', 'inet', 'silence'))
     up(relay, *SERVES, '-o', f'circuit_relay.bytes={LIMIT}')
     with took('the place comes back by itself'):
         until('the place', lambda: held(reached, relay), 90)
@@ -177,6 +193,7 @@ def main():
     no_cells(caller)
     bytes_end(caller, reached, relay)
     dies_and_returns(caller, reached, relay, address)
+    dies_and_returns(caller, reached, relay, address, silently=True)
     relay.down()
     until('the link is gone', lambda: not links(caller, reached) and not links(reached, caller))
     only_one(caller, reached, other, stranger)
