@@ -185,7 +185,7 @@ static bool act(struct side *s)
 
 static void settle(void)
 {
-    while (act(&w.a) | act(&w.b) | events(&w.a) | events(&w.b)) {
+    while ((int)act(&w.a) | (int)act(&w.b) | (int)events(&w.a) | (int)events(&w.b)) {
     }
 }
 

@@ -172,7 +172,7 @@ static void carries(struct relayed *r, struct relayed_job *j, enum relayed_up ki
     j->since = now;
     dyn_fini(&j->frame);
     relayed_job_due(r, j, TSTAMP_NEVER);
-    struct act *a = acts_up_copy(out, kind, &j->info, sizeof(j->info));
+    struct act *a = acts_up_copy(out, (uint16_t)kind, &j->info, sizeof(j->info));
     if (a != NULL) {
         a->cookie = j->cookie;
         a->obj = j->self;
