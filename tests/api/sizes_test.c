@@ -574,7 +574,6 @@ static void multiaddrs_are_checked_for_their_use(void **state)
     qudag_peer_id peer;
     qudag_multiaddr a = QUDAG_INIT(qudag_multiaddr);
     (void)state;
-
     qudag_identity_peer_id(id, &peer);
     qudag_peer_id_text(&peer, pid);
     static const struct {
