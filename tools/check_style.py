@@ -47,9 +47,17 @@ FOLDERS = {
             'slots_ utf8_ wipe wr_',
     'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
               'sha512 transcript_ x25519_',
-    'wire': 'circuit_ envelope_ identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_ voucher_',
+    'wire': 'circuit_ envelope_ identify_ succession_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_ voucher_ '
+            'stun_ pcp_ autonat_ dcutr_ meet_',
     'core': 'acts_ link_',
     'core/dark': 'dark_',
+    'core/autonat': 'autonat_',
+    'core/autorelay': 'autorelay_',
+    'core/dcutr': 'dcutr_',
+    'core/meet': 'meet_',
+    'core/portmap': 'portmap_',
+    'core/reach': 'reach_',
+    'core/stun': 'stun_',
     'core/gateway': 'gateway_',
     'core/hidden': 'hidden_',
     'core/identify': 'identify_',
@@ -73,7 +81,7 @@ FOLDERS = {
     'quic': 'quic_',
     'swarm': 'swarm_',
     'node': 'node_',
-    'io': 'io_ resolve_ solver_ store_ udp_',
+    'io': 'io_ resolve_ router_ solver_ store_ udp_ upnp_',
     'api': 'api_',
     'app': 'delivery_ expose_ files_ inbox_ proxy_ receive_ send_ sock_ splice_ target_ transfer_ tunnel_ unsent_',
 }

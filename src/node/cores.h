@@ -7,7 +7,7 @@
 
 #define NODE_ACTS_CAP (8 * ACTS_ROOM)
 #define NODE_ACTS_BYTES_CAP (8 * ACTS_BYTES_ROOM)
-#define NODE_CORES_MAX 40
+#define NODE_CORES_MAX 60
 
 /*
  * One core, or another part of the node that wants to be woken.  Adding one is one call of

@@ -27,9 +27,9 @@
 #include "swarm/tags.h"
 #include "swarm/value.h"
 
-#define SWARM_CORES_MAX 24
+#define SWARM_CORES_MAX 40
 #define SWARM_TRANSPORTS_MAX 8
-#define SWARM_PROTOS_MAX 32
+#define SWARM_PROTOS_MAX 48
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
 #define SWARM_ADDRS_MAX 8      /* kept of one peer */
 #define SWARM_LINKS_PER_PEER RES_LINKS_PER_PEER
