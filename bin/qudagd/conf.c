@@ -98,6 +98,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
          .help = "Circuit relays at which places are kept, so that peers who cannot "
                  "dial this node reach it through them: multiaddr with /p2p/ID and, if "
                  "known, #HASH, or peer id."},
+    [CONF_REACHABLE] = {"nat", "reachable", WORDS("auto", "auto|yes|no"), INTO(reachable),
+                        .help = "Whether peers are to reach this node: others are asked to try its "
+                                "addresses, and those that answer are told.  auto: where it serves "
+                                "others, or a program serves peers; no: nothing is told but "
+                                "[node] announce."},
     [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", SWITCH("no"), INTO(circuit_relay),
                             .help = "Pass bytes on between peers that cannot dial each other.  "
                                     "They are encrypted between those two; this node learns who "

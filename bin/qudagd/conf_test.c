@@ -233,6 +233,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                                       "dark.hide_cache=no",
                                       "onion.small_network=yes",
                                       "onion.padding=reduced",
+                                      "nat.reachable=no",
                                       "log.level=debug",
                                       "lab.lab=yes"};
     qudag_settings s;
@@ -270,6 +271,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_false(s.dark_hide_cache);
     assert_true(s.small_network);
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
+    assert_int_equal(s.reachable, QUDAG_REACHABLE_NO);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 4);

@@ -30,6 +30,13 @@ typedef enum qudag_padding {
     QUDAG_PADDING_NO,      /* neither */
 } qudag_padding;
 
+/* Whether peers are to reach this node: its addresses are tried by others, its router is asked for a port, ... */
+typedef enum qudag_reachable {
+    QUDAG_REACHABLE_AUTO, /* where it serves others, or the program serves peers (default) */
+    QUDAG_REACHABLE_YES,
+    QUDAG_REACHABLE_NO, /* nothing is announced but |announce| */
+} qudag_reachable;
+
 /* Ranges and defaults of the numbers: limits.h.  Strings and lists are copied by qudag_node_new(). */
 typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
@@ -105,6 +112,8 @@ typedef struct qudag_settings {
     uint32_t circuit_relay_circuits; /* at the same time */
     bool circuit_relay; /* pass bytes on between peers that cannot dial each other; default false */
     uint8_t relay_pad[7];
+    qudag_reachable reachable; /* default QUDAG_REACHABLE_AUTO */
+    uint8_t nat_pad[4];
 } qudag_settings;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, relay_pad);
+API_NO_TAIL(qudag_settings, nat_pad);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -312,6 +312,9 @@ static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
     if ((unsigned)s->padding > QUDAG_PADDING_NO) {
         return refuse(why, cap, "padding", "not a choice");
     }
+    if ((unsigned)s->reachable > QUDAG_REACHABLE_NO) {
+        return refuse(why, cap, "reachable", "not a choice");
+    }
     if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
         return refuse(why, cap, "log_level", "not a level");
     }
@@ -465,6 +468,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->clean_circuits = s->clean_circuits;
     c->relay = s->relay;
     c->dht_server = s->dht_server;
+    c->reachable = (enum node_reachable)s->reachable;
     c->lab = s->lab;
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;

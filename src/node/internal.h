@@ -191,7 +191,10 @@ struct node {
     struct node_meters meters;
 
     struct node_own_addrs own;
-    uint64_t record_seq; /* of our last signed peer record; never goes back, so it is saved */
+    struct reach reach;      /* our addresses, and what follows from what is known of them */
+    struct node_wants wants; /* of being reachable; node_wants_review() */
+    bool serves_peers;       /* the program takes streams that peers open */
+    uint64_t record_seq;     /* of our last signed peer record; never goes back, so it is saved */
 };
 
 #endif

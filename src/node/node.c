@@ -285,6 +285,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
         node_free(n);
         return err;
     }
+    node_wants_review(n);
     node_identify_changed(n);
     *out = n;
     return QUDAG_OK;

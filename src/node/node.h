@@ -21,6 +21,7 @@
 #include "node/names.h"
 #include "node/op.h"
 #include "node/padding.h"
+#include "node/reachable.h"
 #include "node/times.h"
 #include "quic/quic.h"
 #include "swarm/swarm.h"
@@ -57,6 +58,7 @@ struct node_config {
     uint8_t family[32];     /* of our relay; zero: none */
     enum node_padding padding;
     bool relay, dht_server, lab;
+    enum node_reachable reachable;
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
     bool persist;       /* hooks.persist */
     bool tcp;           /* the host has sockets of TCP (tcp.h) */

@@ -458,7 +458,8 @@ qudag_err node_serve(struct node *n, const char *proto)
     qudag_err err = swarm_proto_add(n->swarm, proto, n->core[n->ix.streams].swarm_ix, false);
 
     if (err == QUDAG_OK) {
-        n->news |= NODE_NEWS_SELF;
+        n->serves_peers = true;
+        node_wants_review(n);
     }
     return err;
 }

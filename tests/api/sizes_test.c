@@ -132,6 +132,10 @@ static void sizes_that_were_not_set_and_padding_that_was_are_refused(void **stat
     s.padding = (qudag_padding)(QUDAG_PADDING_NO + 1);
     assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
     assert_true(strncmp(why, "padding", 7) == 0);
+    s = settings();
+    s.reachable = (qudag_reachable)(QUDAG_REACHABLE_NO + 1);
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_true(strncmp(why, "reachable", 9) == 0);
 }
 
 /* ---- callbacks, options, rules */
