@@ -9,7 +9,7 @@
 #include "base/histogram.h"
 #include "base/outcome.h"
 
-#define SWARM_METER_CORES 24
+#define SWARM_METER_CORES 40
 #define SWARM_METER_TRANSPORTS                                                                     \
     3 /* by their index in the swarm; the last place is of all further ones, too */
 
