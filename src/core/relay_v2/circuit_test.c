@@ -274,6 +274,167 @@ static void a_peer_takes_part_in_so_many_circuits(void **state)
     w_free(w);
 }
 
+static void a_relay_with_all_circuits_taken_says_so_and_renews_places(void **state)
+{
+    struct hop_config cfg = {.circuits_max = 2, .reservation_s = 600};
+    struct world *w = w_new(&cfg);
+    struct hop_stats s;
+
+    (void)state;
+    w_reserve(w, 2);
+    w_reserve(w, 6);
+    assert_int_equal(w_connect(w, 1, 2, 1), QUDAG_OK);
+    assert_int_equal(w_connect(w, 4, 2, 2), QUDAG_OK);
+    assert_int_equal(w_connect(w, 1, 6, 3), QUDAG_EREFUSED); /* and is not reset without a word */
+    assert_int_equal(w->status[1], CIRCUIT_RESOURCE_LIMIT_EXCEEDED);
+    w_until(w, w->now + 3600 * NS_PER_S);
+    assert_true(w->lost[2] == 0 && w->reserved[2] >= 6 && hop_reserved(w->hop, &w->id[2]));
+    hop_stats_get(w->hop, &s);
+    assert_true(s.circuits == 2 && s.gave_way == 0);
+    relayed_close(w->user[1], w_last(w, 1)->name, QUDAG_ECANCELED, w->now, &w->acts);
+    w_carry_out(w, 1);
+    w_settle(w);
+    assert_int_equal(w_connect(w, 1, 6, 4), QUDAG_OK); /* there is room again */
+    w_free(w);
+    cfg.circuits_max = 3;
+    w = w_new(&cfg);
+    w_reserve(w, 6);
+    for (uint32_t i = 0; i < 3; i++) { /* one host has them all: it gives one to another */
+        assert_int_equal(w_connect(w, 1, 6, i), QUDAG_OK);
+    }
+    assert_int_equal(w_connect(w, 1, 6, 9), QUDAG_EREFUSED);
+    assert_int_equal(w_connect(w, 8, 6, 9), QUDAG_OK);
+    hop_stats_get(w->hop, &s);
+    assert_true(s.circuits == 3 && s.gave_way == 1);
+    w_free(w);
+}
+
+static void circuits_with_strangers_have_the_tighter_limit(void **state)
+{
+    struct hop_config cfg = {.limit = {0, 1 << 20}, .stranger = {600, 20000}};
+    struct world *w = w_new(&cfg);
+
+    (void)state;
+    w->props[2] = w->props[1] = LINK_QUDAG;
+    w_reserve(w, 2);
+    assert_int_equal(w_connect(w, 1, 2, 1), QUDAG_OK);
+    assert_true(w_last(w, 1)->info.limit.data == 1 << 20 &&
+                w_last(w, 1)->info.limit.duration_s == 0);
+    assert_int_equal(w_connect(w, 3, 2, 1), QUDAG_OK);
+    assert_true(w_last(w, 3)->info.limit.data == 20000);
+    assert_true(w_last(w, 2)->info.limit.data == 20000 &&
+                w_last(w, 2)->info.limit.duration_s == 600);
+    assert_int_equal(w_write(w, 3, w_last(w, 3)->name, 20001), 20001);
+    assert_int_equal(w_write(w, 1, w_last(w, 1)->name, 30000), 30000);
+    w_settle(w);
+    assert_true(w_last(w, 3)->ended && w_last(w, 3)->err == QUDAG_ELIMIT);
+    assert_false(w_last(w, 1)->ended);
+    w_free(w);
+}
+
+static void a_relay_that_closes_keeps_what_it_promised(void **state)
+{
+    struct hop_config cfg = {.reservation_s = 600};
+    struct world *w = w_new(&cfg);
+    struct hop_stats s;
+
+    (void)state;
+    assert_true(hop_is_open(w->hop));
+    w_reserve(w, 2);
+    hop_set_open(w->hop, false);
+    w_reserve(w, 3);
+    assert_false(hop_reserved(w->hop, &w->id[3]));
+    assert_int_equal(w_connect(w, 1, 2, 1), QUDAG_OK);
+    w_until(w, w->now + 601 * NS_PER_S);
+    assert_false(hop_reserved(w->hop, &w->id[2])); /* it was not renewed */
+    assert_true(w->lost[2] == 1 && !w_last(w, 1)->ended);
+    hop_stats_get(w->hop, &s);
+    assert_true(s.refused[HOP_REFUSED_CLOSED] >= 1 && s.refused[HOP_REFUSED_LIMIT] == 0);
+    hop_set_open(w->hop, true);
+    w_until(w, w->now + 1200 * NS_PER_S);
+    assert_true(hop_reserved(w->hop, &w->id[2]) && hop_reserved(w->hop, &w->id[3]));
+    w_free(w);
+}
+
+/* What |n| circuits from |from| to 2 get in |s| seconds, each pushed as much as it takes. */
+static uint64_t pushed(struct world *w, uint32_t from, tstamp s)
+{
+    tstamp begun = w->now;
+    uint64_t got = 0;
+
+    while (w->now < begun + s * NS_PER_S) {
+        for (size_t i = 0; i < w->n_opened[from]; i++) {
+            struct opened *o = &w->opened[from][i];
+            if (relayed_room(w->user[from], o->name) > RELAYED_QUEUE - WINDOW / 2) {
+                w_write(w, from, o->name, 8000);
+            }
+        }
+        w_until(w, w->now + 20 * NS_PER_MS);
+    }
+    for (size_t i = 0; i < w->n_opened[2]; i++) {
+        struct opened *o = &w->opened[2][i];
+        got += peer_id_eq(&o->info.peer, &w->id[from]) ? o->got : 0;
+    }
+    return got;
+}
+
+static void a_circuit_and_a_peer_have_rates_of_their_own(void **state)
+{
+    struct hop_config cfg = {.rate_circuit = 100000};
+    struct world *w = w_new(&cfg);
+    struct hop_circuit_look look;
+    size_t it = 0;
+
+    (void)state;
+    w_reserve(w, 2);
+    assert_int_equal(w_connect(w, 1, 2, 1), QUDAG_OK);
+    uint64_t got = pushed(w, 1, 20);
+    assert_true(got >= 1900000 && got <= 2100000 + 2 * (uint64_t)WINDOW);
+    assert_true(hop_circuit_next(w->hop, &it, &look));
+    assert_true(peer_id_eq(&look.from, &w->id[1]) && peer_id_eq(&look.to, &w->id[2]));
+    assert_true(look.sent >= got && look.got == 0);
+    assert_false(hop_circuit_next(w->hop, &it, &look));
+    w_free(w);
+    cfg = (struct hop_config){.rate_peer = 100000};
+    w = w_new(&cfg);
+    w_reserve(w, 2);
+    for (uint32_t i = 0; i < 4; i++) { /* many circuits do not make it more */
+        assert_int_equal(w_connect(w, 1, 2, i), QUDAG_OK);
+    }
+    got = pushed(w, 1, 20);
+    assert_true(got >= 1900000 && got <= 2100000 + 8 * (uint64_t)WINDOW);
+    w_free(w);
+}
+
+/* As many reconnects and reservations as can be leave one place each, and those of others. */
+static void reconnects_leak_no_places(void **state)
+{
+    struct hop_config cfg = {.reservations_max = 8, .reservations_host = 2};
+    struct world *w = w_new(&cfg);
+    struct ev down = {.type = EV_PEER_DOWN, .peer = &w->id[2]}, gone = down;
+    struct hop_stats s;
+
+    (void)state;
+    w_reserve(w, 2);
+    w_reserve(w, 8);
+    gone.peer = &w->id[0];
+    for (unsigned i = 0; i < 500; i++) {
+        if (i % 3 != 0) { /* at times it comes again before the relay knows that it was gone */
+            w_event(w, 0, &down);
+        }
+        w_event(w, 2, &gone);
+        w_until(w, w->now + 3 * NS_PER_S);
+    }
+    hop_stats_get(w->hop, &s);
+    assert_int_equal(s.reservations, 2);
+    assert_int_equal(s.requests + s.circuits, 0);
+    assert_true(hop_reserved(w->hop, &w->id[2]) && hop_reserved(w->hop, &w->id[8]));
+    assert_int_equal(w->lost[8], 0);
+    w_reserve(w, 3); /* the second of that host: the first has not used both up */
+    assert_true(hop_reserved(w->hop, &w->id[3]));
+    w_free(w);
+}
+
 static void what_is_given_up_leaves_nothing(void **state)
 {
     struct hop_config cfg = {.rate = 0};
@@ -321,6 +482,11 @@ int main(void)
         cmocka_unit_test(a_hundred_circuits_get_alike_from_a_rate),
         cmocka_unit_test(places_have_limits_by_host_and_network_and_in_all),
         cmocka_unit_test(a_peer_takes_part_in_so_many_circuits),
+        cmocka_unit_test(a_relay_with_all_circuits_taken_says_so_and_renews_places),
+        cmocka_unit_test(circuits_with_strangers_have_the_tighter_limit),
+        cmocka_unit_test(a_relay_that_closes_keeps_what_it_promised),
+        cmocka_unit_test(a_circuit_and_a_peer_have_rates_of_their_own),
+        cmocka_unit_test(reconnects_leak_no_places),
         cmocka_unit_test(what_is_given_up_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define PLACES_MAX 4096 /* whatever is configured */
-#define JOBS_MAX 4096
+#define CIRCUITS_MAX 4096
+#define REQUESTS_MAX 4096
 
 static uint32_t or_default(uint32_t v, uint32_t def, uint32_t max)
 {
@@ -13,17 +14,26 @@ static uint32_t or_default(uint32_t v, uint32_t def, uint32_t max)
     return n < max ? n : max;
 }
 
+static uint64_t rate_within(uint64_t rate)
+{
+    return rate < NS_PER_S ? rate : NS_PER_S;
+}
+
 static void init_tables(struct hop_service *h)
 {
-    uint8_t seed[4][16];
+    uint32_t jobs = h->cfg.circuits_max + h->cfg.requests_max;
+    uint8_t seed[5][16];
 
     rng_fill(&h->cfg.rng, seed, sizeof(seed));
-    slots_init(&h->jobs, h->cfg.mem, h->cfg.circuits_max);
-    map_init_u64(&h->by_strm, h->cfg.mem, NULL, 0, 2 * (size_t)h->cfg.circuits_max);
+    slots_init(&h->jobs, h->cfg.mem, jobs);
+    map_init_u64(&h->by_strm, h->cfg.mem, NULL, 0, 2 * (size_t)jobs);
     map_init_sized(&h->places, h->cfg.mem, seed[0], PEER_ID_MAX, h->cfg.reservations_max);
-    heap_init(&h->timers, h->cfg.mem, h->cfg.circuits_max);
+    map_init_sized(&h->peers, h->cfg.mem, seed[3], PEER_ID_MAX, 2 * (size_t)h->cfg.circuits_max);
+    heap_init(&h->timers, h->cfg.mem, jobs);
     heap_init(&h->expiries, h->cfg.mem, h->cfg.reservations_max);
-    fair_init(&h->fair_jobs, h->cfg.mem, seed[1], 2 * h->cfg.circuits_max);
+    heap_init(&h->waits, h->cfg.mem, 2 * h->cfg.circuits_max);
+    fair_init(&h->fair_circuits, h->cfg.mem, seed[1], 2 * jobs);
+    fair_init(&h->fair_requests, h->cfg.mem, seed[4], 2 * jobs);
     fair_init(&h->fair_places, h->cfg.mem, seed[2], 2 * h->cfg.reservations_max);
     list_init(&h->turns);
 }
@@ -41,11 +51,15 @@ qudag_err hop_new(struct hop_service **out, const struct hop_config *cfg, tstamp
     h->cfg.reservations_host = or_default(cfg->reservations_host, 8, PLACES_MAX);
     h->cfg.reservations_net = or_default(cfg->reservations_net, 32, PLACES_MAX);
     h->cfg.reservation_s = or_default(cfg->reservation_s, 3600, RELAYED_TERM_MAX);
-    h->cfg.circuits_max = or_default(cfg->circuits_max, 512, JOBS_MAX);
-    h->cfg.circuits_peer = or_default(cfg->circuits_peer, 16, JOBS_MAX);
+    h->cfg.requests_max = or_default(cfg->requests_max, 256, REQUESTS_MAX);
+    h->cfg.circuits_max = or_default(cfg->circuits_max, 512, CIRCUITS_MAX);
+    h->cfg.circuits_peer = or_default(cfg->circuits_peer, 16, CIRCUITS_MAX);
+    h->cfg.rate = rate_within(cfg->rate);
+    h->cfg.rate_peer = rate_within(cfg->rate_peer);
+    h->cfg.rate_circuit = rate_within(cfg->rate_circuit);
+    h->now = now;
     init_tables(h);
-    uint64_t rate = cfg->rate < NS_PER_S ? cfg->rate : NS_PER_S;
-    limiter_init(&h->rate, rate, rate > HOP_QUANTUM ? rate : HOP_QUANTUM, now);
+    limiter_init(&h->rate, h->cfg.rate, hop_burst(h->cfg.rate), now);
     return QUDAG_OK;
 }
 
@@ -63,10 +77,13 @@ void hop_free(struct hop_service *h)
     hop_expire(h, TSTAMP_NEVER);
     map_fini(&h->places);
     map_fini(&h->by_strm);
+    map_fini(&h->peers);
     slots_fini(&h->jobs);
     heap_fini(&h->timers);
     heap_fini(&h->expiries);
-    fair_fini(&h->fair_jobs);
+    heap_fini(&h->waits);
+    fair_fini(&h->fair_circuits);
+    fair_fini(&h->fair_requests);
     fair_fini(&h->fair_places);
     mem_free(h->cfg.mem, h);
 }
@@ -102,9 +119,39 @@ void hop_stats_get(const struct hop_service *h, struct hop_stats *out)
     }
 }
 
+void hop_set_open(struct hop_service *h, bool open)
+{
+    h->closed = !open;
+}
+
+bool hop_is_open(const struct hop_service *h)
+{
+    return !h->closed;
+}
+
+bool hop_circuit_next(const struct hop_service *h, size_t *it, struct hop_circuit_look *out)
+{
+    while (*it < h->jobs.high) {
+        const struct hop_job *j = slots_at(&h->jobs, (uint32_t)(*it)++);
+        if (j != NULL && j->state == HOP_CARRYING) {
+            *out = (struct hop_circuit_look){.from = j->from,
+                                             .to = j->to,
+                                             .limit = j->limit,
+                                             .sent = j->side[0].passed,
+                                             .got = j->side[1].passed,
+                                             .since = j->since,
+                                             .paced = j->side[0].wait.ix != 0 ||
+                                                      j->side[1].wait.ix != 0};
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *hop_refusal_name(enum hop_refusal why)
 {
-    static const char *const names[] = {"permission", "limit", "absent", "failed", "message"};
+    static const char *const names[] = {"permission", "limit",   "absent",
+                                        "failed",     "message", "closed"};
 
     return names[why];
 }

@@ -8,7 +8,8 @@
  *
  * What is passed on is encrypted between A and B; the relay sees who talks to whom, when and how much.  Bytes are
  * never kept: credit goes back to a side once what it sent has left to the other, in turns where a rate is set, so
- * that no circuit takes another's share.
+ * that no circuit takes another's share.  A request that is refused is answered, also when all circuits are taken:
+ * requests have places of their own.
  */
 #ifndef QUDAG_SRC_CORE_RELAY_V2_HOP_H
 #define QUDAG_SRC_CORE_RELAY_V2_HOP_H
@@ -35,10 +36,14 @@ struct hop_config {
     uint32_t reservations_host;      /* of one host; default 8 */
     uint32_t reservations_net;       /* of one network; default 32 */
     uint32_t reservation_s;          /* default 3600 */
-    uint32_t circuits_max;           /* with requests that are being read; default 512 */
+    uint32_t requests_max;           /* being read, or answered; default 256 */
+    uint32_t circuits_max;           /* default 512 */
     uint32_t circuits_peer;          /* in which one peer takes part, at either end; default 16 */
     struct circuit_limit limit;      /* of each circuit; 0: none */
+    struct circuit_limit stranger;   /* also, where one end is no node of this project; 0: none */
     uint64_t rate;                   /* bytes a second of all circuits together; 0: no limit */
+    uint64_t rate_peer;              /* of all circuits of one peer, at either end; 0: no limit */
+    uint64_t rate_circuit;           /* of each circuit, both ways; 0: no limit */
 };
 
 /* Why a request was refused. */
@@ -48,6 +53,7 @@ enum hop_refusal {
     HOP_REFUSED_ABSENT,     /* there is no reservation of the peer that was asked for */
     HOP_REFUSED_FAILED,     /* that peer did not answer, or would not */
     HOP_REFUSED_MESSAGE,    /* malformed or unexpected */
+    HOP_REFUSED_CLOSED,     /* no places are given away any more */
     HOP_REFUSALS,
 };
 
@@ -72,6 +78,23 @@ void hop_set_key(struct hop_service *h, const struct secret_ed25519 *sk);
 void hop_set_addrs(struct hop_service *h, const struct multiaddr *addr, size_t n);
 /* Copies the counters. */
 void hop_stats_get(const struct hop_service *h, struct hop_stats *out);
+/*
+ * Whether places are given away, as at the beginning; those that are kept stay until they expire, and circuits until
+ * their limits.  For a relay that cannot be reached any more.
+ */
+void hop_set_open(struct hop_service *h, bool open);
+bool hop_is_open(const struct hop_service *h);
+
+/* A circuit, to look at. */
+struct hop_circuit_look {
+    struct peer_id from, to; /* who asked, and for whom */
+    struct circuit_limit limit;
+    uint64_t sent, got; /* bytes passed on from |from|, and to it */
+    tstamp since;
+    bool paced; /* it waits for a rate just now */
+};
+/* One after the other, |*it| from 0 on; false at the end. */
+bool hop_circuit_next(const struct hop_service *h, size_t *it, struct hop_circuit_look *out);
 /* Whether |peer| has a place here. */
 bool hop_reserved(const struct hop_service *h, const struct peer_id *peer);
 /* For display, like "permission"; static. */

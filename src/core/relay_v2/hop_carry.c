@@ -14,7 +14,7 @@ void hop_carry_data(struct hop_service *h, struct hop_side *s, const struct ev *
 {
     struct hop_side *to = hop_other(s);
 
-    if (!relayed_rule_data(&h->cfg.limit, s->passed, ev->data.len)) {
+    if (!relayed_rule_data(&s->job->limit, s->passed, ev->data.len)) {
         h->stats.ended_by_limit++;
         hop_job_end(h, s->job, QUDAG_ELIMIT, out);
         return;
@@ -40,7 +40,7 @@ void hop_carry_sent(struct hop_service *h, struct hop_side *s, uint64_t n, tstam
         return;
     }
     from->owed += n;
-    if (!list_linked(&from->turn)) {
+    if (!list_linked(&from->turn) && from->wait.ix == 0) {
         list_push_back(&h->turns, &from->turn);
     }
     hop_carry_turns(h, now, out);
@@ -55,17 +55,44 @@ void hop_carry_fin(struct hop_service *h, struct hop_side *s, struct acts *out)
     }
 }
 
+static bool is_paced(const struct hop_service *h)
+{
+    return (h->cfg.rate | h->cfg.rate_peer | h->cfg.rate_circuit) != 0;
+}
+
+/* Those that a rate of their own held back, and does no more, stand behind the others. */
+static void wake(struct hop_service *h, tstamp now)
+{
+    struct heap_node *t;
+
+    while ((t = heap_top(&h->waits)) != NULL && t->at <= now) {
+        struct hop_side *s = LIST_ENTRY(t, struct hop_side, wait);
+        heap_del(&h->waits, t);
+        list_push_back(&h->turns, &s->turn);
+    }
+}
+
+static uint64_t turn_of(const struct hop_service *h, const struct hop_side *s)
+{
+    return s->owed < HOP_QUANTUM || !is_paced(h) ? s->owed : HOP_QUANTUM;
+}
+
 void hop_carry_turns(struct hop_service *h, tstamp now, struct acts *out)
 {
+    wake(h, now);
     for (unsigned i = 0; i < TURNS_MAX && !list_empty(&h->turns); i++) {
         struct hop_side *s = LIST_ENTRY(h->turns.next, struct hop_side, turn);
-        uint64_t n = s->owed;
-        if (h->cfg.rate != 0) {
-            n = n < HOP_QUANTUM ? n : HOP_QUANTUM;
-            if (!limiter_take(&h->rate, n, now)) {
-                return;
-            }
+        uint64_t n = turn_of(h, s);
+        tstamp at = hop_peer_ready(h, s, n, now);
+        if (at > now) {
+            list_del(&s->turn);
+            (void)!heap_set(&h->waits, &s->wait, at); /* there is room for both sides of each */
+            continue;
         }
+        if (h->cfg.rate != 0 && !limiter_take(&h->rate, n, now)) {
+            return;
+        }
+        hop_peer_take(h, s, n, now);
         s->owed -= n;
         acts_consume(out, s->strm, (size_t)n);
         list_del(&s->turn);
@@ -77,10 +104,13 @@ void hop_carry_turns(struct hop_service *h, tstamp now, struct acts *out)
 
 tstamp hop_carry_at(const struct hop_service *h)
 {
+    const struct heap_node *t = heap_top(&h->waits);
+    tstamp at = t != NULL ? t->at : TSTAMP_NEVER;
+
     if (list_empty(&h->turns)) {
-        return TSTAMP_NEVER;
+        return at;
     }
     const struct hop_side *s = LIST_ENTRY(h->turns.next, struct hop_side, turn);
-    uint64_t n = s->owed < HOP_QUANTUM ? s->owed : HOP_QUANTUM;
-    return h->cfg.rate == 0 ? 0 : limiter_ready(&h->rate, n, h->rate.last);
+    return h->cfg.rate == 0 ? 0
+                            : tstamp_min(at, limiter_ready(&h->rate, turn_of(h, s), h->rate.last));
 }

@@ -3,6 +3,7 @@
  *
  *   hop.c      life, events, time          hop_reserve.c   places of peers
  *   hop_job.c  requests and how they end   hop_carry.c     bytes between two streams
+ *   hop_peer.c who takes part in circuits
  */
 #ifndef QUDAG_SRC_CORE_RELAY_V2_HOP_INT_H
 #define QUDAG_SRC_CORE_RELAY_V2_HOP_INT_H
@@ -26,13 +27,21 @@ enum hop_state {
 
 /* One of the two streams of a circuit. */
 struct hop_side {
-    struct ref strm;     /* none: not open yet, or gone */
-    struct list turn;    /* in hop.turns while |owed| waits */
-    struct hop_job *job; /* whose it is */
-    uint64_t passed;     /* bytes of content that came in on it */
-    uint64_t own;        /* bytes written to it first, for which nobody waits for credit */
-    uint64_t owed;       /* credit that its peer is to get back */
-    bool fin;            /* its peer sends no more */
+    struct ref strm;       /* none: not open yet, or gone */
+    struct list turn;      /* in hop.turns while |owed| waits */
+    struct heap_node wait; /* in hop.waits instead, while a rate of its own holds it back */
+    struct hop_job *job;   /* whose it is */
+    uint64_t passed;       /* bytes of content that came in on it */
+    uint64_t own;          /* bytes written to it first, for which nobody waits for credit */
+    uint64_t owed;         /* credit that its peer is to get back */
+    bool fin;              /* its peer sends no more */
+};
+
+/* Who takes part in circuits, while he does. */
+struct hop_peer {
+    struct peer_id id;
+    uint32_t circuits;
+    struct limiter rate;
 };
 
 /* A request, then a circuit. */
@@ -44,6 +53,10 @@ struct hop_job {
     uint64_t net, host; /* where the request comes from */
     uint8_t props;      /* of its link */
     struct peer_id from, to;
+    struct hop_peer *peer[2]; /* while it counts as a circuit: |from|, |to|; else NULL */
+    struct circuit_limit limit;
+    struct limiter rate;
+    tstamp since;            /* CARRYING */
     struct dyn frame;        /* READING, ASKED */
     struct hop_side side[2]; /* of who asked; of who was asked for */
 };
@@ -63,10 +76,14 @@ struct hop_service {
     struct slots jobs;
     struct map by_strm; /* hop_side */
     struct map places;  /* peer id -> hop_reservation */
+    struct map peers;   /* peer id -> hop_peer */
     struct heap timers, expiries;
-    struct fair fair_jobs, fair_places;
+    struct heap waits; /* hop_side.wait */
+    /* hop_job.place is in one of the first two: it is a circuit, or a request. */
+    struct fair fair_circuits, fair_requests, fair_places;
     struct limiter rate;
     struct list turns; /* hop_side.turn */
+    bool closed;       /* gives no places away */
     tstamp now;
     struct hop_stats stats;
     size_t n_addrs;
@@ -96,6 +113,20 @@ void hop_job_due(struct hop_service *h, struct hop_job *j, tstamp at);
 bool hop_side_write(struct hop_side *s, enum circuit_side side, const struct circuit_msg *m,
                     struct acts *out);
 
+/* hop_peer.c */
+/* Whether one more circuit between |from| and |to| is within what each may have. */
+bool hop_peer_may(const struct hop_service *h, const struct peer_id *from,
+                  const struct peer_id *to);
+/* |j| counts as a circuit of its two peers from now on.  QUDAG_ELIMIT: all are taken; QUDAG_ENOMEM. */
+QUDAG_MUST_USE qudag_err hop_peer_join(struct hop_service *h, struct hop_job *j, struct acts *out);
+/* Not any more, if it did: it is a request that is answered. */
+void hop_peer_leave(struct hop_service *h, struct hop_job *j);
+/* When the rates of the circuit of |s| and of its two peers let |n| bytes pass, at least |now|. */
+tstamp hop_peer_ready(const struct hop_service *h, const struct hop_side *s, uint64_t n,
+                      tstamp now);
+/* They have passed. */
+void hop_peer_take(const struct hop_service *h, struct hop_side *s, uint64_t n, tstamp now);
+
 /* hop_reserve.c */
 /* A place for the peer of |j|: QUDAG_OK and |m| says so, borrowed while the place lasts; QUDAG_ELIMIT, QUDAG_ENOMEM. */
 QUDAG_MUST_USE qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j,
@@ -118,6 +149,12 @@ void hop_carry_fin(struct hop_service *h, struct hop_side *s, struct acts *out);
 void hop_carry_turns(struct hop_service *h, tstamp now, struct acts *out);
 /* When more of it may be given; TSTAMP_NEVER: nobody waits. */
 tstamp hop_carry_at(const struct hop_service *h);
+
+/* What a rate allows at once: that of a second, and a turn at least. */
+static inline uint64_t hop_burst(uint64_t rate)
+{
+    return rate > HOP_QUANTUM ? rate : HOP_QUANTUM;
+}
 
 static inline struct hop_side *hop_other(struct hop_side *s)
 {

@@ -34,6 +34,7 @@ static void side_drop(struct hop_service *h, struct hop_side *s)
         s->strm = (struct ref){0, 0};
     }
     list_del(&s->turn);
+    heap_del(&h->waits, &s->wait);
 }
 
 void hop_job_free(struct hop_service *h, struct hop_job *j)
@@ -41,7 +42,8 @@ void hop_job_free(struct hop_service *h, struct hop_job *j)
     side_drop(h, &j->side[0]);
     side_drop(h, &j->side[1]);
     heap_del(&h->timers, &j->timer);
-    fair_del(&h->fair_jobs, &j->place, h->now);
+    hop_peer_leave(h, j);
+    fair_del(&h->fair_requests, &j->place, h->now);
     dyn_fini(&j->frame);
     slots_del(&h->jobs, j->self);
     mem_free(h->cfg.mem, j);
@@ -76,12 +78,12 @@ bool hop_side_write(struct hop_side *s, enum circuit_side side, const struct cir
 /* A place for one more request: with none free, that of somebody who has more than his share. */
 static bool make_room(struct hop_service *h, uint64_t net, uint64_t host, struct acts *out)
 {
-    struct fair_claim newcomer = fair_claim_of(&h->fair_jobs, net, host);
+    struct fair_claim newcomer = fair_claim_of(&h->fair_requests, net, host);
 
-    if (h->jobs.n < h->cfg.circuits_max) {
+    if (h->fair_requests.n < h->cfg.requests_max) {
         return true;
     }
-    struct fair_source *most = fair_most_for(&h->fair_jobs, &newcomer);
+    struct fair_source *most = fair_most_for(&h->fair_requests, &newcomer);
     if (most == NULL) {
         return false;
     }
@@ -108,7 +110,7 @@ static qudag_err job_start(struct hop_service *h, struct hop_job *j, const struc
         err = heap_set(&h->timers, &j->timer, tstamp_after(now, HOP_READ_TIMEOUT));
     }
     if (err == QUDAG_OK) {
-        err = fair_add(&h->fair_jobs, &j->place, j->net, j->host, now);
+        err = fair_add(&h->fair_requests, &j->place, j->net, j->host, now);
     }
     if (err != QUDAG_OK) {
         hop_job_free(h, j);
@@ -152,7 +154,7 @@ void hop_job_open(struct hop_service *h, const struct ev *ev, tstamp now, struct
 
 /* ------------------------------------------------------------------ answers */
 
-static enum hop_refusal refusal_of(enum circuit_status status)
+static enum hop_refusal refusal_of(const struct hop_service *h, enum circuit_status status)
 {
     switch (status) {
     case CIRCUIT_PERMISSION_DENIED:
@@ -164,9 +166,10 @@ static enum hop_refusal refusal_of(enum circuit_status status)
     case CIRCUIT_MALFORMED_MESSAGE:
     case CIRCUIT_UNEXPECTED_MESSAGE:
         return HOP_REFUSED_MESSAGE;
+    case CIRCUIT_RESERVATION_REFUSED:
+        return h->closed ? HOP_REFUSED_CLOSED : HOP_REFUSED_LIMIT;
     case CIRCUIT_NO_STATUS:
     case CIRCUIT_OK:
-    case CIRCUIT_RESERVATION_REFUSED:
     case CIRCUIT_RESOURCE_LIMIT_EXCEEDED:
         break;
     }
@@ -184,6 +187,7 @@ static void answer(struct hop_service *h, struct hop_job *j, const struct circui
     acts_fin(out, j->side[0].strm);
     dyn_fini(&j->frame);
     j->state = HOP_ENDING;
+    hop_peer_leave(h, j);
     hop_job_due(h, j, tstamp_after(now, HOP_LINGER));
 }
 
@@ -192,7 +196,7 @@ void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_statu
 {
     struct circuit_msg m = {.type = CIRCUIT_STATUS, .status = status};
 
-    h->stats.refused[refusal_of(status)]++;
+    h->stats.refused[refusal_of(h, status)]++;
     if (!ref_none(j->side[1].strm)) {
         acts_reset(out, j->side[1].strm, QUDAG_ECANCELED);
         side_drop(h, &j->side[1]);
@@ -206,25 +210,11 @@ static void reserve(struct hop_service *h, struct hop_job *j, tstamp now, struct
 
     if (!relayed_rule_carrier(j->props, &j->from)) {
         hop_job_refuse(h, j, CIRCUIT_PERMISSION_DENIED, now, out);
-    } else if (hop_reserve(h, j, &m, now) != QUDAG_OK) {
+    } else if (h->closed || hop_reserve(h, j, &m, now) != QUDAG_OK) {
         hop_job_refuse(h, j, CIRCUIT_RESERVATION_REFUSED, now, out);
     } else {
         answer(h, j, &m, now, out);
     }
-}
-
-/* In how many circuits |peer| takes part, those that are being made counted. */
-static uint32_t circuits_of(const struct hop_service *h, const struct peer_id *peer)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < h->jobs.high; i++) {
-        const struct hop_job *j = slots_at(&h->jobs, i);
-        bool counts = j != NULL && (j->state == HOP_OPENING || j->state == HOP_ASKED ||
-                                    j->state == HOP_CARRYING);
-        n += counts && (peer_id_eq(&j->from, peer) || peer_id_eq(&j->to, peer)) ? 1 : 0;
-    }
-    return n;
 }
 
 static enum circuit_status may_connect(const struct hop_service *h, const struct hop_job *j,
@@ -236,10 +226,7 @@ static enum circuit_status may_connect(const struct hop_service *h, const struct
     if (!hop_reserved(h, to)) {
         return CIRCUIT_NO_RESERVATION;
     }
-    return circuits_of(h, &j->from) < h->cfg.circuits_peer &&
-                   circuits_of(h, to) < h->cfg.circuits_peer
-               ? CIRCUIT_OK
-               : CIRCUIT_RESOURCE_LIMIT_EXCEEDED;
+    return hop_peer_may(h, &j->from, to) ? CIRCUIT_OK : CIRCUIT_RESOURCE_LIMIT_EXCEEDED;
 }
 
 static void connect(struct hop_service *h, struct hop_job *j, const struct peer_id *to, tstamp now,
@@ -247,11 +234,14 @@ static void connect(struct hop_service *h, struct hop_job *j, const struct peer_
 {
     enum circuit_status status = may_connect(h, j, to);
 
+    j->to = *to;
+    if (status == CIRCUIT_OK && hop_peer_join(h, j, out) != QUDAG_OK) {
+        status = CIRCUIT_RESOURCE_LIMIT_EXCEEDED;
+    }
     if (status != CIRCUIT_OK) {
         hop_job_refuse(h, j, status, now, out);
         return;
     }
-    j->to = *to;
     j->state = HOP_OPENING;
     dyn_fini(&j->frame);
     acts_open_again(out, to, ref_to_u64(j->self), 0); /* over the link of its reservation */
@@ -281,7 +271,8 @@ static void requested(struct hop_service *h, struct hop_job *j, struct slice bod
 void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *ev, tstamp now,
                     struct acts *out)
 {
-    struct circuit_msg m = {.type = CIRCUIT_CONNECT, .peer = j->from, .limit = h->cfg.limit};
+    uint8_t both = j->props & ev->props;
+    struct circuit_msg m = {.type = CIRCUIT_CONNECT, .peer = j->from};
     qudag_err err = map_u64_put(&h->by_strm, ref_to_u64(ev->strm), &j->side[1]);
 
     if (err != QUDAG_OK || !relayed_rule_carrier(ev->props, &j->to)) {
@@ -292,6 +283,7 @@ void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *e
     }
     j->side[1].strm = ev->strm;
     j->state = HOP_ASKED;
+    m.limit = j->limit = hop_rule_limit(&h->cfg.limit, &h->cfg.stranger, (both & LINK_QUDAG) != 0);
     if (!hop_side_write(&j->side[1], CIRCUIT_STOP, &m, out)) {
         hop_job_refuse(h, j, CIRCUIT_CONNECTION_FAILED, now, out);
     }
@@ -301,8 +293,7 @@ void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *e
 static void answered(struct hop_service *h, struct hop_job *j, struct slice body, struct slice rest,
                      tstamp now, struct acts *out)
 {
-    struct circuit_msg m,
-        ok = {.type = CIRCUIT_STATUS, .status = CIRCUIT_OK, .limit = h->cfg.limit};
+    struct circuit_msg m, ok = {.type = CIRCUIT_STATUS, .status = CIRCUIT_OK, .limit = j->limit};
 
     if (circuit_msg_read(&m, CIRCUIT_STOP, body) != QUDAG_OK || m.type != CIRCUIT_STATUS ||
         m.status != CIRCUIT_OK || !hop_side_write(&j->side[0], CIRCUIT_HOP, &ok, out)) {
@@ -311,8 +302,9 @@ static void answered(struct hop_service *h, struct hop_job *j, struct slice body
     }
     dyn_fini(&j->frame);
     j->state = HOP_CARRYING;
+    j->since = now;
     h->stats.connected++;
-    uint32_t s = h->cfg.limit.duration_s;
+    uint32_t s = j->limit.duration_s;
     hop_job_due(h, j, s != 0 ? tstamp_after(now, s * NS_PER_S) : TSTAMP_NEVER);
     if (rest.len > 0) { /* it came with the answer, and its credit went back with that */
         j->side[0].own += rest.len;

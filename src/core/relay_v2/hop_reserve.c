@@ -124,7 +124,7 @@ qudag_err hop_reserve(struct hop_service *h, const struct hop_job *j, struct cir
     h->stats.reserved += is_new ? 1 : 0;
     h->stats.renewed += is_new ? 0 : 1;
     m->status = CIRCUIT_OK;
-    m->limit = h->cfg.limit;
+    m->limit = hop_rule_limit(&h->cfg.limit, &h->cfg.stranger, (j->props & LINK_QUDAG) != 0);
     m->has_reservation = true;
     m->expire = r->expire;
     m->voucher = (struct slice){r->voucher, r->voucher_len};

@@ -291,7 +291,7 @@ static void what_comes_with_the_answer_is_carried_and_not_paid_twice(void **stat
 
 static void a_flood_of_requests_leaves_room_for_others(void **state)
 {
-    struct hop_config cfg = {.circuits_max = 16};
+    struct hop_config cfg = {.requests_max = 16};
     struct world *w = w_new(&cfg);
     struct hop_stats s;
     uint32_t resets = 0;
@@ -362,7 +362,7 @@ static void a_place_is_signed_again_only_after_a_while(void **state)
 /* Nobody gives way to somebody who would have more than he. */
 static void a_full_relay_takes_no_more_of_who_has_his_share(void **state)
 {
-    struct hop_config cfg = {.circuits_max = 4};
+    struct hop_config cfg = {.requests_max = 4};
     struct world *w = w_new(&cfg);
     struct hop_stats s;
 

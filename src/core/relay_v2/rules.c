@@ -11,6 +11,23 @@ bool hop_rule_room(const struct hop_room *r)
     return r->host < r->host_max && r->net < r->net_max && (r->all < r->all_max || r->gives_way);
 }
 
+static uint64_t tighter(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+struct circuit_limit hop_rule_limit(const struct circuit_limit *limit,
+                                    const struct circuit_limit *stranger, bool known)
+{
+    struct circuit_limit l = *limit;
+
+    if (!known) {
+        l.data = tighter(l.data, stranger->data);
+        l.duration_s = (uint32_t)tighter(l.duration_s, stranger->duration_s);
+    }
+    return l;
+}
+
 bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint64_t n)
 {
     return limit->data == 0 || (passed <= limit->data && n <= limit->data - passed);

@@ -21,6 +21,13 @@ struct hop_room {
 /* Whether one more reservation may be made. */
 bool hop_rule_room(const struct hop_room *r);
 
+/*
+ * The limit of a circuit: |limit|, and where not both ends are nodes of this project (|known|) |stranger| too, of each
+ * the tighter; 0 is none.
+ */
+struct circuit_limit hop_rule_limit(const struct circuit_limit *limit,
+                                    const struct circuit_limit *stranger, bool known);
+
 /* Whether |n| more bytes in a direction in which |passed| have passed are within |limit|. */
 bool relayed_rule_data(const struct circuit_limit *limit, uint64_t passed, uint64_t n);
 
