@@ -482,12 +482,15 @@ qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
     d.peer = &p->id;
     d.need |= swarm_rule_need(proof);
-    if (swarm_rule_former(proof, to->pq_hash)) { /* whoever asks has not heard of its successor */
+    if (to->pq_hash == NULL) {
+        d.pq_hash = proof->has_pin ? proof->pin : NULL;
+        d.lax = true;
+    } else if (swarm_rule_former(proof, to->pq_hash)) { /* it has not heard of its successor */
         d.pq_hash = proof->pin;
     }
     round_from(p, to->addr);
-    qudag_err err =
-        swarm_rule_pin(proof, d.pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
+    bool stands = d.pq_hash == NULL || swarm_rule_pin(proof, d.pq_hash);
+    qudag_err err = stands ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
     if (err != QUDAG_OK) {
         mem_free(s->mem, r);
         return err;

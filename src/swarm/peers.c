@@ -167,6 +167,18 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
     }
 }
 
+bool swarm_addr_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
+                     struct multiaddr *out)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    if (p == NULL || *it >= p->n_addrs) {
+        return false;
+    }
+    *out = p->addr[(*it)++].ma;
+    return true;
+}
+
 static bool is_for_cells(const struct swarm_link *l)
 {
     return swarm_rule_cells(l->props, l->tp->t->ops->set_unit != NULL);

@@ -152,6 +152,9 @@ tstamp swarm_deadline(const struct swarm *s);
 /* Notes where |peer| can be reached, if a transport dials such addresses.  Of SWARM_ADDRS_MAX the newest
  * stay.  Without memory nothing is noted. */
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr);
+/* The addresses at which |peer| is dialled, the cheapest first, |*it| from 0 on; false at the end. */
+bool swarm_addr_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
+                     struct multiaddr *out);
 /* Whether a transport dials such addresses, and its enum transport_cost. */
 bool swarm_dials(const struct swarm *s, const struct multiaddr *addr, uint8_t *cost);
 /*
@@ -166,7 +169,7 @@ QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t 
                                        tstamp now);
 /*
  * As swarm_connect(), to->peer at to->addr with all of its fields set, whatever links there are; the address is noted
- * only once the peer has been found there.  For dials that others cause.
+ * only once the peer has been found there.  For dials that others cause.  to->pq_hash NULL: the one that is known.
  */
 QUDAG_MUST_USE qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
                                         const struct transport_target *to, tstamp now);
