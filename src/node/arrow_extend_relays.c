@@ -288,7 +288,7 @@ static enum node_extend_turn try_address(struct node *n, struct job *j,
                                   .pq_hash = j->to.pq_hash,
                                   .need = LINK_PQ_KEX | LINK_PQ_AUTH};
     struct netaddr a;
-    uint8_t ip = node_rule_own_ip(n->own.local, n->own.n_local);
+    uint8_t ip = node_rule_own_ip(n->reach.bound, n->reach.n_bound);
 
     if (!node_rule_cells_addr(addr, n->cfg.lab) || !multiaddr_to_netaddr(addr, &a) ||
         (ip != 0 && (ip & (a.family == 4 ? RELAYS_IP4 : RELAYS_IP6)) == 0)) {

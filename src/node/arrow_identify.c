@@ -100,40 +100,6 @@ bool node_peer_agent(const struct node *n, const struct peer_id *peer, const cha
     return note != NULL;
 }
 
-/* ---- our addresses ---- */
-
-static void announced(struct node *n, bool changed)
-{
-    if (changed) {
-        n->news |= NODE_NEWS_SELF | NODE_NEWS_ADDRS;
-        log_event(&n->cfg.log, LOG_INFO, "node.addresses", LOG_NUM("announced", n->own.n_announced),
-                  LOG_NUM("local", n->own.n_local));
-    }
-}
-
-void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
-{
-    bool changed = node_own_set_local(&n->own, addr, count);
-
-    relays_set_own_ip(n->relays, node_rule_own_ip(n->own.local, n->own.n_local));
-    n->news |= NODE_NEWS_SELF;
-    announced(n, changed);
-}
-
-void node_set_announced(struct node *n, const struct multiaddr *addr, size_t count)
-{
-    announced(n, node_own_set(&n->own, addr, count));
-}
-
-bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out)
-{
-    if (*it >= n->own.n_announced) {
-        return false;
-    }
-    *out = n->own.announced[(*it)++];
-    return true;
-}
-
 /*
  * |peer| says at which address it sees us; what it sees of a relay or a circuit is not ours.  It says it of one of our
  * links, not of which: of one with that IP version.
@@ -143,8 +109,8 @@ static void seen_at(struct node *n, const struct peer_id *peer, const struct mul
     struct link_info link;
 
     for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &link);) {
-        if (node_rule_observed(&link, n->cfg.lab) && node_own_may_see(&link, addr)) {
-            announced(n, node_own_observed(&n->own, &link, addr, n->now));
+        if (node_rule_observed(&link, n->cfg.lab) && reach_may_see(&link, addr)) {
+            node_reach_changed(n, reach_observed(&n->reach, &link, addr, n->now), "observed");
             return;
         }
     }
@@ -252,6 +218,12 @@ static bool is_said(const struct identify_msg *was, const struct identify_msg *n
            memcmp(was->agent_version, now->agent_version, sizeof(was->agent_version)) == 0;
 }
 
+/* A node that only uses circuits tells nobody where it is, though its records of direct dark addresses do. */
+static size_t addrs_told(const struct node *n)
+{
+    return n->wants.announce || n->cfg.reachable == NODE_REACHABLE_NO ? n->reach.n_announced : 0;
+}
+
 void node_identify_changed(struct node *n)
 {
     const struct identify_msg *self = &n->identify.self;
@@ -263,8 +235,9 @@ void node_identify_changed(struct node *n)
     m.key_len = KEY_PROTO_ED25519;
     m.has_peer = true;
     peer_id_from_ed25519(&m.peer, n->cfg.identity->ed_pk);
-    for (size_t i = 0; i < n->own.n_announced && i < IDENTIFY_ADDRS_MAX; i++) {
-        m.addr[m.n_addrs++] = n->own.announced[i];
+    size_t told = addrs_told(n);
+    for (size_t i = 0; i < told && i < IDENTIFY_ADDRS_MAX; i++) {
+        m.addr[m.n_addrs++] = n->reach.announced[i];
     }
     for (size_t i = 0; i < n->through.n_addrs && m.n_addrs < IDENTIFY_ADDRS_MAX; i++) {
         m.addr[m.n_addrs++] = n->through.addr[i]; /* not for the DHT, which dials no relays */
@@ -272,7 +245,7 @@ void node_identify_changed(struct node *n)
     for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
         bool dht = strcmp(protos[i], kad_protocol(n->kad)) == 0;
         bool onion = strcmp(protos[i], ONION_PROTOCOL) == 0;
-        bool hidden = (dht && !n->cfg.dht_server) || (onion && !onion_has_keys(n->onion));
+        bool hidden = (dht && !node_serves_dht(n)) || (onion && !onion_has_keys(n->onion));
         if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
             memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
         }
@@ -286,9 +259,10 @@ void node_identify_changed(struct node *n)
     }
     record_make(n, &m);
     identify_set_self(&n->identify, &m);
-    kad_set_addrs(n->kad, n->own.announced, n->own.n_announced);
+    kad_set_server(n->kad, node_serves_dht(n));
+    kad_set_addrs(n->kad, n->reach.announced, told);
     if (n->hop != NULL) {
-        hop_set_addrs(n->hop, n->own.announced, n->own.n_announced);
+        hop_set_addrs(n->hop, n->reach.announced, told);
     }
     identify_push_all(&n->identify, n->now, node_begin(n));
     node_end(n, n->ix.push);

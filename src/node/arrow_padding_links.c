@@ -53,7 +53,7 @@ static struct node_padded *place(struct node *n, struct acts *out)
 
 static bool is_relay(const struct node *n)
 {
-    return n->cfg.relay && node_own_for_cells(&n->own, NULL, 1) > 0;
+    return n->cfg.relay && reach_for_cells(&n->reach, NULL, 1) > 0;
 }
 
 static void pad(struct node *n, struct node_padded *p, struct acts *out)

@@ -77,7 +77,7 @@ static qudag_err publish_direct(struct node *n, struct node_op *op, tstamp now)
 {
     struct onion_hop self;
 
-    if (node_own_for_cells(&n->own, NULL, 1) == 0) { /* the record would lead nowhere yet */
+    if (reach_for_cells(&n->reach, NULL, 1) == 0) { /* the record would lead nowhere yet */
         republish_later(n, &op->req.dark);
         return QUDAG_EUNREACHABLE;
     }
@@ -88,7 +88,7 @@ static qudag_err publish_direct(struct node *n, struct node_op *op, tstamp now)
     memset(&self, 0, sizeof(self));
     peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
     memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
-    self.n_addrs = (uint8_t)node_own_for_cells(&n->own, self.addr, ONION_ADDRS_MAX);
+    self.n_addrs = (uint8_t)reach_for_cells(&n->reach, self.addr, ONION_ADDRS_MAX);
     struct acts *out = node_begin(n);
     struct dark_publish_want want = {.cookie = node_op_cookie(op),
                                      .addr = &op->req.dark,
@@ -276,7 +276,7 @@ static bool may_republish(const struct node *n, const struct dark_addr *a)
 {
     const struct dark_keys *k = dark_own_get(n->dark, a);
 
-    return node_own_for_cells(&n->own, NULL, 1) > 0 || (k != NULL && k->kind == DARK_HIDDEN);
+    return reach_for_cells(&n->reach, NULL, 1) > 0 || (k != NULL && k->kind == DARK_HIDDEN);
 }
 
 void node_dark_republish(struct node *n)

@@ -21,7 +21,7 @@ static qudag_err describe(struct node *n, size_t *len)
     walltime wall = node_wall(n, n->now);
 
     memset(d, 0, sizeof(*d));
-    d->n_addrs = (uint8_t)node_own_for_cells(&n->own, d->addr, RELAY_DESC_ADDRS_MAX);
+    d->n_addrs = (uint8_t)reach_for_cells(&n->reach, d->addr, RELAY_DESC_ADDRS_MAX);
     memcpy(d->onion_x, n->onion_x, sizeof(d->onion_x));
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
@@ -51,7 +51,7 @@ static void announce(struct node *n)
     size_t len = 0;
 
     n->descs.announce_at = TSTAMP_NEVER;
-    if (!n->cfg.relay || node_own_for_cells(&n->own, NULL, 1) == 0) { /* nobody could reach it */
+    if (!n->cfg.relay || reach_for_cells(&n->reach, NULL, 1) == 0) { /* nobody could reach it */
         return;
     }
     if (alone(n)) { /* nobody to announce it to yet */

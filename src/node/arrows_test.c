@@ -167,7 +167,7 @@ static void what_changes_is_pushed_and_nothing_else(void **state)
     uint64_t seq = n->record_seq;
     tstamp next = n->identify.push_next;
     for (int i = 0; i < 3; i++) {
-        struct multiaddr own = n->own.local[0];
+        struct multiaddr own = n->reach.bound[0];
         node_set_addrs(n, &own, 1); /* as it was */
         (void)nt_run(&net, 6 * NS_PER_S, NULL);
     }
@@ -341,11 +341,11 @@ static void nothing_is_published_that_leads_nowhere(void **state)
     nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct nt_node *t = &net.node[4];
-    assert_true(t->node->own.n_announced > 0);
+    assert_true(t->node->reach.n_announced > 0);
     assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     node_set_addrs(t->node, NULL, 0);
-    assert_int_equal(t->node->own.n_announced, 0);
+    assert_int_equal(t->node->reach.n_announced, 0);
     assert_int_equal(ask(4, &r), QUDAG_EUNREACHABLE);
     assert_false(nt_run(&net, 10 * NS_PER_S, last_is_published));
     multiaddr_quic(&own, &t->addr, NULL);
@@ -382,15 +382,15 @@ static void what_leads_nowhere_yet_is_published_again_when_it_leads_somewhere(vo
     nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct node *n = net.node[4].node;
-    size_t announced = n->own.n_announced;
+    size_t announced = n->reach.n_announced;
     assert_true(announced > 0);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(node_dark_create(n, &kinds[i], "x", net.now, &n->republish[0]), QUDAG_OK);
         n->n_republish = 1;
-        n->own.n_announced = 0;
+        n->reach.n_announced = 0;
         node_dark_republish(n);
         assert_int_equal(n->n_republish, kinds[i].kind == DARK_DIRECT);
-        n->own.n_announced = announced;
+        n->reach.n_announced = announced;
         node_dark_republish(n);
         assert_int_equal(n->n_republish, 0);
     }

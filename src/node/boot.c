@@ -92,13 +92,13 @@ static bool is_us(const struct node *n, const struct multiaddr *addr, const stru
     if (multiaddr_peer(addr, &id)) {
         return peer_id_eq(&id, self);
     }
-    for (size_t i = 0; i < n->own.n_local; i++) {
-        if (same_place(&n->own.local[i], addr)) {
+    for (size_t i = 0; i < n->reach.n_bound; i++) {
+        if (same_place(&n->reach.bound[i], addr)) {
             return true;
         }
     }
-    for (size_t i = 0; i < n->own.n_announced; i++) {
-        if (same_place(&n->own.announced[i], addr)) {
+    for (size_t i = 0; i < n->reach.n_announced; i++) {
+        if (same_place(&n->reach.announced[i], addr)) {
             return true;
         }
     }
@@ -392,7 +392,7 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     phase(n, NODE_LOOKUP, table_size(n), 1, QUDAG_OK);
     node_descs_begin(n);
     node_survey_begin(n);
-    if (n->cfg.relay && node_own_for_cells(&n->own, NULL, 1) > 0) {
+    if (n->cfg.relay && reach_for_cells(&n->reach, NULL, 1) > 0) {
         phase(n, NODE_ANNOUNCE, 0, 0, QUDAG_OK);
         return;
     }
@@ -453,7 +453,7 @@ static void on_addrs(struct node *n)
 {
     node_descs_renew(n);
     node_dark_republish_later(n);
-    if (n->boot.phase == NODE_ANNOUNCE && node_own_for_cells(&n->own, NULL, 1) == 0) {
+    if (n->boot.phase == NODE_ANNOUNCE && reach_for_cells(&n->reach, NULL, 1) == 0) {
         log_plain(&n->cfg.log, LOG_WARN, "relay.no_public_address");
         phase(n, NODE_RELAYS, (uint32_t)relays_count(n->relays), n->cfg.relays_min, QUDAG_OK);
     }

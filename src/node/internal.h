@@ -5,7 +5,7 @@
  *          requests.c    requests from their queue to their one answer
  *          rules.c       decisions on which safety rests
  *          extend_memory.c   what EXTENDs of others led to, so far
- *          own_addrs.c   which of our addresses others are told
+ *          reachable.c   whether this node is to be reached, and how it can be (core/reach)
  *          clock.c       our wall-clock time, and whether others think it wrong
  *          keys.c        onion keys of the relay and of dark addresses
  *          saved.c       everything that outlives the process
@@ -49,7 +49,6 @@
 #include "node/doubts.h"
 #include "node/ending.h"
 #include "node/node.h"
-#include "node/own_addrs.h"
 #include "node/paths.h"
 #include "node/requests.h"
 #include "node/rules.h"
@@ -190,8 +189,8 @@ struct node {
     struct node_samples samples;
     struct node_meters meters;
 
-    struct node_own_addrs own;
     struct reach reach;      /* our addresses, and what follows from what is known of them */
+    uint32_t reach_told;     /* reach.told, as of the last change that was handed on */
     struct node_wants wants; /* of being reachable; node_wants_review() */
     bool serves_peers;       /* the program takes streams that peers open */
     uint64_t record_seq;     /* of our last signed peer record; never goes back, so it is saved */

@@ -220,7 +220,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
     qudag_err err;
 
     if ((err = node_ping_init(n)) != QUDAG_OK || (err = node_identify_init(n)) != QUDAG_OK ||
-        (err = node_succession_init(n)) != QUDAG_OK || (err = node_dht_init(n, now)) != QUDAG_OK ||
+        (err = node_reach_init(n)) != QUDAG_OK || (err = node_succession_init(n)) != QUDAG_OK ||
+        (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
         (err = node_meetings_init(n)) != QUDAG_OK ||
@@ -256,7 +257,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
         return QUDAG_ENOMEM;
     }
     n->cfg = *cfg;
-    n->own.lab = cfg->lab;
+    reach_init(&n->reach, cfg->lab);
     n->hooks = *hooks;
     n->mem = cfg->mem;
     n->now = now;
@@ -286,6 +287,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
         return err;
     }
     node_wants_review(n);
+    n->news = 0; /* nobody was told anything yet */
     node_identify_changed(n);
     *out = n;
     return QUDAG_OK;
@@ -627,7 +629,7 @@ struct tcp *node_tcp(const struct node *n)
 
 void node_status_get(const struct node *n, struct node_status *out)
 {
-    bool found = n->cfg.relay && node_own_for_cells(&n->own, NULL, 1) > 0;
+    bool found = n->cfg.relay && reach_for_cells(&n->reach, NULL, 1) > 0;
 
     *out = (struct node_status){.phase = n->boot.phase,
                                 .relays = (uint32_t)relays_count(n->relays),

@@ -94,7 +94,7 @@ void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count);
  * node_set_addrs().
  */
 void node_moved(struct node *n, const struct swarm_moved *m, tstamp now);
-/* What others are told instead of what we find out ourselves (see own_addrs.h); count 0: nothing. */
+/* What others are told instead of what we find out ourselves (see core/reach/reach.h); count 0: nothing. */
 void node_set_announced(struct node *n, const struct multiaddr *addr, size_t count);
 /* The addresses others are told, one for each call with *it from 0; false: no more. */
 bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out);

@@ -35,6 +35,12 @@ struct node_wants {
  */
 struct node_wants node_rule_wants(const struct node_wants_of *of);
 
+/*
+ * Whether it answers in the DHT: where it |may| by the configuration, is not known to be hidden behind a NAT, and, where
+ * it is to be reached by nobody, only at the operator's addresses.
+ */
+bool node_rule_dht_server(const struct reach_view *v, bool may, bool announce);
+
 /* How this node can be reached, as it is known now; valid until the node is freed. */
 const struct reach_view *node_reach(const struct node *n);
 /* Its addresses, and what is known of each, |*it| from 0 on; false at the end. */
@@ -48,5 +54,12 @@ void node_reach_nat_seen(struct node *n, uint8_t family, const struct reach_fami
 void node_reach_udp_seen(struct node *n, bool came);
 /* What the program serves has changed: n->wants is made anew. */
 void node_wants_review(struct node *n);
+
+/* |changed|, as reach_X() returned: what follows from it is done, and logged with the reason. */
+void node_reach_changed(struct node *n, bool changed, const char *why);
+/* By node_rule_dht_server(). */
+bool node_serves_dht(const struct node *n);
+/* Registers the clock of core/reach. */
+QUDAG_MUST_USE qudag_err node_reach_init(struct node *n);
 
 #endif

@@ -125,10 +125,7 @@ const struct peer_id *node_rule_service(const struct dark_target *t)
 
 bool node_rule_addr(const struct multiaddr *addr, bool lab)
 {
-    struct netaddr a;
-
-    return multiaddr_direct(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
-           (lab || netaddr_is_global(&a));
+    return reach_rule_addr(addr, lab);
 }
 
 bool node_rule_cells_addr(const struct multiaddr *addr, bool lab)

@@ -12,6 +12,7 @@
 #include "core/dark/dark.h"
 #include "core/kad/kad.h"
 #include "core/link.h"
+#include "core/reach/reach.h"
 #include "core/relays/relays.h"
 #include "core/transport.h"
 #include "node/anonymity.h"

@@ -172,6 +172,11 @@ const char *kad_protocol(const struct kad *k)
     return k->protocol;
 }
 
+void kad_set_server(struct kad *k, bool server)
+{
+    k->env.server = server;
+}
+
 qudag_err kad_namespace(struct kad *k, const struct kad_validator *v)
 {
     return kad_rules_add(&k->rules, v);

@@ -97,6 +97,8 @@ size_t kad_scratch_size(const struct kad_scratch *s);          /* bytes */
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */
 /* As in the configuration. */
 const char *kad_protocol(const struct kad *k);
+/* Whether requests of others are answered from now on, and values of ours may be kept here. */
+void kad_set_server(struct kad *k, bool server);
 /* The calendar is another from now on. */
 void kad_set_clock(struct kad *k, struct wallclock clock);
 

@@ -66,14 +66,15 @@ struct reach_family {
     int32_t step;
 };
 
+/*
+ * |serves|: others can dial this node, so it may be an onion relay and a circuit relay.  |hidden|: nobody can: no
+ * address is announced, and those of each IP version were tried in vain.  |needs_places|: peers that have nothing but
+ * its addresses may not get through; where it is wanted by peers (node_wants.places) it needs circuit relays.
+ */
 struct reach_view {
     struct reach_family ip4, ip6;
     bool announces; /* there is an address to tell */
-    bool
-        serves; /* others can dial this node: it may be DHT server, onion relay and circuit relay */
-    bool
-        needs_places; /* peers that only have its addresses may not get through: where it is wanted by peers
-                          (node_wants.places), places at circuit relays are to be had */
+    bool serves, hidden, needs_places;
     bool double_nat;  /* the router's external address is private, or another than others see */
     bool udp_blocked; /* nothing came by UDP although something was sent, and TCP works */
 };
@@ -109,7 +110,7 @@ struct reach {
     struct reach_voice seen[REACH_KINDS][REACH_VOICES];
     struct multiaddr announced[REACH_ANNOUNCED_MAX];
     size_t n_announced;
-    bool udp_sent, udp_came;
+    uint32_t told;     /* how often it has changed */
     tstamp hold_until; /* others change nothing before */
     bool held;         /* ... and something waits for it */
     struct reach_view view;
@@ -140,10 +141,15 @@ bool reach_observed(struct reach *r, const struct link_info *link, const struct 
                     tstamp now);
 /* The NAT as STUN shows it; |family| 4 or 6. |seen| NULL: nothing is known any more. */
 bool reach_nat_seen(struct reach *r, uint8_t family, const struct reach_family *seen, tstamp now);
-/* A server of that address dialled us at |addr|, or says that it could not.  Its network has one voice. */
-bool reach_answered(struct reach *r, const struct multiaddr *addr, const struct multiaddr *server,
-                    const struct peer_id *peer, bool yes, tstamp now);
-/* Datagrams were sent to others on the Internet (and TCP works), or came from them. */
+/* Who dials back, at which address we are linked with it. */
+struct reach_server {
+    struct multiaddr addr;
+    struct peer_id peer;
+};
+/* |by| dialled us at |addr|, or says that it could not.  Its network has one voice. */
+bool reach_answered(struct reach *r, const struct multiaddr *addr, const struct reach_server *by,
+                    bool yes, tstamp now);
+/* Datagrams came, or none although some were sent and TCP works. */
 bool reach_udp_seen(struct reach *r, bool came, tstamp now);
 /* At reach_deadline(), or later: what was held back, and what has grown old. */
 bool reach_tick(struct reach *r, tstamp now);
@@ -169,8 +175,8 @@ uint64_t reach_network(const struct netaddr *a, const struct peer_id *peer, bool
  */
 size_t reach_to_check(const struct reach *r, struct multiaddr *out, size_t max, tstamp now,
                       tstamp *at);
-/* A server is asked about |addr|, or could not be (|again_ns| from now another is to be). */
-void reach_asked(struct reach *r, const struct multiaddr *addr, tstamp now);
+/* A server is asked about |addr|: from |at| on, now or a little later by chance, the time to the next one runs. */
+void reach_asked(struct reach *r, const struct multiaddr *addr, tstamp at);
 /* Whether that network said something of |addr| within the time in which it is not asked again. */
 bool reach_has_said(const struct reach *r, const struct multiaddr *addr, uint64_t net, tstamp now);
 
