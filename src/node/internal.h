@@ -11,6 +11,7 @@
  *          saved.c       everything that outlives the process
  *          rotation.c    when the relay's onion keys are replaced; rekey.c: the node's ML-DSA key
  *          keeping.c     who is kept linked, and its list on disk (kept.c)
+ *          allowed.c     who may send to the program over links
  *          streams.c     streams of the program
  *          ending.c      the orderly end
  *          paths.c       which relays they lead over
@@ -41,6 +42,7 @@
 #include "core/rend/introduce.h"
 #include "core/rend/rendezvous.h"
 #include "core/succession/succession.h"
+#include "node/allowed.h"
 #include "node/arrows.h"
 #include "node/budget.h"
 #include "node/circuits.h"
@@ -159,6 +161,7 @@ struct node {
     } ending;
     struct keep keep;
     struct node_keeping keeping;
+    struct node_allowed allowed;
     struct node_links {
         uint32_t peers; /* with a link */
         tstamp

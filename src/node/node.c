@@ -306,6 +306,7 @@ void node_free(struct node *n)
     node_circuits_free(n);
     node_notes_free(n);
     node_budget_fini(&n->budget);
+    node_allowed_fini(n);
     swarm_free(n->swarm);
     node_cores_free(n);
     hop_free(n->hop);

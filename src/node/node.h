@@ -164,6 +164,11 @@ QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark
                                                struct ref *out);
 /* The far end of a stream to a dark address acknowledged new content: node_budget_progress().  ESTALE. */
 QUDAG_MUST_USE qudag_err node_stream_progress(struct node *n, struct ref s);
+/*
+ * Whether a stream opened now to the peer of |s|, of the same protocol, would run over a link of another kind: a direct
+ * one is there, or the one of |s| is silent or leaving.
+ */
+bool node_stream_moves(struct node *n, struct ref s);
 /* Nothing more is written. */
 void node_stream_fin(struct node *n, struct ref s);
 /* Gives the stream up at once; no hook follows.  The peer gets |why|; ECANCELED: a plain reset. */
@@ -172,9 +177,10 @@ void node_stream_reset(struct node *n, struct ref s, qudag_err why);
 /* What is known of a stream of the program. */
 struct node_stream_info {
     bool open, inbound;
-    uint8_t props;       /* enum link_prop; open: of its link */
-    struct peer_id peer; /* len 0: not known, or the link is anonymous */
-    struct ref circuit;  /* the circuit it runs over, if any */
+    uint8_t props;        /* enum link_prop; open: of its link */
+    struct peer_id peer;  /* len 0: not known, or the link is anonymous */
+    struct ref circuit;   /* the circuit it runs over, if any */
+    struct peer_id relay; /* that passes its link on; len 0: none */
     const char *proto;
     uint32_t queued; /* bytes of ours that have not been sent */
     uint32_t handed; /* ... that were handed over and not released */

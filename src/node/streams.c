@@ -676,6 +676,7 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
             return err;
         }
         out->props = info.props;
+        out->relay = info.relay;
         out->inbound = a->inbound;
         out->peer = info.peer;
         if ((info.props & LINK_ANON) != 0) {
@@ -684,4 +685,11 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
         }
     }
     return QUDAG_OK;
+}
+
+bool node_stream_moves(struct node *n, struct ref s)
+{
+    const struct node_stream *a = get(n, s);
+
+    return a != NULL && a->opened && swarm_stream_moves(n->swarm, a->strm, n->now);
 }

@@ -182,6 +182,11 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
            (!ours_only || (props & LINK_INBOUND) == 0);
 }
 
+bool swarm_rule_moves(uint8_t props, bool failing, uint8_t best)
+{
+    return failing || (props & ~best & (LINK_RELAYED | LINK_LIMITED)) != 0;
+}
+
 bool swarm_rule_relayed(uint8_t props, bool direct_only)
 {
     return !direct_only || (props & LINK_RELAYED) == 0;

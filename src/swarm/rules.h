@@ -124,6 +124,12 @@ bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *lo
  */
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only);
 
+/*
+ * Whether what goes on for long leaves a link with |props| for another, the best one, with |best|: it is relayed or
+ * limited and that is not, or it is |failing|, whatever the other is.
+ */
+bool swarm_rule_moves(uint8_t props, bool failing, uint8_t best);
+
 /* The same of a core that is |direct_only| (core_ops): what others pass on is no link for it. */
 bool swarm_rule_relayed(uint8_t props, bool direct_only);
 

@@ -271,6 +271,17 @@ static void cells_go_over_links_whose_packets_they_shape(void **state)
     assert_true(swarm_rule_cells(LINK_ANON, false));
 }
 
+static void what_goes_on_for_long_moves_to_a_direct_link_and_away_from_a_failing_one(void **state)
+{
+    (void)state;
+    assert_true(swarm_rule_moves(K | A | LINK_RELAYED | LINK_LIMITED, false, K | A));
+    assert_true(swarm_rule_moves(LINK_RELAYED | LINK_LIMITED, false, LINK_RELAYED));
+    assert_false(swarm_rule_moves(LINK_RELAYED, false, LINK_RELAYED));
+    assert_false(swarm_rule_moves(K | A, false, K | A));
+    assert_false(swarm_rule_moves(K | A, false, K | A | LINK_RELAYED));
+    assert_true(swarm_rule_moves(K | A, true, K | A | LINK_RELAYED | LINK_LIMITED));
+}
+
 /* Every link before every later one, whichever is newer, unless they are alike. */
 static void of_two_links_the_better_is_used(void **state)
 {
@@ -567,6 +578,7 @@ int main(void)
         cmocka_unit_test(a_limited_link_carries_only_what_allows_it),
         cmocka_unit_test(cells_go_over_links_whose_packets_they_shape),
         cmocka_unit_test(of_two_links_the_better_is_used),
+        cmocka_unit_test(what_goes_on_for_long_moves_to_a_direct_link_and_away_from_a_failing_one),
         cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
         cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),
         cmocka_unit_test(links_of_one_certificate_are_not_all_renewed_at_once),

@@ -474,6 +474,18 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
     return false;
 }
 
+/* Who passes |l| on. */
+static void relay_of(struct peer_id *out, struct swarm_link *l)
+{
+    struct link_info info;
+    struct multiaddr relay;
+
+    if (swarm_link_info(l, &info) != QUDAG_OK || !multiaddr_through(&info.remote, &relay) ||
+        !multiaddr_peer(&relay, out)) {
+        out->len = 0;
+    }
+}
+
 qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm_stream_info *out)
 {
     const struct swarm_stream *st = slots_get(&s->streams, strm);
@@ -488,7 +500,23 @@ qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm
     if (st->proto != NULL) {
         memcpy(out->proto, st->proto, strlen(st->proto) + 1);
     }
+    if ((st->link->props & LINK_RELAYED) != 0) {
+        relay_of(&out->relay, st->link);
+    }
     return QUDAG_OK;
+}
+
+bool swarm_stream_moves(const struct swarm *s, struct ref strm, tstamp now)
+{
+    const struct swarm_stream *st = slots_get(&s->streams, strm);
+
+    if (st == NULL || st->link->peer == NULL || st->state != SWARM_STREAM_OPEN) {
+        return false;
+    }
+    struct swarm_link *l = st->link,
+                      *best = swarm_peer_link(s, l->peer, s->cfg.need, st->core, st->proto, now);
+    return best != NULL && best != l &&
+           swarm_rule_moves(l->props, l->leaving || swarm_link_silent(l, now), best->props);
 }
 
 void swarm_close_door(struct swarm *s)

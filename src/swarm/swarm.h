@@ -275,13 +275,16 @@ const struct swarm_tag *swarm_peer_tag_next(const struct swarm *s, const struct 
 struct swarm_stream_info {
     struct peer_id peer; /* len 0: anonymous */
     uint8_t props;
-    struct ref link; /* the transport's name of it: a circuit when LINK_ANON */
+    struct ref link;      /* the transport's name of it: a circuit when LINK_ANON */
+    struct peer_id relay; /* that passes the link on; len 0: none */
     unsigned core;
     char proto[SWARM_PROTO_LEN_MAX + 1];
 };
 /* QUDAG_ESTALE: |strm| is gone. */
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
+/* Whether a stream like it, opened now, would run over a link of another kind: swarm_rule_moves(). */
+bool swarm_stream_moves(const struct swarm *s, struct ref strm, tstamp now);
 
 /* The accounts of links: limits, what is used, what was refused.  Borrowed for the life of the swarm. */
 const struct resources *swarm_resources(const struct swarm *s);
