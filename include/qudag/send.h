@@ -1,11 +1,16 @@
 /*
- * send.h - messages and files, delivered to a dark address (spec/transfer.md).
+ * send.h - messages and files, delivered to a dark address, or to a peer that is named (spec/transfer.md).
  *
  *   qudag_send_message, qudag_send_file ──▶ queued ─▶ ... ─▶ delivered, or failed; exactly one of them
  *
  * Delivered means: the receiver stored all of it and named its hash (BLAKE3), which is that of what was sent.  An
  * attempt that fails is followed by others, over other circuits, from where the receiver is.  Each delivery has
  * circuits of its own unless it is given an isolation key: a receiver cannot tell that two come from one sender.
+ *
+ * To a dark address nobody learns who sends.  To a peer (qudag_send_options, peer) it goes over links, relayed at first
+ * where that is what there is, and is not anonymous: the peer knows who sends and, once the link is direct, from which
+ * address; a circuit relay in between knows both ends, times and sizes, and not the content.  A file moves to a direct
+ * link when there is one, and back when that dies, and goes on from where the receiver is.
  *
  * The streams of deliveries do not reach the program's callbacks.  The other side is inbox.h.
  */
@@ -78,6 +83,11 @@ typedef struct qudag_send_info {
     uint8_t hash[QUDAG_SEND_HASH_LEN]; /* once it was hashed, else zero */
     char name[QUDAG_NAME_MAX + 8];     /* of a file */
     char why[QUDAG_SEND_WHY_MAX];      /* a sentence for people that goes with |err|; or "" */
+    uint32_t moves;                    /* to a peer: times it left a link for a direct one */
+    bool direct;                       /* its stream runs over a direct link */
+    bool relayed;        /* ... over one that |relay| passes on; neither: there is no stream now */
+    qudag_peer_id peer;  /* that it goes to; len 0: to a dark address */
+    qudag_peer_id relay; /* len 0: none */
 } qudag_send_info;
 
 /* How something is sent; all may be left zero. */
@@ -107,13 +117,18 @@ typedef struct qudag_send_options {
     bool again;
     uint8_t pad[7];
     uint64_t local_user; /* as in qudag_dark_options */
+    /*
+     * Not to a dark address but to this peer, over links; |addr| is NULL then.  Not anonymous, see above.  The peer
+     * must have allowed this node (qudag_inbox_allow()); the DHT is asked if no address of it is known.
+     */
+    const qudag_peer_id *peer;
 } qudag_send_options;
 
 /*
  * Sends a message of at most QUDAG_MESSAGE_MAX bytes, which are copied, to the dark address |addr|; |o| may be NULL.
  * Before QUDAG_PHASE_READY, too: it is tried until circuits can be built.
- * At once: QUDAG_EINVAL (arguments; or an address of this node itself), QUDAG_ETOOBIG, what qudag_dark_check returns,
- * QUDAG_ELIMIT (QUDAG_SENDS_MAX), QUDAG_ENOMEM, QUDAG_ESTATE (the node is being freed).
+ * At once: QUDAG_EINVAL (arguments; |addr| and a peer, or neither; or this node itself), QUDAG_ETOOBIG, what
+ * qudag_dark_check returns, QUDAG_ELIMIT (QUDAG_SENDS_MAX), QUDAG_ENOMEM, QUDAG_ESTATE (the node is being freed).
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_send_message(qudag_node *n, const char *addr,
                                                       qudag_slice text, const qudag_send_options *o,

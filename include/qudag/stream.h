@@ -115,8 +115,11 @@ typedef struct qudag_stream_state {
     bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
     char protocol[QUDAG_PROTOCOL_LEN_MAX + 1];
     uint8_t pad[6];
-    uint32_t handed; /* bytes handed over to qudag_stream_write_owned() and not released */
-    uint32_t lent;   /* bytes received and lent, see qudag_stream_lend(), and not consumed */
+    uint32_t handed;       /* bytes handed over to qudag_stream_write_owned() and not released */
+    uint32_t lent;         /* bytes received and lent, see qudag_stream_lend(), and not consumed */
+    bool relayed, limited; /* as of its link, see qudag_link_info */
+    qudag_peer_id relay;   /* len 0: none */
+    uint8_t pad_end;
 } qudag_stream_state;
 /* QUDAG_ESTALE, QUDAG_EINVAL. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s,

@@ -55,6 +55,60 @@ qudag_err api_client_serve_dark(struct api_client *c, const char *proto)
     return err;
 }
 
+qudag_err api_client_serve_allowed(struct api_client *c, const char *proto)
+{
+    for (size_t k = 0; k < c->n_protos; k++) {
+        if (strcmp(c->proto[k], proto) == 0) {
+            return QUDAG_OK;
+        }
+    }
+    if (c->n_protos == API_PROTOCOLS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = node_serve_allowed(c->node->node, proto);
+    if (err == QUDAG_OK) {
+        c->proto[c->n_protos++] = proto;
+    }
+    return err;
+}
+
+qudag_err api_allow(qudag_node *n, const qudag_peer_id *peer)
+{
+    struct peer_id p;
+
+    return api_peer_in(&p, peer) ? node_allow(n->node, &p) : QUDAG_EINVAL;
+}
+
+qudag_err api_disallow(qudag_node *n, const qudag_peer_id *peer)
+{
+    struct peer_id p;
+
+    return api_peer_in(&p, peer) ? node_disallow(n->node, &p) : QUDAG_EINVAL;
+}
+
+bool api_allows(const qudag_node *n, const qudag_peer_id *peer)
+{
+    struct peer_id p;
+
+    return api_peer_in(&p, peer) && node_allows(n->node, &p);
+}
+
+bool api_allowed_next(const qudag_node *n, size_t *it, qudag_peer_id *out)
+{
+    const struct peer_id *p = node_allowed_at(n->node, *it);
+
+    if (p != NULL) {
+        (*it)++;
+        api_peer_out(out, p);
+    }
+    return p != NULL;
+}
+
+bool api_stream_moves(const qudag_node *n, qudag_stream s)
+{
+    return node_stream_moves(n->node, ref_in(s.id));
+}
+
 qudag_err api_client_stream(struct api_client *c, qudag_stream s)
 {
     return node_stream_set_owner(c->node->node, ref_in(s.id), c) ? QUDAG_OK : QUDAG_ESTALE;

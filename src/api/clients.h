@@ -41,6 +41,21 @@ void *api_client_user(const qudag_node *n, const qudag_callbacks *cb);
  * and QUDAG_ELIMIT for more than API_PROTOCOLS_MAX.
  */
 QUDAG_MUST_USE qudag_err api_client_serve_dark(struct api_client *c, const char *proto);
+/*
+ * The same for streams that come over links, also limited ones, of a protocol that only allowed peers may use
+ * (api_allows(), which the client asks).  Once more: nothing.
+ */
+QUDAG_MUST_USE qudag_err api_client_serve_allowed(struct api_client *c, const char *proto);
+/* Peers that may use those protocols.  QUDAG_EINVAL: nobody, or this node; QUDAG_ELIMIT: QUDAG_INBOX_ALLOWED_MAX. */
+QUDAG_MUST_USE qudag_err api_allow(qudag_node *n, const qudag_peer_id *peer);
+/* QUDAG_ENOTFOUND. */
+QUDAG_MUST_USE qudag_err api_disallow(qudag_node *n, const qudag_peer_id *peer);
+/* Whether |peer| is one of them. */
+bool api_allows(const qudag_node *n, const qudag_peer_id *peer);
+/* One after the other, *it from 0; false at the end. */
+bool api_allowed_next(const qudag_node *n, size_t *it, qudag_peer_id *out);
+/* Whether another stream to the peer of |s| would run over a link of another kind: node_stream_moves(). */
+bool api_stream_moves(const qudag_node *n, qudag_stream s);
 /* The stream |s|, just opened by the client, is its own.  QUDAG_ESTALE. */
 QUDAG_MUST_USE qudag_err api_client_stream(struct api_client *c, qudag_stream s);
 /* The stream |s| of the client is the program's from now on. */

@@ -13,6 +13,7 @@
 #include "io/io.h"
 #include "io/resolve.h"
 #include "io/solver.h"
+#include "node/allowed.h"
 #include "node/node.h"
 
 #include <string.h>

@@ -179,7 +179,7 @@ void *qudag_stream_user(const qudag_node *n, qudag_stream s)
     return n != NULL ? node_stream_user(n->node, ref_in(s.id)) : NULL;
 }
 
-API_NO_TAIL(qudag_stream_state, lent);
+API_NO_TAIL(qudag_stream_state, pad_end);
 
 qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_state *out)
 {
@@ -202,8 +202,11 @@ qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_st
                                .inbound = info.inbound,
                                .anonymous = (info.props & LINK_ANON) != 0,
                                .pq_kex = (info.props & LINK_PQ_KEX) != 0,
-                               .pq_auth = (info.props & LINK_PQ_AUTH) != 0};
+                               .pq_auth = (info.props & LINK_PQ_AUTH) != 0,
+                               .relayed = (info.props & LINK_RELAYED) != 0,
+                               .limited = (info.props & LINK_LIMITED) != 0};
     api_peer_out(&full.peer, &info.peer);
+    api_peer_out(&full.relay, &info.relay);
     (void)snprintf(full.protocol, sizeof(full.protocol), "%s", info.proto);
     return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }

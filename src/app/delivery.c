@@ -11,6 +11,12 @@ bool delivery_stream(bool from_known_peer, const char *dark, const char *proto, 
     return !from_known_peer && dark != NULL && proto != NULL && strcmp(proto, served) == 0;
 }
 
+bool delivery_peer_stream(bool known, bool allowed, const char *dark, const char *proto,
+                          const char *served)
+{
+    return known && allowed && dark == NULL && proto != NULL && strcmp(proto, served) == 0;
+}
+
 bool delivery_matches(uint64_t size, const uint8_t hash[DELIVERY_HASH_LEN], uint64_t announced_size,
                       const uint8_t announced_hash[DELIVERY_HASH_LEN])
 {
@@ -67,7 +73,8 @@ bool delivery_sending_again(const struct delivery_sending *s, uint64_t silent_s)
 {
     return s->tries < DELIVERY_TRIES_MAX && silent_s < DELIVERY_GIVE_UP_S &&
            s->differs < DELIVERY_DIFFERS_MAX &&
-           s->attempts < DELIVERY_TRIES_MAX + s->counted / DELIVERY_STEP;
+           s->attempts <
+               DELIVERY_TRIES_MAX + s->counted / (s->named ? DELIVERY_PROGRESS : DELIVERY_STEP);
 }
 
 uint64_t delivery_pause_ms(unsigned nth)

@@ -23,6 +23,10 @@
  */
 bool delivery_stream(bool from_known_peer, const char *dark, const char *proto, const char *served);
 
+/* The same between peers: it came over a link (|known|), not to an address, from a peer that is allowed. */
+bool delivery_peer_stream(bool known, bool allowed, const char *dark, const char *proto,
+                          const char *served);
+
 /* Whether what arrived is what was announced: both the size and the BLAKE3 hash. */
 bool delivery_matches(uint64_t size, const uint8_t hash[DELIVERY_HASH_LEN], uint64_t announced_size,
                       const uint8_t announced_hash[DELIVERY_HASH_LEN]);
@@ -98,6 +102,7 @@ struct delivery_sending {
     unsigned attempts;  /* streams opened, and those that could not be */
     unsigned tries;     /* attempts since the last progress */
     unsigned differs;
+    bool named; /* to a peer: attempts cost no circuits, and relays end them after a few KiB */
 };
 /* Whether one more attempt may be made, |silent_s| seconds after the last progress. */
 bool delivery_sending_again(const struct delivery_sending *s, uint64_t silent_s);

@@ -27,6 +27,17 @@ static void transfers_come_over_circuits_to_dark_addresses_only(void **state)
     assert_false(delivery_stream(false, "a.dark", NULL, "/t/1.0.0"));
 }
 
+static void between_peers_they_come_over_links_from_who_is_allowed_only(void **state)
+{
+    (void)state;
+    assert_true(delivery_peer_stream(true, true, NULL, "/p/1.0.0", "/p/1.0.0"));
+    assert_false(delivery_peer_stream(true, false, NULL, "/p/1.0.0", "/p/1.0.0"));
+    assert_false(delivery_peer_stream(false, true, NULL, "/p/1.0.0", "/p/1.0.0"));
+    assert_false(delivery_peer_stream(true, true, "a.dark", "/p/1.0.0", "/p/1.0.0"));
+    assert_false(delivery_peer_stream(true, true, NULL, "/t/1.0.0", "/p/1.0.0"));
+    assert_false(delivery_peer_stream(true, true, NULL, NULL, "/p/1.0.0"));
+}
+
 static void a_delivery_counts_only_with_the_size_and_hash_announced(void **state)
 {
     uint8_t a[DELIVERY_HASH_LEN] = {1}, b[DELIVERY_HASH_LEN];
@@ -147,6 +158,13 @@ static void a_receiver_cannot_make_us_send_for_ever(void **state)
     assert_false(delivery_sending_again(&s, 0));
     s.counted = 1000 * (uint64_t)DELIVERY_STEP;
     assert_true(delivery_sending_again(&s, 0));
+    /* to a peer, over relays that end each link: a step of progress for each attempt is enough */
+    s.counted = 1000 * (uint64_t)DELIVERY_PROGRESS;
+    assert_false(delivery_sending_again(&s, 0));
+    s.named = true;
+    assert_true(delivery_sending_again(&s, 0));
+    s.counted = 900 * (uint64_t)DELIVERY_PROGRESS;
+    assert_false(delivery_sending_again(&s, 0));
 }
 
 static void only_new_content_in_steps_is_progress(void **state)
@@ -265,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_there_is_not_hashed_as_often_as_is_asked),
         cmocka_unit_test(transfers_come_over_circuits_to_dark_addresses_only),
+        cmocka_unit_test(between_peers_they_come_over_links_from_who_is_allowed_only),
         cmocka_unit_test(a_delivery_counts_only_with_the_size_and_hash_announced),
         cmocka_unit_test(offers_are_taken_within_all_limits),
         cmocka_unit_test(a_transfer_keeps_a_pace),

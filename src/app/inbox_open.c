@@ -109,12 +109,15 @@ static qudag_err begin(struct receives *k, const char *dir, char *why, size_t wh
 }
 
 /* A client, once made, lives as long as the node: where it cannot serve, the next attempt finds it. */
-static qudag_err serve(struct receives *k)
+static qudag_err serve(struct receives *k, const qudag_inbox_options *o)
 {
     qudag_err err = QUDAG_OK;
 
     if (k->client == NULL) {
         err = api_client_new(&k->client, k->node, &callbacks, on_end, k);
+    }
+    if (err == QUDAG_OK) {
+        err = receive_allow_begin(k, o->from, o->n_from);
     }
     if (err == QUDAG_OK) {
         err = api_client_serve_dark(k->client, TRANSFER_PROTO);
@@ -164,7 +167,7 @@ qudag_err qudag_inbox_open(qudag_node *n, const qudag_inbox_options *o, char *wh
     k->file_max = full.file_max == 0 ? QUDAG_INBOX_FILE_DEFAULT : full.file_max;
     err = begin(k, dir, why, why_len);
     if (err == QUDAG_OK) {
-        err = serve(k);
+        err = serve(k, &full);
     }
     if (err != QUDAG_OK) {
         end(k);
@@ -184,7 +187,12 @@ void receive_item(qudag_inbox_item *out, const struct inbox_entry *e)
     out->bytes = e->offer.size;
     memcpy(out->hash, e->offer.hash, sizeof(out->hash));
     (void)snprintf(out->name, sizeof(out->name), "%s", e->offer.name);
-    (void)snprintf(out->to, sizeof(out->to), "%s", e->to);
+    bool by_peer = strncmp(e->to, TRANSFER_PEER_PREFIX, strlen(TRANSFER_PEER_PREFIX)) == 0;
+    (void)snprintf(out->to, sizeof(out->to), "%s", by_peer ? "" : e->to);
+    if (!by_peer ||
+        qudag_peer_id_parse(&out->from, e->to + strlen(TRANSFER_PEER_PREFIX)) != QUDAG_OK) {
+        out->from.len = 0;
+    }
 }
 
 bool qudag_inbox_next(qudag_node *n, size_t *it, qudag_inbox_item *out)
@@ -242,4 +250,35 @@ qudag_err qudag_inbox_remove(qudag_node *n, const char *name)
     }
     int err = inbox_remove(&k->inbox, e);
     return err == 0 ? QUDAG_OK : err == ENOENT ? QUDAG_ENOTFOUND : QUDAG_ESYSTEM;
+}
+
+/* ------------------------------------------------------------------ who may send over links */
+
+qudag_err qudag_inbox_allow(qudag_node *n, const qudag_peer_id *peer)
+{
+    struct receives *k = receive_of(n);
+
+    if (n == NULL || peer == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return k != NULL ? receive_allow(k, peer) : QUDAG_ESTATE;
+}
+
+qudag_err qudag_inbox_disallow(qudag_node *n, const qudag_peer_id *peer)
+{
+    struct receives *k = receive_of(n);
+
+    if (n == NULL || peer == NULL) {
+        return QUDAG_EINVAL;
+    }
+    if (k == NULL || !api_allows(n, peer)) {
+        return QUDAG_ENOTFOUND;
+    }
+    receive_refuse_peer(k, peer);
+    return receive_disallow(k, peer);
+}
+
+bool qudag_inbox_allowed_next(const qudag_node *n, size_t *it, qudag_peer_id *out)
+{
+    return receive_of(n) != NULL && it != NULL && out != NULL && api_allowed_next(n, it, out);
 }

@@ -565,12 +565,38 @@ static void leave_silent(struct receives *k)
     }
 }
 
+/* What stands for the address of ours that others send to: their transfers are not |from|'s, nor the other way. */
+static void put_sender(struct receive_in *r, const qudag_peer_id *from)
+{
+    char id[QUDAG_PEER_ID_TEXT_MAX];
+
+    qudag_peer_id_text(from, id);
+    (void)snprintf(r->dark, sizeof(r->dark), TRANSFER_PEER_PREFIX "%s", id);
+}
+
+void receive_refuse_peer(struct receives *k, const qudag_peer_id *peer)
+{
+    struct receive_in who, *next;
+
+    put_sender(&who, peer);
+    for (struct receive_in *r = k->recvs; r != NULL; r = next) {
+        next = r->next;
+        if (r->streaming && r->state != SAID && strcmp(r->dark, who.dark) == 0) {
+            qudag_stream_reset(k->node, r->stream, QUDAG_EREFUSED);
+            r->streaming = false;
+            leave(r);
+        }
+    }
+}
+
 void receive_stream_in(qudag_node *n, qudag_stream stream, const qudag_peer_id *from,
                        const char *dark, const char *proto, void *user)
 {
     struct receives *k = user;
+    bool peers = delivery_peer_stream(from != NULL, from != NULL && api_allows(n, from), dark,
+                                      proto, TRANSFER_PEER_PROTO);
 
-    if (!delivery_stream(from != NULL, dark, proto, TRANSFER_PROTO)) {
+    if (!peers && !delivery_stream(from != NULL, dark, proto, TRANSFER_PROTO)) {
         qudag_stream_reset(n, stream, QUDAG_EREFUSED);
         return;
     }
@@ -590,7 +616,11 @@ void receive_stream_in(qudag_node *n, qudag_stream stream, const qudag_peer_id *
     r->stream = stream;
     r->streaming = true;
     r->heard_ns = r->reported_ns = api_now();
-    (void)snprintf(r->dark, sizeof(r->dark), "%s", dark);
+    if (peers) {
+        put_sender(r, from);
+    } else {
+        (void)snprintf(r->dark, sizeof(r->dark), "%s", dark);
+    }
     r->next = k->recvs;
     k->recvs = r;
     k->n_recvs++;

@@ -2,6 +2,7 @@
  * receive_int.h - what the files of receiving share.
  *
  *   inbox_open.c    qudag_inbox_*(): the folder, its list, time            inbox.c          what lies there
+ *   inbox_allowed.c peers that may send over links
  *   receive.c       one transfer in, from its stream to the folder         transfer_job.c   work on threads
  */
 #ifndef QUDAG_SRC_APP_RECEIVE_INT_H
@@ -25,7 +26,8 @@ struct receive_in {
     bool streaming; /* the stream lives */
     enum receive_state state;
     struct transfer_offer offer;
-    char dark[QUDAG_DARK_TEXT_MAX];
+    char dark
+        [QUDAG_DARK_TEXT_MAX]; /* to which address; from an allowed peer: its TRANSFER_PEER_PREFIX and id */
     struct transfer_job *job; /* with the file; its hash runs along with the content */
     uint64_t got, reported, reserved;
     uint64_t heard_ns, reported_ns;
@@ -55,9 +57,11 @@ struct receives {
     uint64_t size_max, file_max;
     void (*arrived)(qudag_node *n, const qudag_inbox_item *item, void *user);
     void *user;
-    uint64_t forgot_ns; /* when inbox_forget() was called last */
-    uv_timer_t *timer;  /* frees itself when closed */
-    bool at_work;       /* it runs often */
+    uint64_t forgot_ns;                          /* when inbox_forget() was called last */
+    uv_timer_t *timer;                           /* frees itself when closed */
+    bool at_work;                                /* it runs often */
+    qudag_peer_id kept[QUDAG_INBOX_ALLOWED_MAX]; /* allowed, and on disk */
+    size_t n_kept;
     bool
         serving; /* the protocol is ours; else all but |node| and |client| waits for another attempt */
 };
@@ -70,7 +74,18 @@ void receive_retime(struct receives *k);
 /* What is told of |e| outside. */
 void receive_item(qudag_inbox_item *out, const struct inbox_entry *e);
 
-/* receive.c: callbacks of the streams; see qudag_callbacks. */
+/* inbox_allowed.c */
+/* Lets the |n| peers at |from| send from now on, and those that were allowed in an earlier life. */
+QUDAG_MUST_USE qudag_err receive_allow_begin(struct receives *k, const qudag_peer_id *from,
+                                             uint64_t n);
+/* qudag_inbox_allow() and qudag_inbox_disallow(), but for what the peer is sending. */
+QUDAG_MUST_USE qudag_err receive_allow(struct receives *k, const qudag_peer_id *peer);
+QUDAG_MUST_USE qudag_err receive_disallow(struct receives *k, const qudag_peer_id *peer);
+
+/* receive.c */
+/* What |peer| is sending is refused. */
+void receive_refuse_peer(struct receives *k, const qudag_peer_id *peer);
+/* Callbacks of the streams; see qudag_callbacks. */
 void receive_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
                        const char *proto, void *user);
 /* Bytes of the sender: offer, then content. */

@@ -24,6 +24,7 @@ static const qudag_callbacks callbacks = {.size = sizeof(callbacks),
                                           .stream_closed = send_stream_closed,
                                           .stream_old = send_stream_old,
                                           .phase = on_phase,
+                                          .op_done = send_op_done,
                                           .peer_changed = on_peer};
 
 struct sends *send_of(const qudag_node *n)
@@ -174,13 +175,22 @@ static bool is_own(const qudag_node *n, const char *addr)
 static qudag_err check(const qudag_node *n, const char *addr, const qudag_send_options *o,
                        qudag_send_options *full)
 {
+    qudag_peer_id self;
+
     *full = (qudag_send_options)QUDAG_INIT(qudag_send_options);
-    if (n == NULL || addr == NULL) {
+    if (n == NULL) {
         return QUDAG_EINVAL;
     }
     qudag_err err = o != NULL ? api_sized_in(full, sizeof(*full), o) : QUDAG_OK;
-    if (err == QUDAG_OK && full->isolation_len > QUDAG_ISOLATION_MAX) {
+    if (err == QUDAG_OK &&
+        (full->isolation_len > QUDAG_ISOLATION_MAX || (addr == NULL) == (full->peer == NULL))) {
         err = QUDAG_EINVAL;
+    }
+    if (err == QUDAG_OK && full->peer != NULL) {
+        qudag_node_peer_id(n, &self);
+        bool other =
+            self.len != full->peer->len || memcmp(self.bytes, full->peer->bytes, self.len) != 0;
+        return other && full->peer->len > 0 ? QUDAG_OK : QUDAG_EINVAL;
     }
     if (err == QUDAG_OK) {
         err = qudag_dark_check(addr);
@@ -207,7 +217,13 @@ static qudag_err out_new(struct send_out **out, struct sends *k, const char *add
     s->user = o->user;
     s->again = o->again;
     s->begun_ns = s->heard_ns = s->progress_ns = api_now();
-    (void)snprintf(s->addr, sizeof(s->addr), "%s", addr);
+    if (o->peer != NULL) {
+        s->peer = *o->peer;
+        s->been.named = true;
+        qudag_peer_id_text(&s->peer, s->addr);
+    } else {
+        (void)snprintf(s->addr, sizeof(s->addr), "%s", addr);
+    }
     s->options = (qudag_dark_options)QUDAG_INIT(qudag_dark_options);
     s->options.local_user = o->local_user;
     s->shares = o->isolation_len != 0;

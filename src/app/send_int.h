@@ -5,6 +5,7 @@
  *   send_out.c     what is told of it, and its end
  *   send_hash.c    the hash of a file, and a file that changes
  *   send_try.c     attempts: whose turn it is, stream, content, what the receiver says
+ *   send_peer.c    to a peer: looked for where need be, and from link to link
  *   send_why.c     why it was not delivered: which attempts failed where
  *
  *   QUEUED ─▶ HASHING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ ENDED
@@ -61,7 +62,14 @@ struct send_out {
     void (*changed)(qudag_node *n, qudag_send s, const qudag_send_info *info, void *user);
     void *user;
     struct transfer_offer offer;
-    char addr[QUDAG_DARK_TEXT_MAX];
+    char addr[QUDAG_DARK_TEXT_MAX]; /* or the text of |peer| */
+    qudag_peer_id peer;             /* it goes to this one, over links; len 0: to |addr| */
+    bool look;                      /* no address of |peer| led to it: the DHT is asked first */
+    bool looking;                   /* ... by |op| */
+    bool short_lived;               /* the link of |stream| is one that a relay limits */
+    qudag_op op;
+    unsigned moves;             /* from one link to another */
+    uint64_t moved_ns;          /* when it did last */
     qudag_dark_options options; /* its isolation key */
     bool shares;                /* ... is one that the program named: others may use the circuit */
     bool again;                 /* not under the id of an earlier one */
@@ -106,6 +114,8 @@ void send_finish(struct send_out *s);
 void send_describe(qudag_send_info *out, const struct send_out *s);
 /* Resets the stream of |s|, if it has one. */
 void send_drop_stream(struct send_out *s);
+/* The look for the peer of |s| is given up, if there is one. */
+void send_stop_looking(struct send_out *s);
 /* Nobody else may use the circuit of |s|: it is closed, unless it is gone. */
 void send_drop_circuit(struct send_out *s);
 /* All of it is at the receiver: the end. */
@@ -133,6 +143,16 @@ void send_on_differs(struct send_out *s, bool other_hash);
 /* All of the file was queued: was it written to meanwhile? */
 void send_check_file(struct send_out *s);
 
+/* ---- send_peer.c */
+/* Opens the stream of |s|, or looks for its peer before; s->streaming or s->looking on success. */
+QUDAG_MUST_USE qudag_err send_open_peer(struct send_out *s);
+/* Opens the stream of |s|, to its peer, at once. */
+QUDAG_MUST_USE qudag_err send_open_link(struct send_out *s);
+/* Whether |s| is to go on over another link, which is noted as done. */
+bool send_moves(struct send_out *s, uint64_t now_ns);
+/* What the end of a stream to a peer means: true: the end of |s|; false: that the attempt failed with |*why|. */
+bool send_peer_refuses(struct send_out *s, qudag_err *why);
+
 /* ---- send_why.c */
 /* The attempt that is under way failed with |why|: counts it at the stage it was in. */
 void send_why_note(struct send_out *s, qudag_err why);
@@ -152,6 +172,8 @@ void send_network_back(struct sends *k);
 void send_stream_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user);
 /* The stream is open, or there is room in its send queue again. */
 void send_stream_writable(qudag_node *n, qudag_stream s, void *user);
+/* The look for a peer has ended. */
+void send_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user);
 /* Its circuit is too old: what is left goes over another one. */
 void send_stream_old(qudag_node *n, qudag_stream s, qudag_ns left, void *user);
 /* The stream has ended: another attempt, or the end of the delivery. */

@@ -38,6 +38,7 @@ void send_leave_call(struct sends *k)
 
 void send_drop_stream(struct send_out *s)
 {
+    send_stop_looking(s);
     if (s->streaming) {
         s->streaming = false;
         qudag_stream_reset(s->k->node, s->stream, QUDAG_ECANCELED);
@@ -75,6 +76,14 @@ void send_remember(const struct send_out *s)
     }
 }
 
+void send_stop_looking(struct send_out *s)
+{
+    if (s->looking) {
+        s->looking = false;
+        qudag_op_cancel(s->k->node, s->op);
+    }
+}
+
 /* ------------------------------------------------------------------ telling */
 
 bool send_stream_of(const struct send_out *s, qudag_stream_state *info)
@@ -89,7 +98,7 @@ static qudag_send_state state_of(const struct send_out *s)
         return QUDAG_SEND_HASHING;
     case OUT_ASKING:
     case OUT_OFFERED:
-        return s->on_circuit ? QUDAG_SEND_CONNECTING : QUDAG_SEND_RESOLVING;
+        return s->on_circuit && !s->looking ? QUDAG_SEND_CONNECTING : QUDAG_SEND_RESOLVING;
     case OUT_CONTENT:
         return QUDAG_SEND_SENDING;
     case OUT_WAITING:
@@ -126,8 +135,13 @@ void send_describe(qudag_send_info *out, const struct send_out *s)
     out->elapsed = now - s->begun_ns;
     out->sending = s->sent_ns != 0 ? now - s->sent_ns : 0;
     out->user = s->user;
+    out->moves = s->moves;
+    out->peer = s->peer;
     if (send_stream_of(s, &stream)) {
         out->circuit = stream.circuit;
+        out->relayed = stream.relayed;
+        out->relay = stream.relay;
+        out->direct = s->peer.len > 0 && stream.open && !stream.relayed;
     }
     if (s->hashed) {
         memcpy(out->hash, s->offer.hash, sizeof(out->hash));

@@ -47,6 +47,18 @@ static void wait_for_leave(struct send_out *s)
     send_enter(s, OUT_PAUSED);
 }
 
+static qudag_err open_dark(struct send_out *s)
+{
+    qudag_err err =
+        qudag_dark_open_with(s->k->node, s->addr, TRANSFER_PROTO, &s->options, &s->stream);
+
+    if (err == QUDAG_OK) {
+        err = api_client_stream(s->k->client, s->stream);
+    }
+    s->streaming = err == QUDAG_OK;
+    return err;
+}
+
 /* Another attempt: a stream to the address, and the offer, or the question before it, to be sent on it. */
 void send_begin(struct send_out *s)
 {
@@ -63,18 +75,15 @@ void send_begin(struct send_out *s)
     s->circuit.id = 0;
     s->been.attempts++;
     s->been.tries++;
-    qudag_err err =
-        qudag_dark_open_with(s->k->node, s->addr, TRANSFER_PROTO, &s->options, &s->stream);
-    if (err == QUDAG_EUNSUPPORTED) { /* not so the address of a service that does not take these */
+    qudag_err err = s->peer.len > 0 ? send_open_peer(s) : open_dark(s);
+    if (err == QUDAG_EUNSUPPORTED &&
+        s->peer.len == 0) { /* not so the address of a service that does not take these */
         send_fail(s, QUDAG_SEND_END_OTHER_NETWORK, err,
                   "that address belongs to another network: one of the two is a lab, the other is "
                   "not");
         return;
     }
-    if (err == QUDAG_OK) {
-        err = api_client_stream(s->k->client, s->stream);
-    }
-    s->limited = err == QUDAG_ELIMIT;
+    s->limited = err == QUDAG_ELIMIT && s->peer.len == 0;
     if (s->limited) {
         wait_for_leave(s);
         return;
@@ -83,13 +92,13 @@ void send_begin(struct send_out *s)
         send_try_again(s, err);
         return;
     }
-    s->streaming = true;
     send_enter(s, s->hashed ? OUT_OFFERED : OUT_ASKING);
 }
 
 static void fails(struct send_out *s, qudag_err why)
 {
     uint64_t now = api_now();
+    s->look = s->peer.len > 0 && !s->open;
     send_why_note(s, why);
     send_drop_stream(s);
     s->pauses++;
@@ -182,7 +191,12 @@ static bool is_open(struct send_out *s)
         send_report(s);
     }
     s->open = info.open;
-    return s->open;
+    if (s->open && s->peer.len > 0) {
+        s->short_lived = info.limited;
+        s->heard_ns = api_now();
+        send_report(s); /* over which link */
+    }
+    return s->open && s->streaming;
 }
 
 static void pump(struct send_out *s)
@@ -267,6 +281,9 @@ static void closed(struct send_out *s, qudag_err why)
     if (why == QUDAG_EEXPIRED) { /* of the circuit: another one will do */
         why = QUDAG_ECIRCUIT;
     }
+    if (s->peer.len > 0 && send_peer_refuses(s, &why)) {
+        return;
+    }
     if (delivery_receiver_full((int)why, delivery_stage(s->on_circuit, s->open))) {
         receiver_is_busy(s);
     } else {
@@ -293,6 +310,9 @@ void send_stream_closed(qudag_node *n, qudag_stream stream, qudag_err why, void 
 static void gives_back(struct send_out *s, uint64_t n)
 {
     qudag_err err = QUDAG_OK;
+    if (s->peer.len > 0) {
+        return; /* there is none */
+    }
     for (; n > 0 && err == QUDAG_OK; n--) {
         err = qudag_dark_progress(s->k->node, s->stream);
     }
@@ -453,6 +473,40 @@ void send_stream_data(qudag_node *n, qudag_stream stream, qudag_slice data, bool
     send_leave_call(k);
 }
 
+static struct send_out *by_op(const struct sends *k, qudag_op op)
+{
+    struct send_out *s = k->first;
+
+    while (s != NULL && (!s->looking || s->op.id != op.id)) {
+        s = s->next;
+    }
+    return s;
+}
+
+/* Found or not: an address may be known from elsewhere, and the dial says best why there is no link. */
+void send_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
+{
+    struct sends *k = user;
+    struct send_out *s = by_op(k, op);
+    (void)n;
+    (void)err;
+    (void)res;
+
+    if (s == NULL) {
+        return;
+    }
+    send_enter_call(k);
+    s->looking = false;
+    s->heard_ns = api_now();
+    qudag_err opened = send_open_link(s);
+    if (opened != QUDAG_OK) {
+        send_try_again(s, opened);
+    } else {
+        send_report(s);
+    }
+    send_leave_call(k);
+}
+
 /* ------------------------------------------------------------------ time */
 
 /* The oldest that waits, if there is room: those that cannot reach anybody now are in nobody's way. */
@@ -518,6 +572,11 @@ static void tick_one(struct send_out *s, uint64_t now_ns)
         transfer_since(now_ns, s->progress_ns) > delivery_patience_s(s->offer.size) * NS_PER_S) {
         send_why_note(s, QUDAG_ETIMEOUT);
         send_why_end(s, QUDAG_ETIMEOUT); /* it speaks, and gets nowhere */
+        return;
+    }
+    if (send_moves(s, now_ns)) {
+        send_drop_stream(s);
+        send_begin(s);
         return;
     }
     if (transfer_since(now_ns, s->reported_ns) > REPORT_NS) {

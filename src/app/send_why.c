@@ -10,6 +10,13 @@ static const char *const where[DELIVERY_STAGES] = {
     [DELIVERY_STAGE_SERVICE] = "at the receiver",
 };
 
+/* The same of one to a peer. */
+static const char *const peer_where[DELIVERY_STAGES] = {
+    [DELIVERY_STAGE_LOOKUP] = "while the peer was looked for",
+    [DELIVERY_STAGE_CIRCUIT] = "while a link with it was made",
+    [DELIVERY_STAGE_SERVICE] = "at the receiver",
+};
+
 void send_why_note(struct send_out *s, qudag_err why)
 {
     enum delivery_stage stage = delivery_stage(s->on_circuit, s->open);
@@ -38,7 +45,7 @@ void send_why_end(struct send_out *s, qudag_err why)
     for (size_t ix = 0; ix < DELIVERY_STAGES; ix++) {
         if (s->failed[ix].n > 0) {
             (void)snprintf(number, sizeof(number), ", %u ", s->failed[ix].n);
-            add(text, sizeof(text), number, where[ix], "");
+            add(text, sizeof(text), number, (s->peer.len > 0 ? peer_where : where)[ix], "");
             add(text, sizeof(text), " (", qudag_strerror(s->failed[ix].last), ")");
         }
     }

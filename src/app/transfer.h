@@ -1,5 +1,6 @@
 /*
- * transfer.h - messages and files for dark addresses: protocol /qudag/transfer/1.0.0.
+ * transfer.h - messages and files for dark addresses: protocol /qudag/transfer/1.0.0; for peers, over links:
+ * /qudag/transfer-peer/1.0.0.
  *
  *   sender                                       receiver
  *     offer {id, kind, name, size, BLAKE3} ──▶
@@ -25,6 +26,10 @@
 #include "base/types.h"
 
 #define TRANSFER_PROTO "/qudag/transfer/1.0.0"
+/* The same between peers that know each other, over links: never where the sender is hidden. */
+#define TRANSFER_PEER_PROTO "/qudag/transfer-peer/1.0.0"
+#define TRANSFER_PEER_PREFIX                                                                       \
+    "/p2p/" /* before the sender's peer id, where else an address of ours stands */
 #define TRANSFER_ID_LEN 16
 #define TRANSFER_HASH_LEN 32
 #define TRANSFER_NAME_MAX QUDAG_NAME_MAX /* bytes of a file's name */
