@@ -8,6 +8,41 @@
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Not links: relays, what is tried, places, who may send; |which| of these. */
+static int list_others(struct tool *t, size_t which)
+{
+    static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
+    static const struct col tries[] = {
+        {"peer", "PEER", COL_PEER},          {"network", "NETWORK", COL_TEXT},
+        {"kept", "KEPT", COL_YES},           {"state", "STATE", COL_TEXT},
+        {"next_try_ns", "NEXT TRY", COL_NS}, {"failures", "FAILURES", COL_INT},
+        {"error", "LAST ERROR", COL_TEXT},
+    };
+    static const struct col places[] = {
+        {"relay", "RELAY", COL_PEER},       {"state", "STATE", COL_TEXT},
+        {"left_ns", "LEFT", COL_NS},        {"next_try_ns", "NEXT TRY", COL_NS},
+        {"limit_bytes", "LIMIT", COL_SIZE}, {"limit_ns", "TIME LIMIT", COL_NS},
+        {"failures", "FAILURES", COL_INT},  {"error", "LAST ERROR", COL_TEXT},
+        {"why", "WHY", COL_TEXT},           {"address", "REACHED AT", COL_TEXT},
+    };
+    static const struct col allowed[] = {{"peer", "PEER", COL_PEER},
+                                         {"linked", "LINKED", COL_YES},
+                                         {"set", "BY QUDAG.CONF", COL_YES}};
+    static const struct {
+        const char *cmd, *name;
+        const struct col *cols;
+        size_t n;
+        const char *none;
+    } lists[] = {
+        {"relays", "relays", relays, N(relays), "no relay is known yet"},
+        {"peers.tries", "tries", tries, N(tries), "no peer is kept, and nothing waits"},
+        {"peers.places", "places", places, N(places), "no relay keeps a place for this node"},
+        {"peers.allowed", "allowed", allowed, N(allowed), "no peer may send over links"},
+    };
+    (void)ask_begin(t, lists[which].cmd);
+    return ask_list(t, lists[which].name, lists[which].cols, lists[which].n, lists[which].none);
+}
+
 int run_peers(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {
@@ -34,46 +69,26 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"bytes_out", "OUT", COL_SIZE},
         {"agent", "AGENT", COL_TEXT},
     };
-    static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
-    static const struct col tries[] = {
-        {"peer", "PEER", COL_PEER},          {"network", "NETWORK", COL_TEXT},
-        {"kept", "KEPT", COL_YES},           {"state", "STATE", COL_TEXT},
-        {"next_try_ns", "NEXT TRY", COL_NS}, {"failures", "FAILURES", COL_INT},
-        {"error", "LAST ERROR", COL_TEXT},
-    };
-    static const struct col places[] = {
-        {"relay", "RELAY", COL_PEER},       {"state", "STATE", COL_TEXT},
-        {"left_ns", "LEFT", COL_NS},        {"next_try_ns", "NEXT TRY", COL_NS},
-        {"limit_bytes", "LIMIT", COL_SIZE}, {"limit_ns", "TIME LIMIT", COL_NS},
-        {"failures", "FAILURES", COL_INT},  {"error", "LAST ERROR", COL_TEXT},
-        {"why", "WHY", COL_TEXT},           {"address", "REACHED AT", COL_TEXT},
-    };
-    static const struct opt opts[] = {{"--relays", NULL}, {"--tries", NULL}, {"--places", NULL}};
+    static const struct opt opts[] = {
+        {"--relays", NULL}, {"--tries", NULL}, {"--places", NULL}, {"--allowed", NULL}};
     struct args a = {
         .t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
-    bool of[3] = {false, false, false};
+    bool of[4] = {false, false, false, false};
     for (int got; (got = args_next(&a)) != ARGS_END;) {
-        if (got < 0 || got > 2) {
-            return got == ARGS_BAD
-                       ? TOOL_USAGE
-                       : tool_usage(t, "peers takes no argument but --relays, --tries or --places");
+        if (got < 0 || got > 3) {
+            return got == ARGS_BAD ? TOOL_USAGE
+                                   : tool_usage(t, "peers takes no argument but --relays, --tries, "
+                                                   "--places or --allowed");
         }
         of[got] = true;
     }
-    if (of[0] + of[1] + of[2] > 1) {
-        return tool_usage(t, "peers: --relays, --tries or --places, one of them");
+    if (of[0] + of[1] + of[2] + of[3] > 1) {
+        return tool_usage(t, "peers: --relays, --tries, --places or --allowed, one of them");
     }
-    if (of[2]) {
-        (void)ask_begin(t, "peers.places");
-        return ask_list(t, "places", places, N(places), "no relay keeps a place for this node");
-    }
-    if (of[1]) {
-        (void)ask_begin(t, "peers.tries");
-        return ask_list(t, "tries", tries, N(tries), "no peer is kept, and nothing waits");
-    }
-    if (of[0]) {
-        (void)ask_begin(t, "relays");
-        return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
+    for (size_t ix = 0; ix < N(of); ix++) {
+        if (of[ix]) {
+            return list_others(t, ix);
+        }
     }
     (void)ask_begin(t, "peers");
     return ask_list(t, "peers", cols, N(cols), "no links");
@@ -96,6 +111,8 @@ static const struct saying sayings[] = {
     {"retry", "peer.retry", false, false, true},
     {"reserve", "peer.reserve", false, false, false},
     {"unreserve", "peer.unreserve", false, false, false},
+    {"allow", "peer.allow", false, false, false},
+    {"disallow", "peer.disallow", false, false, false},
 };
 
 static int say(struct tool *t, const struct saying *what, int argc, char **argv)

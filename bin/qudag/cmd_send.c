@@ -15,7 +15,7 @@
 #define MESSAGE_MAX 32768 /* bytes; the daemon and the recipient take no more */
 
 struct sending {
-    char state[16], shown_path[CELL_LEN];
+    char state[16], shown_path[CELL_LEN], shown_over[CELL_LEN];
     struct bar bar;
     unsigned tries; /* since the last progress */
 };
@@ -39,6 +39,26 @@ static void show_path(struct sending *s, const struct rec_view *v)
             (void)printf("drawn      %s\n", drawn);
         }
         memcpy(s->shown_path, text, sizeof(text));
+    }
+}
+
+/* Over which link a peer gets it, each time that is another one. */
+static void show_over(struct sending *s, const struct rec_view *v)
+{
+    static const struct col relay = {"relay", "", COL_PEER};
+    const char *over = rec_get_str(v, "over");
+    char text[CELL_LEN], who[CELL_LEN];
+    if (over == NULL) {
+        return;
+    }
+    cell_text(who, &relay, v);
+    bool direct = strcmp(over, "direct") == 0;
+    (void)snprintf(text, sizeof(text), "%s%.100s", direct ? "direct" : "over relay ",
+                   direct ? "" : who);
+    if (strcmp(text, s->shown_over) != 0) {
+        bar_end(&s->bar);
+        (void)printf("path       %s%s\n", s->shown_over[0] == 0 ? "" : "now ", text);
+        memcpy(s->shown_over, text, sizeof(text));
     }
 }
 
@@ -80,6 +100,7 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
     }
     if (v->type == REC_ROW) {
         char size[16], took[16];
+        show_over(s, v);
         bool file = strcmp(rec_get_str(v, "kind"), "file") == 0;
         if (file) {
             show_bar(t, s, v, "acked");
@@ -104,6 +125,7 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
     s->tries = strcmp(state, "sending") == 0 ? 0 : s->tries;
     (void)snprintf(s->state, sizeof(s->state), "%s", state);
     show_path(s, v);
+    show_over(s, v);
     if (strcmp(state, "hashing") == 0 && rec_get_int(v, "hashed", 0) > 0) { /* else it is quick */
         show_bar(t, s, v, "hashed");
     }
@@ -343,7 +365,9 @@ int run_send(struct tool *t, int argc, char **argv)
     const char *name = shown_name(room, with.file, with.name, with.anonymous);
     struct sending s = {.bar.tenth = -1};
     struct outcome out;
-    int fd = -1, code = check_address(t, with.addr);
+    qudag_peer_id peer;
+    bool to_peer = qudag_peer_id_parse(&peer, with.addr) == QUDAG_OK;
+    int fd = -1, code = to_peer ? TOOL_OK : check_address(t, with.addr);
     if (code == TOOL_OK) {
         rec_str(ask_begin(t, "send"), "address", with.addr);
         rec_bool(t->rec, "again", with.again);
@@ -354,6 +378,11 @@ int run_send(struct tool *t, int argc, char **argv)
     }
     if (code == TOOL_OK && with.file != NULL && !t->json) {
         show_name(name);
+    }
+    if (code == TOOL_OK && to_peer && !t->json) {
+        (void)printf(
+            "to         a peer: not anonymous, it learns who sends; so does a relay on the "
+            "way\n");
     }
     if (code == TOOL_OK) {
         t->shows_queued = true;

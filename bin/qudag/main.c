@@ -47,7 +47,8 @@ const struct sub subs[] = {
      "  ssh -o ProxyCommand='qudag connect %h %p' user@blog.dark\n"
      "--isolate KEY: no circuit is shared with connections that have another key, or none.\n",
      "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
-    {"peers", "[--relays | --tries | --places]", "list connected peers and link security",
+    {"peers", "[--relays | --tries | --places | --allowed]",
+     "list connected peers and link security",
      "STANDING says which places for links it takes, VALUE what it is worth: the lowest go first "
      "where\n"
      "there are too many (qudag help peer).\n"
@@ -56,10 +57,12 @@ const struct sub subs[] = {
      "dials failed, with when the next try is made.\n"
      "--places lists the circuit relays at which places are kept for this node, and where others\n"
      "reach it through them.  THROUGH names the relay of a relayed link, LIMITED says that the\n"
-     "relay ends it after some bytes or time.\n",
+     "relay ends it after some bytes or time.\n"
+     "--allowed lists the peers that may send to this node's peer id (qudag peer allow).\n",
      "qudag peers", run_peers},
     {"peer",
-     "keep|release PEER | retry [PEER] | reserve|unreserve RELAY | protect|unprotect|untag PEER "
+     "keep|release PEER | allow|disallow PEER | retry [PEER] | reserve|unreserve RELAY | "
+     "protect|unprotect|untag PEER "
      "[--name NAME] | tag PEER WEIGHT [--name NAME]",
      "say which links are to stay",
      "PEER is a peer id or a multiaddr; it need not be linked.  What keep keeps is kept after a\n"
@@ -67,6 +70,10 @@ const struct sub subs[] = {
      "  keep PEER          a link with it stands at all times: it is dialled again after each "
      "loss;\n"
      "                     release PEER: no longer\n"
+     "  allow PEER         what it sends to this node's peer id (qudag send) goes into the inbox, "
+     "over\n"
+     "                     restarts, too; disallow PEER: no longer.  The node can be looked for "
+     "then\n"
      "  retry [PEER]       forget what failed: it, or everybody, may be dialled now\n"
      "  reserve RELAY      have a place kept at a circuit relay, so that peers who cannot dial "
      "this\n"
@@ -164,9 +171,14 @@ const struct sub subs[] = {
      "Connections with different user names or passwords share no circuit.\n",
      "qudag proxy", run_proxy},
     {"send",
-     "ADDRESS (-m TEXT | FILE [--again] [--name NAME | --anonymous-name]) "
+     "ADDRESS|PEER (-m TEXT | FILE [--again] [--name NAME | --anonymous-name]) "
      "[--isolate KEY] [--small-network]",
-     "deliver a message or a file anonymously",
+     "deliver a message or a file, to a dark address anonymously",
+     "To a PEER, given by its peer id (12D3Koo...), it is not anonymous: it goes over links, at "
+     "first\n"
+     "through a circuit relay where the peer is behind a router, then directly; the peer must "
+     "allow\n"
+     "it: there, qudag peer allow, with the peer id of this node.\n"
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
      "off\n"
      "resumes when the same file is sent again within a day; with --again all of it is sent.  -m - "

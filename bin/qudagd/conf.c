@@ -177,6 +177,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
          .help = "Total inbox size limit; 0 disables receiving, and senders are told so."},
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
                              .help = "Largest file accepted."},
+    [CONF_INBOX_FROM] =
+        {"inbox", "from", LIST(CONF_LIST_MAX, QUDAG_PEER_ID_TEXT_MAX - 1), .unset = "",
+         .help = "Peer ids that may send over links, without anonymity, beside those of qudag peer "
+                 "allow.  With one of them this node can be looked for in the DHT and reached "
+                 "through circuit relays; empty: nobody, and it cannot."},
     [CONF_PROXY_LISTEN] =
         {"proxy", "listen", TEXT(3, QUDAG_PROXY_LISTEN_TEXT_MAX - 1), .unset = "auto",
          .help = "Where the proxy for browsers and other programs listens, SOCKS5 and HTTP on one "
@@ -288,6 +293,14 @@ static void keep_fault(const char *one, char *why, size_t why_len)
     }
 }
 
+static void from_fault(const char *one, char *why, size_t why_len)
+{
+    qudag_peer_id id;
+    if (qudag_peer_id_parse(&id, one) != QUDAG_OK) {
+        (void)snprintf(why, why_len, "%.100s: not a peer id; %s", one, QUDAG_PEER_ID_FORM);
+    }
+}
+
 /* What is wrong with one value of a list, as a sentence that begins with the value; empty: nothing. */
 static void fault_of(enum conf_key key, const char *one, char *why, size_t why_len)
 {
@@ -303,6 +316,8 @@ static void fault_of(enum conf_key key, const char *one, char *why, size_t why_l
     } else if ((key == CONF_LISTEN || key == CONF_ANNOUNCE || key == CONF_BOOTSTRAP) &&
                qudag_multiaddr_parse(NULL, one, use, why, why_len) == QUDAG_OK) {
         why[0] = 0;
+    } else if (key == CONF_INBOX_FROM) {
+        from_fault(one, why, why_len);
     } else if (key == CONF_KEEP || key == CONF_RESERVE_AT) {
         keep_fault(one, why, why_len);
     } else if (key == CONF_LOG_LEVELS && log_area_parse(one, area, &level, why, why_len)) {

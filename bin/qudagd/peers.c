@@ -357,3 +357,64 @@ void peers_unreserve(struct request *rq)
         end_place(rq, qudag_relay_release(rq->d->node, &rq->peer));
     }
 }
+
+/* What came of saying that |rq|'s peer may send. */
+static void end_allow(struct request *rq, qudag_err err)
+{
+    if (err == QUDAG_EINVAL) {
+        request_end(rq, TOOL_USAGE, qudag_err_name(err), "this is the peer id of the node itself",
+                    "");
+    } else if (err == QUDAG_ELIMIT || err == QUDAG_ENOTFOUND) {
+        request_end(rq, exit_of(err), qudag_err_name(err),
+                    err == QUDAG_ELIMIT ? "as many peers as can be are allowed"
+                                        : "this peer is not allowed",
+                    "qudag peers --allowed lists those that are");
+    } else if (err == QUDAG_OK) {
+        rec_peer(request_rec(rq, REC_ROW), "peer", &rq->peer);
+        request_send(rq);
+        request_end_err(rq, err, "");
+    } else {
+        request_end_err(rq, err, "the list of allowed peers");
+    }
+}
+
+void peers_allow(struct request *rq)
+{
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end_allow(rq, qudag_inbox_allow(rq->d->node, &rq->peer));
+    }
+}
+
+void peers_disallow(struct request *rq)
+{
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end_allow(rq, qudag_inbox_disallow(rq->d->node, &rq->peer));
+    }
+}
+
+/* Whether [inbox] from names it: then it is allowed again at each start. */
+static bool is_set(const struct daemon *d, const qudag_peer_id *peer)
+{
+    const struct conf_value *v = &d->conf.v[CONF_INBOX_FROM];
+    qudag_peer_id id;
+    for (size_t ix = 0; ix < v->n; ix++) {
+        if (qudag_peer_id_parse(&id, v->list[ix]) == QUDAG_OK && id.len == peer->len &&
+            memcmp(id.bytes, peer->bytes, id.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void peers_allowed(struct request *rq)
+{
+    qudag_peer_id peer;
+    for (size_t it = 0; qudag_inbox_allowed_next(rq->d->node, &it, &peer);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &peer);
+        rec_bool(r, "linked", is_linked(rq->d->node, &peer));
+        rec_bool(r, "set", is_set(rq->d, &peer));
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}

@@ -33,5 +33,9 @@ void peers_tries(struct request *rq);
 void peers_reserve(struct request *rq);
 void peers_unreserve(struct request *rq);
 void peers_places(struct request *rq);
+/* Lets a peer send over links, over restarts too; not any more; lists those that may. */
+void peers_allow(struct request *rq);
+void peers_disallow(struct request *rq);
+void peers_allowed(struct request *rq);
 
 #endif

@@ -32,6 +32,19 @@ static void rec_path(struct rec *r, const qudag_node *n, qudag_circuit circuit)
     }
 }
 
+/* Over which link a peer gets it. */
+static void rec_link(struct rec *r, const qudag_send_info *i)
+{
+    rec_peer(r, "peer", &i->peer);
+    rec_int(r, "moves", i->moves);
+    if (i->direct || i->relayed) {
+        rec_str(r, "over", i->direct ? "direct" : "relay");
+    }
+    if (i->relay.len > 0) {
+        rec_peer(r, "relay", &i->relay);
+    }
+}
+
 static void report(struct request *rq, const qudag_send_info *i)
 {
     bool delivered = i->state == QUDAG_SEND_DELIVERED;
@@ -55,8 +68,12 @@ static void report(struct request *rq, const qudag_send_info *i)
         rec_str(r, "last_reason", i->why);
         rec_int(r, "left_ns", (int64_t)i->left);
     }
-    rec_path(r, rq->d->node, i->circuit);
-    rec_diversity(r, rq->d->node);
+    if (i->peer.len > 0) {
+        rec_link(r, i);
+    } else {
+        rec_path(r, rq->d->node, i->circuit);
+        rec_diversity(r, rq->d->node);
+    }
     if (delivered) {
         char hex[2 * QUDAG_SEND_HASH_LEN + 1];
         text_hex(hex, i->hash, QUDAG_SEND_HASH_LEN);
@@ -125,10 +142,12 @@ static void on_changed(qudag_node *n, qudag_send s, const qudag_send_info *info,
 static void refuse(struct request *rq, qudag_err err, const char *addr)
 {
     static const char *const example = "qudag help send shows an example";
-    if (qudag_dark_check(addr) != QUDAG_OK) {
+    if (addr != NULL && qudag_dark_check(addr) != QUDAG_OK) {
         request_end_err(rq, err, addr);
     } else if (err == QUDAG_EINVAL) {
-        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", "that is an address of this node itself",
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
+                    addr != NULL ? "that is an address of this node itself"
+                                 : "that is the peer id of this node itself",
                     "send from another node");
     } else if (err == QUDAG_ETOOBIG) {
         request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
@@ -172,10 +191,13 @@ void transfer_send(struct request *rq)
         request_end_err(rq, QUDAG_EINVAL, "send");
         return;
     }
-    const char *addr = proxy_address(rq, text);
-    if (addr == NULL) { /* the request has ended, and is gone */
+    qudag_peer_id peer;
+    bool to_peer = qudag_peer_id_parse(&peer, text) == QUDAG_OK;
+    const char *addr = to_peer ? NULL : proxy_address(rq, text);
+    if (addr == NULL && !to_peer) { /* the request has ended, and is gone */
         return;
     }
+    o.peer = to_peer ? &peer : NULL;
     if (!take_isolation(&o, rq)) {
         request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
                     "the name of an isolation key has 1 to 64 bytes",
@@ -209,6 +231,8 @@ int transfer_begin(struct daemon *d)
     qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
     char dir[PATH_LEN], why[QUDAG_INBOX_WHY_MAX];
     const char *set = d->conf.v[CONF_INBOX_DIR].text;
+    const struct conf_value *set_from = &d->conf.v[CONF_INBOX_FROM];
+    qudag_peer_id from[CONF_LIST_MAX];
     uint64_t file_max = (uint64_t)d->conf.v[CONF_INBOX_FILE_MAX].num;
     if (!path_join(dir, d->state.dir, "inbox")) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "the path of the inbox is too long");
@@ -218,6 +242,12 @@ int transfer_begin(struct daemon *d)
     o.size_max = (uint64_t)d->conf.v[CONF_INBOX_SIZE_MAX].num;
     o.closed = o.size_max == 0;
     o.file_max = file_max == 0 ? 1 : file_max; /* 0 is the default there */
+    o.from = from;
+    for (size_t ix = 0; ix < set_from->n; ix++) {
+        if (qudag_peer_id_parse(&from[o.n_from], set_from->list[ix]) == QUDAG_OK) {
+            o.n_from++;
+        }
+    }
     qudag_err err = qudag_inbox_open(d->node, &o, why, sizeof(why));
     if (err != QUDAG_OK) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "%s%s",
@@ -241,7 +271,11 @@ void transfer_inbox(struct request *rq)
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "time", when);
         rec_str(r, "kind", i.file ? "file" : "message");
-        rec_str(r, "from", "anonymous");
+        if (i.from.len > 0) {
+            rec_peer(r, "from", &i.from);
+        } else {
+            rec_str(r, "from", "anonymous");
+        }
         rec_str(r, "to", i.to);
         rec_str(r, "name", i.name);
         rec_int(r, "size", (int64_t)i.bytes);

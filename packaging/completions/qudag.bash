@@ -33,10 +33,10 @@ _qudag() {
             return ;;
         esac ;;
     down) words='--now' ;;
-    peers) words='--relays --tries --places' ;;
+    peers) words='--relays --tries --places --allowed' ;;
     peer) case $sub in
-        '') words='keep release retry reserve unreserve protect unprotect tag untag' ;;
-        keep|release|retry|reserve|unreserve) [ -n "$third" ] || words=$(_qudag_says peer peers) ;;
+        '') words='keep release allow disallow retry reserve unreserve protect unprotect tag untag' ;;
+        keep|release|allow|disallow|retry|reserve|unreserve) [ -n "$third" ] || words=$(_qudag_says peer peers) ;;
         *) words="--name $([ -n "$third" ] || _qudag_says peer peers)" ;;
         esac ;;
     stats) words='--prometheus' ;;

@@ -108,9 +108,12 @@ complete -c qudag -n '__qudag_at down' -l now
 complete -c qudag -n '__qudag_at peers' -l relays
 complete -c qudag -n '__qudag_at peers' -l tries
 complete -c qudag -n '__qudag_at peers' -l places
+complete -c qudag -n '__qudag_at peers' -l allowed
 
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a keep -d 'a link with it stands at all times'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a release -d 'no longer'
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a allow -d 'what it sends goes into the inbox'
+complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a disallow -d 'no longer'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a retry -d 'forget what failed, and dial again'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a reserve -d 'have a place kept at a circuit relay'
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a unreserve -d 'no longer'
