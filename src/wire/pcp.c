@@ -11,7 +11,6 @@ enum { OP_NATPMP_ADDR = 0, OP_NATPMP_UDP, OP_NATPMP_TCP };    /* RFC 6886 3.2, 3
 enum { OPT_THIRD_PARTY = 1, OPT_PREFER_FAILURE, OPT_FILTER }; /* RFC 6887 19.4 */
 
 #define RESPONSE 0x80 /* bit of the opcode, in both */
-#define HEADER 24
 #define MAP_LEN 36
 
 const char *pcp_result_text(enum pcp_result r)

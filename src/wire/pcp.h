@@ -1,11 +1,12 @@
 /*
- * pcp.h - what a router is asked for a port with: PCP (RFC 6887) and its predecessor NAT-PMP (RFC 6886), the client's part.
+ * pcp.h - what a router is asked for a port with: PCP (RFC 6887) and its predecessor NAT-PMP (RFC 6886).
  *
- *   client ─ 60 bytes or less ─▶ port 5351 of the gateway;  ◀─ answer; announcements ─▶ 224.0.0.1 or ff02::1, port 5350
+ *   client ─ 64 bytes or less ─▶ port 5351 of the gateway ─ answer ─▶ client
  *
- *   PCP      2 R|opcode 0 result | lifetime:4 | epoch:4, or the client's address:16 in a request | MAP: nonce:12 protocol 0:3
- *            internal port:2 external port:2 external address:16 | options: code 0 length:2 value, padded to 4
- *   NAT-PMP  0 opcode | of answers: result:2 epoch:4 | external address:4, or internal port:2 external port:2 lifetime:4
+ *   PCP      2 R|opcode 0 result lifetime:4 | epoch:4 0:12, in a request the client's address:16 |
+ *            MAP: nonce:12 protocol 0:3 internal port:2 external port:2 external address:16 |
+ *            options: code 0 length:2 value, padded to 4
+ *   NAT-PMP  0 R|opcode | result:2 epoch:4 of answers | external address:4; or ports:2 lifetime:4
  *
  * The first byte tells them apart.  No memory, no copies.  The option THIRD_PARTY is never written: a node asks for
  * itself only.
@@ -87,8 +88,8 @@ struct pcp_answer {
 size_t pcp_write(uint8_t *dst, size_t cap, const struct pcp_request *q);
 
 /*
- * Parses one answer.  QUDAG_EMALFORMED: no answer (a request too), too short, too long, options that do not fit.  An
- * answer with an error may be shorter than one without: then what is missing is zero.  QUDAG_EUNSUPPORTED: another version.
+ * Parses one answer.  QUDAG_EMALFORMED: no answer (a request too), too short, too long, options that do not fit.  One
+ * with an error may be shorter than one without: then what is missing is zero.  QUDAG_EUNSUPPORTED: another version.
  */
 QUDAG_MUST_USE qudag_err pcp_parse(struct pcp_answer *out, struct slice datagram);
 

@@ -1,6 +1,4 @@
-/*
- * pcp_fuzz.c - whatever is parsed is within its bounds, the same when parsed again, and asked for by a request that says the same.
- */
+/* pcp_fuzz.c - whatever is parsed is within its bounds; requests with the same in them are written whole or not. */
 #include "base/assert.h"
 #include "wire/pcp.h"
 

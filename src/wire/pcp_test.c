@@ -93,101 +93,90 @@ static void requests_are_as_the_rfcs_say(void **state)
     }
 }
 
+static const struct {
+    const char *hex;
+    struct pcp_answer a;
+    const char *external;
+    uint16_t port;
+} answers[] = {
+    {"02810000 00001c20 00000064 000000000000000000000000 0102030405060708090a0b0c 11000000 "
+     "0fa1 0fa2 00000000000000000000ffff19010203",
+     {.kind = PCP_MAP,
+      .pcp = true,
+      .life_s = 7200,
+      .epoch = 100,
+      .protocol = PCP_UDP,
+      .internal = 4001},
+     "25.1.2.3",
+     4002},
+    /* of IPv6, with two options, the second padded */
+    {"02810000 00000001 00000002 000000000000000000000000 0102030405060708090a0b0c 06000000 "
+     "0001 0002 2a000001000000000000000000000002 02000000 80000001 61000000",
+     {.kind = PCP_MAP, .pcp = true, .life_s = 1, .epoch = 2, .protocol = PCP_TCP, .internal = 1},
+     "2a00:1::2",
+     2},
+    /* another protocol */
+    {"02810000 00000001 00000002 000000000000000000000000 000000000000000000000000 84000000 "
+     "0001 0002 00000000000000000000ffff19010203",
+     {.kind = PCP_MAP, .pcp = true, .life_s = 1, .epoch = 2, .internal = 1},
+     "25.1.2.3",
+     2},
+    {"02810002 0000001e 00000064 000000000000000000000000",
+     {.kind = PCP_MAP, .pcp = true, .result = PCP_NOT_AUTHORIZED, .life_s = 30, .epoch = 100},
+     NULL,
+     0},
+    {"028100ff 0000001e 00000064 000000000000000000000000",
+     {.kind = PCP_MAP, .pcp = true, .result = PCP_RESULTS, .life_s = 30, .epoch = 100},
+     NULL,
+     0},
+    {"02800000 00000000 00000007 000000000000000000000000",
+     {.kind = PCP_ANNOUNCE, .pcp = true, .epoch = 7},
+     NULL,
+     0},
+    {"02820001 00000000 00000007 000000000000000000000000",
+     {.kind = PCP_OTHER, .pcp = true, .result = PCP_UNSUPP_VERSION, .epoch = 7},
+     NULL,
+     0},
+    {"00800000 00000005 19010203", {.kind = PCP_NATPMP_ADDR, .epoch = 5}, "25.1.2.3", 0},
+    {"00800003 00000005",
+     {.kind = PCP_NATPMP_ADDR, .result = PCP_NETWORK_FAILURE, .epoch = 5},
+     NULL,
+     0},
+    {"00820000 00000005 0fa1 0fa2 00001c20",
+     {.kind = PCP_NATPMP_MAP, .protocol = PCP_TCP, .life_s = 7200, .epoch = 5, .internal = 4001},
+     NULL,
+     4002},
+    {"00810001 00000005",
+     {.kind = PCP_NATPMP_MAP, .protocol = PCP_UDP, .result = PCP_UNSUPP_VERSION, .epoch = 5},
+     NULL,
+     0},
+    {"00810063 00000005",
+     {.kind = PCP_NATPMP_MAP, .protocol = PCP_UDP, .result = PCP_RESULTS, .epoch = 5},
+     NULL,
+     0},
+    {"00850001 00000005", {.kind = PCP_OTHER, .result = PCP_UNSUPP_VERSION, .epoch = 5}, NULL, 0},
+};
+
 static void answers_are_read(void **state)
 {
-    struct {
-        const char *hex;
-        struct pcp_answer a;
-        const char *external;
-        uint16_t port;
-    } t[] = {
-        {"02810000 00001c20 00000064 000000000000000000000000 0102030405060708090a0b0c 11000000 "
-         "0fa1 0fa2 00000000000000000000ffff19010203",
-         {.kind = PCP_MAP,
-          .pcp = true,
-          .life_s = 7200,
-          .epoch = 100,
-          .protocol = PCP_UDP,
-          .internal = 4001},
-         "25.1.2.3",
-         4002},
-        /* of IPv6, with two options, the second padded */
-        {"02810000 00000001 00000002 000000000000000000000000 0102030405060708090a0b0c 06000000 "
-         "0001 0002 2a000001000000000000000000000002 02000000 80000001 61000000",
-         {.kind = PCP_MAP,
-          .pcp = true,
-          .life_s = 1,
-          .epoch = 2,
-          .protocol = PCP_TCP,
-          .internal = 1},
-         "2a00:1::2",
-         2},
-        /* another protocol */
-        {"02810000 00000001 00000002 000000000000000000000000 000000000000000000000000 84000000 "
-         "0001 0002 00000000000000000000ffff19010203",
-         {.kind = PCP_MAP, .pcp = true, .life_s = 1, .epoch = 2, .internal = 1},
-         "25.1.2.3",
-         2},
-        {"02810002 0000001e 00000064 000000000000000000000000",
-         {.kind = PCP_MAP, .pcp = true, .result = PCP_NOT_AUTHORIZED, .life_s = 30, .epoch = 100},
-         NULL,
-         0},
-        {"028100ff 0000001e 00000064 000000000000000000000000",
-         {.kind = PCP_MAP, .pcp = true, .result = PCP_RESULTS, .life_s = 30, .epoch = 100},
-         NULL,
-         0},
-        {"02800000 00000000 00000007 000000000000000000000000",
-         {.kind = PCP_ANNOUNCE, .pcp = true, .epoch = 7},
-         NULL,
-         0},
-        {"02820001 00000000 00000007 000000000000000000000000",
-         {.kind = PCP_OTHER, .pcp = true, .result = PCP_UNSUPP_VERSION, .epoch = 7},
-         NULL,
-         0},
-        {"00800000 00000005 19010203", {.kind = PCP_NATPMP_ADDR, .epoch = 5}, "25.1.2.3", 0},
-        {"00800003 00000005",
-         {.kind = PCP_NATPMP_ADDR, .result = PCP_NETWORK_FAILURE, .epoch = 5},
-         NULL,
-         0},
-        {"00820000 00000005 0fa1 0fa2 00001c20",
-         {.kind = PCP_NATPMP_MAP,
-          .protocol = PCP_TCP,
-          .life_s = 7200,
-          .epoch = 5,
-          .internal = 4001},
-         NULL,
-         4002},
-        {"00810001 00000005",
-         {.kind = PCP_NATPMP_MAP, .protocol = PCP_UDP, .result = PCP_UNSUPP_VERSION, .epoch = 5},
-         NULL,
-         0},
-        {"00810063 00000005",
-         {.kind = PCP_NATPMP_MAP, .protocol = PCP_UDP, .result = PCP_RESULTS, .epoch = 5},
-         NULL,
-         0},
-        {"00850001 00000005",
-         {.kind = PCP_OTHER, .result = PCP_UNSUPP_VERSION, .epoch = 5},
-         NULL,
-         0},
-    };
     (void)state;
 
-    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         uint8_t b[128];
         struct pcp_answer a;
-        size_t len = bytes_of(b, t[i].hex);
-        struct netaddr ext = {.family = 0, .port = t[i].port};
-        if (t[i].external != NULL) {
-            ext = ip_of(t[i].external, t[i].port);
+        size_t len = bytes_of(b, answers[i].hex);
+        struct netaddr ext = {.family = 0, .port = answers[i].port};
+        if (answers[i].external != NULL) {
+            ext = ip_of(answers[i].external, answers[i].port);
         }
         assert_int_equal(pcp_parse(&a, (struct slice){b, len}), QUDAG_OK);
-        assert_int_equal(a.kind, t[i].a.kind);
-        assert_int_equal(a.pcp, t[i].a.pcp);
-        assert_int_equal(a.result, t[i].a.result);
-        assert_int_equal(a.life_s, t[i].a.life_s);
-        assert_int_equal(a.epoch, t[i].a.epoch);
-        assert_int_equal(a.protocol, t[i].a.protocol);
-        assert_int_equal(a.internal, t[i].a.internal);
+        assert_int_equal(a.kind, answers[i].a.kind);
+        assert_int_equal(a.pcp, answers[i].a.pcp);
+        assert_int_equal(a.result, answers[i].a.result);
+        assert_int_equal(a.life_s, answers[i].a.life_s);
+        assert_int_equal(a.epoch, answers[i].a.epoch);
+        assert_int_equal(a.protocol, answers[i].a.protocol);
+        assert_int_equal(a.internal, answers[i].a.internal);
         assert_true(netaddr_eq(&a.external, &ext));
     }
 }

@@ -1,6 +1,6 @@
 /*
- * portmap.h - a port of the router's opened for this node: PCP (RFC 6887), NAT-PMP (RFC 6886) and UPnP IGD side by side;
- * of IPv6, where nothing is translated, a hole in the router's firewall (a pinhole).
+ * portmap.h - a port of the router's opened for this node: PCP (RFC 6887), NAT-PMP (RFC 6886) and UPnP IGD side by
+ * side; of IPv6, where nothing is translated, a hole in the router's firewall (a pinhole).
  *
  *   portmap_gateway, portmap_want      ─▶ datagrams for port 5351 of the gateway (PORTMAP_UP_SEND), PORTMAP_UP_UPNP
  *   portmap_recv, portmap_upnp_done    ─▶ PORTMAP_UP_MAPPED, PORTMAP_UP_LOST, PORTMAP_UP_FAILED
@@ -11,13 +11,14 @@
  *                                 ▲ └─ all have failed ─▶ WAITING     └─ the life is over, refused ─▶ ASKING
  *                                 └──── a pause, or the network changed ─┘
  *
- * ASKING: PCP at once; NAT-PMP's address at once, its port when it has answered and PCP has not, 50 ms later; UPnP 100 ms
- * later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to remove it by one
- * would take it from the other.  What the router says of the time since it lost its state (the epoch), in any answer,
+ * ASKING: PCP at once; NAT-PMP's address at once, its port 25 ms after the answer if PCP has not answered; UPnP 100 ms
+ * later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to remove it by
+ * one would take it from the other.  What the router says of the time since it lost its state (the epoch), in any answer,
  * or silence when it is asked for that, tells that the ports are to be asked for again.
  *
- * Nothing of this is believed: a router, or who answers in its place, can name any address.  What is mapped is a candidate
- * of core/reach, to be confirmed by others before anybody is told.  An address that is not of the Internet is never one.
+ * Nothing of this is believed: a router, or who answers in its place, can name any address.  What is mapped is a
+ * candidate of core/reach, to be confirmed by others before anybody is told.  An address that is not of the Internet is
+ * never one.
  */
 #ifndef QUDAG_SRC_CORE_PORTMAP_PORTMAP_H
 #define QUDAG_SRC_CORE_PORTMAP_PORTMAP_H
@@ -31,7 +32,7 @@
 #define PORTMAP_LIFE_MAX 86400 /* that is believed (RFC 6887 15) */
 #define PORTMAP_LIFE_MIN                                                                           \
     8 /* s; a shorter one counts as this long, else it would be renewed without end */
-#define PORTMAP_NATPMP_AFTER (50 * NS_PER_MS) /* head start of PCP, while it has not answered */
+#define PORTMAP_NATPMP_AFTER (25 * NS_PER_MS) /* head start of PCP, while it has not answered */
 #define PORTMAP_UPNP_AFTER (100 * NS_PER_MS)  /* ... of both */
 #define PORTMAP_PCP_TRIES 3 /* RFC 6887 8.1.1 has no end; 3, 6, 12 s, each a tenth more or less */
 #define PORTMAP_NATPMP_TRIES 6 /* RFC 6886 3.1: nine; 0.25, 0.5 .. 8 s */
@@ -42,7 +43,9 @@
     (30 * NS_PER_S) /* between looks at the epoch, while ports are mapped by PCP or NAT-PMP ... */
 #define PORTMAP_LOOK_SOON (2 * NS_PER_S)  /* ... and while the router is silent */
 #define PORTMAP_UPNP_LOOK (60 * NS_PER_S) /* a doubt asks UPnP no sooner than this again */
-#define PORTMAP_WHY_MAX 96
+#define PORTMAP_UPNP_MAX                                                                           \
+    (90 * NS_PER_S) /* until an answer of the host that does not come is given up */
+#define PORTMAP_WHY_MAX 200
 
 enum portmap_method { PORTMAP_NONE, PORTMAP_PCP, PORTMAP_NATPMP, PORTMAP_UPNP };
 #define PORTMAP_METHODS 4
@@ -106,6 +109,7 @@ struct portmap_upnp_answer {
     int code; /* enum portmap_upnp_code, or another of UPnP */
     struct netaddr external;
     uint16_t pinhole;
+    uint32_t life_s; /* that the router says is left; 0: it does not say, or for ever */
 };
 
 struct portmap;
@@ -115,8 +119,8 @@ QUDAG_MUST_USE qudag_err portmap_new(struct portmap **out, struct mem *mem, cons
 void portmap_free(struct portmap *p);
 
 /*
- * The gateway of an IP version (4, 6) and our address towards it, with the port to send from; NULL: there is none.  Another
- * than before: what was mapped is lost, and asked for anew.
+ * The gateway of an IP version (4, 6) and our address towards it, with the port to send from; NULL: there is none.
+ * Another than before: what was mapped is lost, and asked for anew.
  */
 void portmap_gateway(struct portmap *p, uint8_t version, const struct netaddr *gateway,
                      const struct netaddr *source, tstamp now, struct acts *out);
