@@ -68,7 +68,7 @@ void meet_msg_write(struct wr *w, const struct meet_msg *m);
 
 /*
  * Reads the message at the front of |in|; *used: its bytes, 0: it is not whole yet.  QUDAG_EMALFORMED, QUDAG_ETOOBIG,
- * QUDAG_EUNSUPPORTED (another version).  Candidates of a kind or family that is not known are left out.
+ * QUDAG_EUNSUPPORTED (another version).  Candidates of a kind that is not known are left out.
  */
 QUDAG_MUST_USE qudag_err meet_msg_read(struct meet_msg *m, struct slice in, size_t *used);
 

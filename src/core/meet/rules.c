@@ -1,0 +1,200 @@
+/* rules.c - what a meeting may do; see rules.h. */
+#include "core/meet/rules.h"
+
+/* ---- addresses ---- */
+
+static bool has_private(const struct meet_own *own, uint8_t family)
+{
+    for (size_t i = 0; i < own->n; i++) {
+        if (own->v[i].addr.family == family && netaddr_is_private(&own->v[i].addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_never_met(const struct netaddr *a)
+{
+    static const struct netaddr broadcast = {.family = 4, .ip = {255, 255, 255, 255}};
+
+    if (a->family == 4) {
+        return a->ip[0] == 0 || a->ip[0] >= 224 || netaddr_same_ip(a, &broadcast) ||
+               (a->ip[0] == 169 && a->ip[1] == 254);
+    }
+    bool mapped = true; /* ::ffff:0:0/96, and ::/96 with it: an IPv4 address in disguise */
+    for (size_t i = 0; i < 10; i++) {
+        mapped = mapped && a->ip[i] == 0;
+    }
+    return a->ip[0] == 0xff || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80) ||
+           (mapped && !netaddr_is_loopback(a));
+}
+
+bool meet_rule_address(const struct netaddr *a, const struct meet_own *own)
+{
+    if ((a->family != 4 && a->family != 6) || a->port < 1024 || netaddr_is_unspecified(a) ||
+        is_never_met(a)) {
+        return false;
+    }
+    if ((a->family == 4 && !own->ip4) || (a->family == 6 && !own->ip6)) {
+        return false;
+    }
+    if (netaddr_is_loopback(a)) {
+        return own->lab;
+    }
+    return !netaddr_is_private(a) || has_private(own, a->family);
+}
+
+bool meet_rule_unanswered(const struct meet_sent *sent)
+{
+    return sent->host_round < MEET_HOST_ROUND && sent->all < MEET_UNANSWERED_MAX;
+}
+
+/* ---- rounds ---- */
+
+static bool is_one_hard(const struct meet_sides *s)
+{
+    return (s->ours == MEET_NAT_DEPENDENT) != (s->theirs == MEET_NAT_DEPENDENT);
+}
+
+bool meet_rule_hard(const struct meet_sides *s)
+{
+    return s->ours == MEET_NAT_DEPENDENT && s->theirs != MEET_NAT_DEPENDENT;
+}
+
+enum meet_round meet_rule_next(enum meet_round last, const struct meet_sides *s, const char **why)
+{
+    bool step = meet_rule_hard(s) ? s->our_step : s->their_step;
+
+    *why = "";
+    if (last == MEET_PLAIN) {
+        return MEET_FRESH_PORT;
+    }
+    if (!is_one_hard(s)) {
+        *why = s->ours == MEET_NAT_DEPENDENT
+                   ? "both routers give each destination another port: only a relay joins such two"
+                   : "";
+        return MEET_ROUNDS;
+    }
+    if (last == MEET_FRESH_PORT && step) {
+        return MEET_PREDICT;
+    }
+    if (last == MEET_BIRTHDAY) {
+        *why = "one router gives each destination another port, and none of those tried was it";
+        return MEET_ROUNDS;
+    }
+    if (s->no_birthday) {
+        *why = "one router gives each destination another port; many were tried lately, or it "
+               "gives few";
+        return MEET_ROUNDS;
+    }
+    return MEET_BIRTHDAY;
+}
+
+#define SWAP_MIN (150 * NS_PER_MS)
+
+uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt)
+{
+    uint64_t wait = initiator ? rtt / 2 : 0;
+    uint64_t swap = rtt / 2 < SWAP_MIN ? SWAP_MIN : rtt / 2;
+
+    if (round == MEET_FRESH_PORT && ((set == 1 && initiator) || (set == 2 && !initiator))) {
+        wait += swap;
+    }
+    return wait;
+}
+
+uint64_t meet_rule_length(enum meet_round round, uint64_t rtt, size_t pairs)
+{
+    uint64_t least = 3 * rtt + 3 * MEET_TA * pairs;
+
+    least = least < MEET_ROUND_MIN ? MEET_ROUND_MIN : least;
+    if (round == MEET_FRESH_PORT) {
+        least += meet_rule_start(round, 1, true, rtt);
+    }
+    return round == MEET_BIRTHDAY ? least + MEET_PROBES * MEET_PROBE_GAP : least;
+}
+
+uint64_t meet_rule_gap(uint32_t sent)
+{
+    static const uint16_t ms[] = {50, 75, 110, 170, 250};
+
+    return (sent < ARRAY_LEN(ms) ? ms[sent] : 250) * NS_PER_MS;
+}
+
+unsigned meet_rule_order(const struct meet_candidate *c)
+{
+    static const uint8_t kinds[] = {[MEET_PEER_REFLEXIVE] = 0,
+                                    [MEET_HOST] = 1,
+                                    [MEET_MAPPED] = 2,
+                                    [MEET_OBSERVED] = 3,
+                                    [MEET_PREDICTED] = 4};
+
+    return (c->addr.family == 6 ? 0u : 8u) + kinds[c->kind];
+}
+
+/* ---- guessing ports ---- */
+
+#define PORTS_LO 1024u
+#define PORTS_N (65536u - PORTS_LO)
+
+uint16_t meet_rule_predict(uint16_t port, int16_t step, unsigned nth)
+{
+    int64_t at = (int64_t)port - PORTS_LO + (int64_t)step * (int64_t)nth;
+
+    at %= (int64_t)PORTS_N;
+    at += at < 0 ? (int64_t)PORTS_N : 0;
+    return (uint16_t)(PORTS_LO + (uint32_t)at);
+}
+
+uint16_t meet_rule_probe(uint16_t start, uint16_t stride, uint32_t nth)
+{
+    /* PORTS_N is 2^10 * 3^2 * 7: what shares no factor with it passes through all of them */
+    uint32_t by = (uint32_t)stride | 1;
+
+    while (by % 3 == 0 || by % 7 == 0) {
+        by += 2;
+    }
+    return (uint16_t)(PORTS_LO + (start + (uint64_t)by * nth) % PORTS_N);
+}
+
+bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now)
+{
+    bool soon_peer = b->last_peer != 0 && now - b->last_peer < MEET_BIRTHDAY_PAUSE;
+    bool soon_host = b->last_host != 0 && now - b->last_host < MEET_BIRTHDAY_PAUSE;
+
+    return (b->attested || b->named) && !b->busy && !b->few_ports && !soon_peer && !soon_host;
+}
+
+/* ---- afterwards ---- */
+
+uint64_t meet_rule_pause(enum meet_fate fate, uint32_t failures)
+{
+    switch (fate) {
+    case MEET_ALL_TRIED:
+        return MEET_LONG_WHILE;
+    case MEET_BROKEN:
+        failures = failures < 1 ? 1 : failures > 6 ? 6 : failures;
+        return (30 * NS_PER_S) << (failures - 1);
+    case MEET_NOT_NOW:
+        return 120 * NS_PER_S;
+    case MEET_SHORT_HERE:
+        return 10 * NS_PER_S;
+    case MEET_WENT_WELL:
+    default:
+        return 0;
+    }
+}
+
+const char *meet_rule_reason(const struct meet_look *look, size_t pairs, const char *no_round)
+{
+    if (pairs == 0) {
+        return "none of the peer's addresses can be tried from here";
+    }
+    if (look->received > 0) {
+        return "the peer's packets arrive here, but none of ours is answered";
+    }
+    if (no_round[0] != '\0') {
+        return no_round;
+    }
+    return "nothing of the peer's arrived: a router or firewall on the way drops it";
+}

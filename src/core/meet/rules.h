@@ -1,0 +1,99 @@
+/*
+ * rules.h - what a meeting may do, as pure functions (spec/meet.md 5 to 8).
+ *
+ * Packets to hosts that never answered, for one meeting:
+ *   plain rounds, fresh ports, prediction   MEET_HOST_ROUND to one host in one round, MEET_UNANSWERED_MAX in all
+ *   birthday                                MEET_PROBES to one host, where meet_rule_birthday() allows it
+ * A host counts as having answered once a packet with right integrity came from it.
+ */
+#ifndef QUDAG_SRC_CORE_MEET_RULES_H
+#define QUDAG_SRC_CORE_MEET_RULES_H
+
+#include "core/meet/meet.h"
+
+#define MEET_CHECKS 6      /* of one pair that nothing came from, in one round */
+#define MEET_CHECKS_ALL 48 /* of one pair in all, whatever came */
+#define MEET_HOST_ROUND 24
+#define MEET_UNANSWERED_MAX 96
+#define MEET_TA                                                                                    \
+    (20 * NS_PER_MS) /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
+#define MEET_ROUND_MIN NS_PER_S
+#define MEET_PREDICTED 8    /* ports that are announced */
+#define MEET_SOCKETS_MIN 64 /* with fewer the birthday is not worth its packets */
+#define MEET_PROBES 1024
+#define MEET_PROBE_GAP (2 * NS_PER_MS)       /* 500 packets a second */
+#define MEET_BIRTHDAY_PAUSE (600 * NS_PER_S) /* for one peer, and for one host */
+#define MEET_LONG_WHILE (3600 * NS_PER_S)
+
+/*
+ * Whether |a|, that a peer names as its own, may be sent to.  Never to multicast, broadcast, unspecified and link-local
+ * addresses nor to ports below 1024; to private ones where one of ours is private, too; loopback in a lab.
+ */
+bool meet_rule_address(const struct netaddr *a, const struct meet_own *own);
+
+/* What was sent to hosts that have not answered. */
+struct meet_sent {
+    uint32_t host_round; /* to that host, in this round */
+    uint32_t all;        /* to all of them in the meeting */
+};
+/* Whether one more may go to a host that has not answered. */
+bool meet_rule_unanswered(const struct meet_sent *sent);
+
+/* What is known when a round ended without a pair. */
+struct meet_sides {
+    enum meet_nat ours, theirs;
+    bool our_step, their_step; /* constant, as far as seen */
+    bool no_birthday;          /* one of the sides says so */
+};
+/* The next round; MEET_ROUNDS: there is none, *why says why not. */
+enum meet_round meet_rule_next(enum meet_round last, const struct meet_sides *s, const char **why);
+/* Of prediction and birthday: whether we are the side whose router gives each destination another port. */
+bool meet_rule_hard(const struct meet_sides *s);
+
+/*
+ * When checks of socket set |set| begin after START, which A sent and B received; rtt: of the relayed link.  A waits
+ * half of it, so that both begin at once.  Of the sets of MEET_FRESH_PORT one begins with B, the other with A, each by
+ * as much as a router that answers strangers may lie behind a slow network.
+ */
+uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt);
+/* How long a round takes from START on. */
+uint64_t meet_rule_length(enum meet_round round, uint64_t rtt, size_t pairs);
+/* The pause between check number |sent| of a pair and the one after it. */
+uint64_t meet_rule_gap(uint32_t sent);
+
+/* Order of pairs: the smaller comes first. */
+unsigned meet_rule_order(const struct meet_candidate *c);
+
+/* The port that comes |nth| after |port| (from 1), in 1024 to 65535. */
+uint16_t meet_rule_predict(uint16_t port, int16_t step, unsigned nth);
+/* Of MEET_PROBES ports, all different, the |nth| after |start|, in 1024 to 65535. */
+uint16_t meet_rule_probe(uint16_t start, uint16_t stride, uint32_t nth);
+
+/* What is known when a birthday is due. */
+struct meet_birthday_asks {
+    bool attested; /* something with right integrity came from that host in this meeting */
+    bool named;    /* the program named the peer */
+    bool busy;     /* another one is under way */
+    bool few_ports;
+    tstamp last_peer, last_host; /* the last one with the peer, to the host; 0: none */
+};
+/*
+ * Where both routers are strict nothing can attest a host before: then only the peers that the program named are trusted
+ * with it, and each host at most once in ten minutes, whoever names it.
+ */
+bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now);
+
+/* How a meeting ended, for what comes after. */
+enum meet_fate {
+    MEET_WENT_WELL,
+    MEET_ALL_TRIED, /* all rounds */
+    MEET_BROKEN,    /* the relayed link went, the peer fell silent or broke the protocol */
+    MEET_NOT_NOW,   /* the peer refused, or is busy */
+    MEET_SHORT_HERE /* something was lacking on this side: never held against the peer */
+};
+/* The pause until the next try; |failures|: in a row, this one included.  TSTAMP_NEVER does not occur. */
+uint64_t meet_rule_pause(enum meet_fate fate, uint32_t failures);
+/* Why nothing worked, from what came. */
+const char *meet_rule_reason(const struct meet_look *look, size_t pairs, const char *no_round);
+
+#endif
