@@ -429,6 +429,20 @@ static void on_unresolve(void *ctx, uint64_t id)
     resolve_drop(n->resolve, id);
 }
 
+static qudag_err on_socket_open(void *ctx, uint8_t family, struct netaddr *local)
+{
+    struct qudag_node *n = ctx;
+
+    return io_socket_open(n->io, family, local);
+}
+
+static void on_socket_close(void *ctx, const struct netaddr *local)
+{
+    const struct qudag_node *n = ctx;
+
+    io_socket_close(n->io, local);
+}
+
 static qudag_err make(struct qudag_node *n, struct api_settings *read)
 {
     static const struct node_hooks hooks = {.stream_in = cb_stream_in,
@@ -449,6 +463,8 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .unsolve = on_unsolve,
                                             .resolve = on_resolve,
                                             .unresolve = on_unresolve,
+                                            .socket_open = on_socket_open,
+                                            .socket_close = on_socket_close,
                                             .persist = api_persist_put};
     struct node_hooks h = hooks;
     struct node_config *c = &read->config;

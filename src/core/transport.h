@@ -18,6 +18,8 @@ struct transport_target {
     bool
         lax; /* with another ML-DSA key than |pq_hash| the link comes up all the same; LINK_UP's receiver judges */
     uint8_t need; /* LINK_PQ_KEX, LINK_PQ_AUTH: no link without, whatever the policy */
+    /* The socket of ours it leaves from, where the transport has such (QUIC); NULL: any. */
+    const struct netaddr *local;
 };
 
 /*

@@ -94,15 +94,58 @@ static void hmac_final(const struct hmac *h, SHA256_CTX *inner, uint8_t out[SHA2
     wipe(&outer, sizeof outer);
 }
 
-void hmac_sha256(uint8_t out[SHA256_LEN], struct slice key, struct slice data)
+void hmac_sha256_two(uint8_t out[SHA256_LEN], struct slice key, struct slice a, struct slice b)
 {
     struct hmac h;
 
     hmac_init(&h, key);
     SHA256_CTX inner = h.inner;
-    absorb(&inner, data);
+    absorb(&inner, a);
+    absorb(&inner, b);
     hmac_final(&h, &inner, out);
     wipe(&h, sizeof h);
+}
+
+void hmac_sha256(uint8_t out[SHA256_LEN], struct slice key, struct slice data)
+{
+    hmac_sha256_two(out, key, data, (struct slice){NULL, 0});
+}
+
+static void sha1_three(uint8_t out[SHA1_LEN], struct slice a, struct slice b, struct slice c)
+{
+    const struct slice part[] = {a, b, c};
+    SHA_CTX s;
+
+    SHA1_Init(&s);
+    for (size_t i = 0; i < 3; i++) {
+        if (part[i].len > 0) {
+            SHA1_Update(&s, part[i].base, part[i].len);
+        }
+    }
+    SHA1_Final(out, &s);
+    wipe(&s, sizeof s);
+}
+
+void hmac_sha1_two(uint8_t out[SHA1_LEN], struct slice key, struct slice a, struct slice b)
+{
+    const struct slice none = {NULL, 0};
+    uint8_t block[SHA256_BLOCK] = {0}, inner[SHA1_LEN]; /* SHA-1 has blocks of the same size */
+
+    if (key.len > sizeof block) {
+        sha1_three(block, key, none, none);
+    } else if (key.len > 0) {
+        memcpy(block, key.base, key.len);
+    }
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] ^= 0x36;
+    }
+    sha1_three(inner, (struct slice){block, sizeof block}, a, b);
+    for (size_t i = 0; i < sizeof block; i++) {
+        block[i] ^= 0x36 ^ 0x5c;
+    }
+    sha1_three(out, (struct slice){block, sizeof block}, (struct slice){inner, sizeof inner}, none);
+    wipe(block, sizeof block);
+    wipe(inner, sizeof inner);
 }
 
 void hkdf_sha256_extract(uint8_t prk[SHA256_LEN], struct slice salt, struct slice ikm)

@@ -1,4 +1,4 @@
-/* hash.h - SHA-2, HMAC, HKDF (RFC 5869) and BLAKE3. */
+/* hash.h - SHA-2, HMAC, HKDF (RFC 5869) and BLAKE3; HMAC-SHA-1 for STUN as others speak it. */
 #ifndef QUDAG_SRC_CRYPTO_HASH_H
 #define QUDAG_SRC_CRYPTO_HASH_H
 
@@ -19,6 +19,13 @@ void sha512(uint8_t out[SHA512_LEN], struct slice data);
 
 /* HMAC-SHA-256 (RFC 2104); a key over 64 bytes is hashed first. */
 void hmac_sha256(uint8_t out[SHA256_LEN], struct slice key, struct slice data);
+
+/* The same of |a| with |b| behind it. */
+void hmac_sha256_two(uint8_t out[SHA256_LEN], struct slice key, struct slice a, struct slice b);
+
+#define SHA1_LEN 20
+/* HMAC-SHA-1 (RFC 2104) of |a| with |b| behind it: for RFC 8489 14.5, and nothing of ours. */
+void hmac_sha1_two(uint8_t out[SHA1_LEN], struct slice key, struct slice a, struct slice b);
 
 /* HKDF-Extract (RFC 5869 2.2); an empty |salt| stands for 32 zero bytes. */
 void hkdf_sha256_extract(uint8_t prk[SHA256_LEN], struct slice salt, struct slice ikm);

@@ -72,6 +72,18 @@ size_t io_tcp_addrs(const struct io *io, struct netaddr *out, size_t max);
 size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX]);
 
 /*
+ * One more UDP socket of that IP version, at the address of a socket of that version that is listened on, or the
+ * wildcard, on a port that none of ours has; *local is its name, as node_hooks.socket_open says.  Small buffers.
+ * QUDAG_ELIMIT: NODE_SOCKETS_MAX, or the process has few descriptors left; QUDAG_EUNSUPPORTED: nothing of that version
+ * is listened on; QUDAG_ESYSTEM; QUDAG_ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err io_socket_open(struct io *io, uint8_t family, struct netaddr *local);
+/* Closes it; nothing for one that is not there, or that is listened on. */
+void io_socket_close(struct io *io, const struct netaddr *local);
+/* How many of these there are. */
+size_t io_sockets(const struct io *io);
+
+/*
  * |fn| is called from the loop half a second after an interface, an address or a route has changed; NULL: nobody wants
  * to know.
  */

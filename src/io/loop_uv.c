@@ -4,6 +4,7 @@
  *   readable ─▶ udp_recv ─▶ node_recv            before the loop sleeps (uv_prepare):
  *   readable, writable ─▶ tcp.c ─▶ node_tcp_*
  *   timerfd, async, program's own calls ─▶          node_drain, node_tick if due, send, arm the timer
+ *   sockets that come and go while it runs (io_socket_open) are polled like those that are listened on
  *
  * Setting the timer costs as much as sending a packet, and deadlines mostly move away: a timer that
  * is set for too early stays, wakes the loop once for nothing, and is set again then.
@@ -11,12 +12,14 @@
 #include "io/interfaces.h"
 #include "io/tcp.h"
 #include "io/udp.h"
+#include "node/datagrams.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -35,6 +38,8 @@ struct sock {
     uv_poll_t poll;
     struct io *io;
     bool open, want_write;
+    bool extra; /* not listened on; freed when libuv has let go of it */
+    bool grown; /* carries a link: its buffers are as large as the others' */
 };
 
 struct post {
@@ -54,6 +59,8 @@ struct io {
     uint64_t step_hooks_called; /* ... which began when so many hooks had been called */
     struct sock sock[NODE_LISTEN_MAX];
     size_t n_socks;
+    struct sock *extra[NODE_SOCKETS_MAX];
+    size_t n_extra;
     struct io_tcp tcp;
     int timer_fd;
     uv_poll_t timer;
@@ -79,9 +86,36 @@ struct io {
     struct histogram work[IO_WORKS];
 };
 
+static struct sock *extra_for(const struct io *io, const struct netaddr *local)
+{
+    for (size_t i = 0; i < io->n_extra; i++) {
+        const struct netaddr *b = &io->extra[i]->udp.bound;
+        if (b->family == local->family && b->port == local->port) {
+            return io->extra[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether |local| names a socket that is listened on, or none at all. */
+static bool listens(const struct io *io, const struct netaddr *local)
+{
+    bool found = local->family == 0 || local->port == 0;
+
+    for (size_t i = 0; i < io->n_socks && !found; i++) {
+        const struct netaddr *b = &io->sock[i].udp.bound;
+        found = b->family == local->family && b->port == local->port;
+    }
+    return found;
+}
+
 static struct sock *sock_for(struct io *io, const struct quic_tx *tx)
 {
     struct sock *any = NULL;
+
+    if (!listens(io, &tx->local)) {
+        return extra_for(io, &tx->local);
+    }
 
     for (size_t i = 0; i < io->n_socks; i++) {
         struct sock *s = &io->sock[i];
@@ -101,7 +135,7 @@ static void on_poll(uv_poll_t *h, int status, int events);
 
 static void poll_for(struct sock *s, bool write)
 {
-    if (s->want_write != write) {
+    if (s->want_write != write && s->open) {
         s->want_write = write;
         (void)uv_poll_start(&s->poll, UV_READABLE | (write ? UV_WRITABLE : 0), on_poll);
     }
@@ -112,10 +146,18 @@ static bool send_tx(struct io *io, const struct quic_tx *tx, tstamp now)
 {
     struct sock *s = sock_for(io, tx);
 
-    if (s == NULL) { /* no socket of that family */
+    if (s == NULL && listens(io, &tx->local)) { /* no socket of that family */
         io->stats.send_errors++;
         node_no_route(io->node, &tx->remote, now);
         return true;
+    }
+    if (s == NULL) { /* it was closed meanwhile */
+        io->stats.send_errors++;
+        return true;
+    }
+    if (s->extra && !s->grown && tx->buf[0] >= 64) { /* QUIC: what comes may be much */
+        s->grown = true;
+        udp_grow(&s->udp);
     }
     enum udp_sent r = udp_send(&s->udp, tx, now, &io->stats);
     if (r == UDP_NO_ROUTE) {
@@ -264,7 +306,7 @@ static void read_all(struct io *io, struct sock *s)
 {
     struct udp_msg msg[UDP_BATCH];
 
-    for (size_t round = 0; round < READS_PER_TURN; round++) {
+    for (size_t round = 0; round < READS_PER_TURN && s->open; round++) {
         size_t n = udp_recv(&s->udp, msg, io->rx);
         io->stats.recv_calls++;
         tstamp now = io_now();
@@ -307,7 +349,9 @@ static void read_errors(struct io *io, struct sock *s)
             node_unreachable(io->node, &remote, (struct slice){quote.bytes, quote.len}, io_now());
         }
     }
-    (void)uv_poll_start(&s->poll, UV_READABLE | (s->want_write ? UV_WRITABLE : 0), on_poll);
+    if (s->open) { /* else what came closed it */
+        (void)uv_poll_start(&s->poll, UV_READABLE | (s->want_write ? UV_WRITABLE : 0), on_poll);
+    }
 }
 
 static void on_poll(uv_poll_t *h, int status, int events)
@@ -419,9 +463,13 @@ static void on_closed(uv_handle_t *h)
 
 static void on_sock_closed(uv_handle_t *h)
 {
-    const struct sock *s = h->data;
+    struct sock *s = h->data;
+    struct io *io = s->io;
 
-    handle_gone(s->io);
+    if (s->extra) {
+        free(s);
+    }
+    handle_gone(io);
 }
 
 /* Changes come in bursts; one that goes on, as on a host of many containers, does not put the look off for ever. */
@@ -495,6 +543,23 @@ static qudag_err start_handles(struct io *io, struct io_failure *why)
     return QUDAG_OK;
 }
 
+/* 0, or libuv's error. */
+static int start_sock(struct io *io, struct sock *s)
+{
+    int rc = uv_poll_init(io->loop, &s->poll, s->udp.fd);
+
+    if (rc != 0) {
+        udp_close(&s->udp);
+        return rc;
+    }
+    s->io = io;
+    s->poll.data = s;
+    s->open = true;
+    io->handles++;
+    (void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
+    return 0;
+}
+
 static int open_one(struct io *io, const struct netaddr *listen, struct io_failure *why)
 {
     struct sock *s = &io->sock[io->n_socks];
@@ -504,18 +569,117 @@ static int open_one(struct io *io, const struct netaddr *listen, struct io_failu
         (void)system_error(why, "socket or bind", err);
         return err;
     }
-    s->io = io;
-    if ((err = uv_poll_init(io->loop, &s->poll, s->udp.fd)) != 0) {
-        udp_close(&s->udp);
+    if ((err = start_sock(io, s)) != 0) {
         (void)system_error(why, "uv_poll_init of a socket", err);
         return -err;
     }
-    s->poll.data = s;
-    s->open = true;
-    io->handles++;
-    (void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
     io->n_socks++;
     return 0;
+}
+
+/* The address of the first socket of that version that is listened on; false: there is none. */
+static bool bound_of(const struct io *io, uint8_t family, struct netaddr *out)
+{
+    for (size_t i = 0; i < io->n_socks; i++) {
+        *out = io->sock[i].udp.bound;
+        if (out->family == family) {
+            out->port = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Links and files of the program need descriptors, too: a quarter of what the process may have stays free. */
+static bool descriptors_left(int fd)
+{
+    struct rlimit r;
+
+    return getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY ||
+           (rlim_t)fd < r.rlim_cur - r.rlim_cur / 4;
+}
+
+/* One on a port that no other has at another address. */
+static qudag_err open_extra(struct io *io, const struct netaddr *at, struct udp *out)
+{
+    qudag_err err = QUDAG_ESYSTEM;
+
+    for (int tries = 0; tries < 4 && err == QUDAG_ESYSTEM; tries++) {
+        int rc = udp_open_small(out, at);
+        if (rc == EMFILE || rc == ENFILE || rc == ENOBUFS || rc == ENOMEM) {
+            return QUDAG_ELIMIT;
+        }
+        if (rc != 0) {
+            return QUDAG_ESYSTEM;
+        }
+        if (!descriptors_left(out->fd)) {
+            err = QUDAG_ELIMIT;
+        } else if (!listens(io, &out->bound) && extra_for(io, &out->bound) == NULL) {
+            return QUDAG_OK;
+        }
+        udp_close(out);
+    }
+    return err;
+}
+
+qudag_err io_socket_open(struct io *io, uint8_t family, struct netaddr *local)
+{
+    struct netaddr at;
+
+    if (!bound_of(io, family, &at)) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (io->n_extra >= NODE_SOCKETS_MAX || io->closed) {
+        return QUDAG_ELIMIT;
+    }
+    struct sock *s = calloc(1, sizeof(*s)); /* may outlive the node's allocator, as |io| does */
+    if (s == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    s->extra = true;
+    qudag_err err = open_extra(io, &at, &s->udp);
+    if (err == QUDAG_OK && start_sock(io, s) != 0) {
+        err = QUDAG_ESYSTEM;
+    }
+    if (err != QUDAG_OK) {
+        free(s);
+        return err;
+    }
+    io->extra[io->n_extra++] = s;
+    *local = s->udp.bound;
+    return QUDAG_OK;
+}
+
+static void close_handle(uv_handle_t *h, uv_close_cb cb)
+{
+    if (!uv_is_closing(h)) {
+        uv_close(h, cb);
+    }
+}
+
+static void close_sock(struct sock *s)
+{
+    s->open = false;
+    (void)uv_poll_stop(&s->poll);
+    udp_close(&s->udp);
+    close_handle((uv_handle_t *)&s->poll, on_sock_closed);
+}
+
+void io_socket_close(struct io *io, const struct netaddr *local)
+{
+    for (size_t i = 0; i < io->n_extra; i++) {
+        struct sock *s = io->extra[i];
+        if (s->udp.bound.family == local->family && s->udp.bound.port == local->port) {
+            io->extra[i] = io->extra[--io->n_extra];
+            close_sock(s);
+            return;
+        }
+    }
+}
+
+size_t io_sockets(const struct io *io)
+{
+    return io->n_extra;
 }
 
 /* A wildcard of an IP version that the machine lacks is left out, as long as another can be listened at. */
@@ -613,13 +777,6 @@ void io_attach_store(struct io *io, struct store *store)
     }
 }
 
-static void close_handle(uv_handle_t *h, uv_close_cb cb)
-{
-    if (!uv_is_closing(h)) {
-        uv_close(h, cb);
-    }
-}
-
 /* Everything that is due, though not more than that many batches. */
 static void shutdown_flush(struct io *io)
 {
@@ -653,9 +810,10 @@ void io_free(struct io *io)
     io->closed = true;
     io_tcp_close(&io->tcp);
     for (size_t i = 0; i < io->n_socks; i++) {
-        (void)uv_poll_stop(&io->sock[i].poll);
-        udp_close(&io->sock[i].udp);
-        close_handle((uv_handle_t *)&io->sock[i].poll, on_sock_closed);
+        close_sock(&io->sock[i]);
+    }
+    while (io->n_extra > 0) {
+        close_sock(io->extra[--io->n_extra]);
     }
     if (io->timer.data != NULL) {
         (void)uv_poll_stop(&io->timer);

@@ -22,19 +22,30 @@
 #define GSO_RETRY (60 * NS_PER_S)
 #define GSO_SEGMENTS_MAX 64 /* linux: UDP_MAX_SEGMENTS of the oldest kernels */
 #define SOCKET_BUFFER (4 * 1024 * 1024)
+#define SMALL_BUFFER (64 * 1024)
 
 static bool set_int(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
-static void set_options(struct udp *u, bool v4)
+static void set_buffers(struct udp *u, int bytes)
+{
+    (void)set_int(u->fd, SOL_SOCKET, SO_RCVBUF, bytes);
+    (void)set_int(u->fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+void udp_grow(struct udp *u)
+{
+    set_buffers(u, SOCKET_BUFFER);
+}
+
+static void set_options(struct udp *u, bool v4, int buffer)
 {
     int zero = 0;
     socklen_t len = sizeof(zero);
 
-    (void)set_int(u->fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
-    (void)set_int(u->fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
+    set_buffers(u, buffer);
     if (v4) {
         (void)set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
         (void)set_int(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
@@ -50,7 +61,7 @@ static void set_options(struct udp *u, bool v4)
     u->gso = getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &zero, &len) == 0;
 }
 
-int udp_open(struct udp *u, const struct netaddr *listen)
+static int open_with(struct udp *u, const struct netaddr *listen, int buffer)
 {
     union io_sockaddr sa;
     socklen_t len = io_to_sockaddr(&sa, listen);
@@ -63,7 +74,7 @@ int udp_open(struct udp *u, const struct netaddr *listen)
     if (listen->family == 6) {
         (void)set_int(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     }
-    set_options(u, listen->family == 4);
+    set_options(u, listen->family == 4, buffer);
     if (bind(u->fd, &sa.sa, len) != 0 || getsockname(u->fd, &sa.sa, &len) != 0) {
         int err = errno;
         udp_close(u);
@@ -71,6 +82,16 @@ int udp_open(struct udp *u, const struct netaddr *listen)
     }
     io_from_sockaddr(&u->bound, &sa);
     return 0;
+}
+
+int udp_open(struct udp *u, const struct netaddr *listen)
+{
+    return open_with(u, listen, SOCKET_BUFFER);
+}
+
+int udp_open_small(struct udp *u, const struct netaddr *listen)
+{
+    return open_with(u, listen, SMALL_BUFFER);
 }
 
 bool udp_version_missing(const struct netaddr *listen, int err)
@@ -186,8 +207,8 @@ static void put_controls(struct msghdr *h, void *control, const struct udp *u,
 /* Of the destination; where a source address was asked for it may be that one which is not there any more. */
 static bool is_no_route(const struct quic_tx *tx, int err)
 {
-    return tx->local.family == 0 && (err == ENETUNREACH || err == EHOSTUNREACH ||
-                                     err == EADDRNOTAVAIL || err == EAFNOSUPPORT);
+    return netaddr_is_unspecified(&tx->local) && (err == ENETUNREACH || err == EHOSTUNREACH ||
+                                                  err == EADDRNOTAVAIL || err == EAFNOSUPPORT);
 }
 
 /* One system call: |len| bytes of |tx| from |at|; |segment| 0: they are one datagram.  0, or an errno. */

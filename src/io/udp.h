@@ -24,6 +24,11 @@ struct udp_msg {
 
 /* 0, or an errno. */
 int udp_open(struct udp *u, const struct netaddr *listen);
+/* The same with small buffers: for a socket of which there may be hundreds. */
+int udp_open_small(struct udp *u, const struct netaddr *listen);
+
+/* Gives it the buffers of the others. */
+void udp_grow(struct udp *u);
 
 /* Whether |err| of udp_open() says that the machine lacks the IP version of the wildcard |listen|. */
 bool udp_version_missing(const struct netaddr *listen, int err);

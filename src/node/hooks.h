@@ -50,6 +50,12 @@ struct node_hooks {
     qudag_err (*resolve)(void *ctx, uint64_t id, enum names_kind kind, const char *name);
     void (*unresolve)(void *ctx, uint64_t id);
     /*
+     * One more UDP socket of that IP version, on a port of the host's choice that no other socket of the node has;
+     * *local is what datagrams name it by.  QUDAG_ELIMIT, QUDAG_EUNSUPPORTED, QUDAG_ESYSTEM.  NULL: there are no more.
+     */
+    qudag_err (*socket_open)(void *ctx, uint8_t family, struct netaddr *local);
+    void (*socket_close)(void *ctx, const struct netaddr *local);
+    /*
      * With node_config.persist: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
      * disk before the next node_send().  Not OK: there is no room; nothing new is taken for others
      * until node_persist_room().

@@ -19,6 +19,7 @@
  *          budget.c      how often the far end may make us build circuits
  *          circuits.c    circuits we are client of
  *          survey.c      whether our view of the network has settled
+ *          datagrams.c   datagrams beside QUIC, sockets beside those that are listened on
  *          meters.c      how long requests and circuits took; traffic.c: whose bytes were carried
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
  *   high   boot.c        joining the network and staying in it; boot_dial.c: its dials
@@ -48,6 +49,7 @@
 #include "node/circuits.h"
 #include "node/clock.h"
 #include "node/cores.h"
+#include "node/datagrams.h"
 #include "node/doubts.h"
 #include "node/ending.h"
 #include "node/node.h"
@@ -82,6 +84,7 @@ struct node {
         size_t n_addrs;
     } through; /* links through circuit relays */
     tstamp tcp_room_told;
+    struct node_datagrams datagrams;
     struct swarm *swarm;
     unsigned quic_tp, tcp_tp, circuit_tp; /* their indices as transports of the swarm */
     struct ping ping;

@@ -219,8 +219,9 @@ static qudag_err make_cores(struct node *n, tstamp now)
 {
     qudag_err err;
 
-    if ((err = node_ping_init(n)) != QUDAG_OK || (err = node_identify_init(n)) != QUDAG_OK ||
-        (err = node_reach_init(n)) != QUDAG_OK || (err = node_succession_init(n)) != QUDAG_OK ||
+    if ((err = node_datagrams_init(n)) != QUDAG_OK || (err = node_ping_init(n)) != QUDAG_OK ||
+        (err = node_identify_init(n)) != QUDAG_OK || (err = node_reach_init(n)) != QUDAG_OK ||
+        (err = node_succession_init(n)) != QUDAG_OK ||
         (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
@@ -281,6 +282,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     uint8_t seed[16];
     rng_fill(&n->cfg.rng, seed, sizeof(seed));
     map_init(&n->strm_map, n->mem, seed, NODE_STREAMS_MAX);
+    node_datagrams_begin(n, seed);
     if ((err = make_acts(n)) != QUDAG_OK || (err = make_links(n, now)) != QUDAG_OK ||
         (err = make_cores(n, now)) != QUDAG_OK) {
         node_free(n);
@@ -313,6 +315,7 @@ void node_free(struct node *n)
     node_relay_links_free(n);
     tcp_free(n->tcp);
     quic_free(n->quic);
+    node_datagrams_free(n);
     resources_free(n->accounts);
     sec_free(n->sec);
     slots_fini(&n->optab);
@@ -436,8 +439,14 @@ void node_no_route(struct node *n, const struct netaddr *remote, tstamp now)
 
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
 {
+    struct quic_dgram g = *d;
+
     n->now = now;
-    quic_recv(n->quic, d, now);
+    if (node_datagrams_recv(n, &g, now)) {
+        node_drain(n, now);
+    } else {
+        quic_recv(n->quic, &g, now);
+    }
     take_link_events(n, now);
 }
 
@@ -554,7 +563,7 @@ tstamp node_deadline(const struct node *n)
 
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 {
-    bool some = quic_send(n->quic, now, tx);
+    bool some = node_datagrams_send(n, tx) || quic_send(n->quic, now, tx);
 
     take_link_events(n, now); /* LINK_SENT */
     return some;

@@ -22,6 +22,8 @@
 #define NT_START (1000 * NS_PER_S)
 #define NT_SPIN_MAX 20000 /* rounds at one instant; more is a loop that never rests */
 
+#define NT_EXTRA 320 /* sockets of one node beside its first */
+
 struct nt;
 
 struct nt_ask {
@@ -47,6 +49,9 @@ struct nt_node {
     struct identity id;
     struct peer_id peer;
     struct netaddr addr;
+    struct netaddr extra[NT_EXTRA];
+    size_t n_extra, extra_max; /* extra_max 0: NT_EXTRA */
+    uint16_t extra_ports;      /* used so far */
     struct node *node;
     enum node_phase phase;
     qudag_err phase_err;
@@ -91,7 +96,9 @@ struct nt {
     struct rng_stream stream;
     struct list wire;
     struct nt_node node[NT_NODES];
-    uint64_t steps, steps_max;       /* 0: no limit */
+    uint64_t steps, steps_max; /* 0: no limit */
+    uint16_t
+        redirect; /* 0: no; what comes for the port of node 1 reaches this port of it instead */
     uint64_t nowhere, nowhere_bytes; /* datagrams to addresses that no node has */
     void (*watch)(struct nt *nt, const struct nt_pkt *p); /* an observer of all links */
     uint8_t buf[QUIC_TX_MAX];

@@ -3,6 +3,7 @@
 #define QUDAG_SRC_NODE_TESTKIT_NET_H
 
 #include "node/testkit.h"
+#include "node/testkit_sock.h"
 
 /* Addresses for trials, which every network takes. */
 static const struct node_dark_of nt_direct = {DARK_DIRECT, DARK_NET_TEST};
@@ -43,7 +44,9 @@ static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
                            .released = nt_released,
                            .op_done = nt_op_done,
                            .phase = nt_phase,
-                           .save = nt_save};
+                           .save = nt_save,
+                           .socket_open = nt_socket_open,
+                           .socket_close = nt_socket_close};
     struct multiaddr ma;
 
     nt_identity(nt, ix);
@@ -65,6 +68,7 @@ static inline size_t nt_free(struct nt *nt, size_t ix)
 
     node_free(n);
     t->node = NULL;
+    t->n_extra = 0;
     return t->mem.used;
 }
 
@@ -115,7 +119,10 @@ static inline void nt_flush(struct nt *nt, struct nt_node *t)
     while (t->node != NULL && node_send(t->node, nt->now, &tx)) {
         for (size_t at = 0; at < tx.len; at += tx.segment) {
             size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
-            nt_inject(nt, &t->addr, &tx.remote, tx.buf + at, n);
+            bool other = tx.local.family != 0 && tx.local.port != t->addr.port;
+            if (!other || nt_has(t, &tx.local)) { /* else it was closed meanwhile */
+                nt_inject(nt, other ? &tx.local : &t->addr, &tx.remote, tx.buf + at, n);
+            }
         }
         tx = (struct quic_tx){.buf = nt->buf};
     }
@@ -128,9 +135,12 @@ static inline void nt_deliver(struct nt *nt)
     bool found = false;
 
     list_del(&p->node);
+    if (nt->redirect != 0 && netaddr_eq(&p->to, &nt->node[1].addr)) {
+        p->to.port = nt->redirect;
+    }
     for (size_t i = 0; i < NT_NODES && !found; i++) {
         struct nt_node *t = &nt->node[i];
-        if (t->node != NULL && netaddr_eq(&t->addr, &p->to)) {
+        if (t->node != NULL && nt_has(t, &p->to)) {
             found = true;
             struct quic_dgram d = {.local = p->to, .remote = p->from, .data = {p->data, p->len}};
             node_recv(t->node, &d, nt->now);

@@ -604,7 +604,9 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     }
     bool first = c->accepted == 0 && !c->server;
     c->info.bytes_in += d->data.len;
-    if (!c->local_fixed && c->server && d->local.family != 0) {
+    /* Another address of the same socket; never another socket: whoever knows of it would keep it open. */
+    if (!c->local_fixed && c->server && d->local.family != 0 &&
+        (c->local.family == 0 || c->local.port == d->local.port)) {
         c->local = d->local;
     }
     if (d->local.family != 0) {

@@ -425,7 +425,8 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     ngtcp2_cid odcid;
     ngtcp2_pkt_hd hd;
 
-    if (ngtcp2_accept(&hd, d->data.base, d->data.len) != 0 || hd.version != NGTCP2_PROTO_VER_V1) {
+    if (d->closed || ngtcp2_accept(&hd, d->data.base, d->data.len) != 0 ||
+        hd.version != NGTCP2_PROTO_VER_V1) {
         q->stats.dropped_unknown++;
         return;
     }
@@ -510,7 +511,9 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
         q->stats.dropped_empty++;
         return;
     }
-    if (d->data.len < DGRAM_MIN || (d->remote.family != 4 && d->remote.family != 6)) {
+    /* RFC 9000 17.2, 17.3: without the fixed bit it is no packet; Version Negotiation need not have it. */
+    if (d->data.len < DGRAM_MIN || (d->data.base[0] & 0xc0) == 0 ||
+        (d->remote.family != 4 && d->remote.family != 6)) {
         q->stats.dropped_short++;
         return;
     }
@@ -644,6 +647,18 @@ qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struc
     quic_conn_mark_dirty(c);
     *out = c->ref;
     return QUDAG_OK;
+}
+
+bool quic_uses(const struct quic *q, const struct netaddr *local)
+{
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        const struct quic_conn *c = slots_at(&q->conns, i);
+
+        if (c != NULL && c->local.port == local->port && c->local.family == local->family) {
+            return true;
+        }
+    }
+    return false;
 }
 
 qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out)

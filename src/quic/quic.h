@@ -44,6 +44,7 @@ struct quic_config {
 struct quic_dgram {
     struct netaddr local, remote;
     uint8_t ecn; /* 0..3 */
+    bool closed; /* its socket is not listened on for this sender: it begins no connection */
     struct slice data;
 };
 
@@ -165,6 +166,9 @@ QUDAG_MUST_USE qudag_err quic_info(const struct quic *q, struct ref link, struct
  * leaves one as it is.
  */
 void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uint64_t keepalive_ns);
+
+/* Whether a link, or what becomes one, or is ending, has the socket |local| (by IP version and port). */
+bool quic_uses(const struct quic *q, const struct netaddr *local);
 
 /* What networks and hosts owe for handshakes: other transports charge the same accounts. */
 struct load *quic_load(struct quic *q);

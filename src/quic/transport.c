@@ -16,6 +16,10 @@ static qudag_err dial(void *owner, const struct transport_target *t, tstamp now,
     if (!multiaddr_to_netaddr(t->addr, &d.remote)) {
         return QUDAG_EUNSUPPORTED;
     }
+    if (t->local != NULL && t->local->family != 0 && t->local->family != d.remote.family) {
+        return QUDAG_EUNREACHABLE; /* no socket speaks both */
+    }
+    d.local = t->local != NULL ? *t->local : d.local;
     return quic_dial(owner, &d, now, out);
 }
 

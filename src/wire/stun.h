@@ -17,8 +17,9 @@
 #define STUN_MSG_MAX 548 /* bytes; RFC 8489 6.1: what fits any path without knowing its MTU */
 #define STUN_COOKIE 0x2112A442u
 #define STUN_ID_LEN 12
-#define STUN_USERNAME_MAX 64 /* bytes that are taken; the RFC allows 508 */
-#define STUN_UNKNOWN_MAX 8   /* attributes told in a 420 answer */
+#define STUN_USERNAME_MAX 64       /* bytes that are taken; the RFC allows 508 */
+#define STUN_UNKNOWN_MAX 8         /* attributes told in a 420 answer */
+#define STUN_UNKNOWN_ATTRIBUTE 420 /* that error */
 
 enum stun_class { STUN_REQUEST, STUN_INDICATION, STUN_SUCCESS, STUN_ERROR };
 
@@ -29,7 +30,7 @@ enum stun_integrity { STUN_NO_INTEGRITY, STUN_SHA1, STUN_SHA256 };
 struct stun_msg {
     enum stun_class class;
     uint8_t id[STUN_ID_LEN];
-    struct slice username; /* base NULL: none */
+    struct slice username; /* base NULL: none; borrowed */
     struct slice software; /* likewise; never sent by us */
     struct netaddr
         mapped; /* XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS where there is no other; family 0: none */
@@ -37,12 +38,13 @@ struct stun_msg {
     bool has_priority; /* PRIORITY, USE-CANDIDATE, ICE-CONTROLLING and -CONTROLLED: RFC 8445 7.1 */
     uint32_t priority;
     bool nominates;
-    bool fingerprint;              /* had one, and it was right; to be written: append one */
-    enum stun_integrity integrity; /* there; whether it is right: stun_check() */
-    size_t integrity_at;           /* offset of that attribute */
+    bool fingerprint; /* had one, and it was right; to be written: append one */
+    enum stun_integrity
+        integrity;       /* there (of two the stronger); whether it is right: stun_check() */
+    size_t integrity_at; /* offset of that attribute */
     uint16_t
         unknown[STUN_UNKNOWN_MAX]; /* comprehension-required attributes that are not understood */
-    size_t n_unknown;
+    size_t n_unknown; /* a request that has some is answered with 420, which lists them */
 };
 
 /*
@@ -52,8 +54,10 @@ struct stun_msg {
 bool stun_is(struct slice datagram);
 
 /*
- * Parses one whole datagram.  QUDAG_EMALFORMED (not STUN, lengths that do not fit, a wrong fingerprint, an attribute
- * behind the integrity that RFC 8489 14.5 tells to ignore is ignored); QUDAG_EUNSUPPORTED: another method than Binding.
+ * Parses one whole datagram; |out| is zeroed on error.  Of an attribute that comes twice the first counts, and what
+ * stands behind the integrity is ignored but for a fingerprint (RFC 8489 14, 14.5).  QUDAG_EMALFORMED: not STUN,
+ * lengths that do not fit, a wrong fingerprint or one that is not the last, a username above STUN_USERNAME_MAX, an
+ * integrity that is cut off (14.6, which no usage of ours allows).  QUDAG_EUNSUPPORTED: another method than Binding.
  */
 QUDAG_MUST_USE qudag_err stun_parse(struct stun_msg *out, struct slice datagram);
 
