@@ -5,7 +5,7 @@
 #
 # Three kinds of things are needed:
 #
-#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, c-ares, ...: the system's own packages, by apt, only
+#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, c-ares, miniupnpc, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang; all is these four.
 #                              use: nginx, sshd, Chromium and others for tests/system/real_use.  What of it cannot be had
 #                              is said and left out.  nginx, sshd and Prometheus are not started, but will be at the next start of
@@ -83,6 +83,7 @@ look_build() {
     [ -e /usr/include/sodium.h ] || want libsodium-dev
     [ -e /usr/include/sqlite3.h ] || want libsqlite3-dev
     [ -e /usr/include/ares.h ] || want libc-ares-dev
+    [ -e /usr/include/miniupnpc/miniupnpc.h ] || want libminiupnpc-dev
     [ -e /usr/include/zlib.h ] || want zlib1g-dev # sqlite3.pc names -lz for static linking; libsqlite3-dev does not bring it
     [ -e /usr/include/ini.h ] || want libinih-dev
     [ -e /usr/include/microhttpd.h ] || want libmicrohttpd-dev
@@ -95,6 +96,8 @@ look_build() {
 }
 look_test() {
     have g++ || want g++
+    have miniupnpd || want miniupnpd-nftables # tests/system/portmap: a router that opens ports
+    have nft || want nftables
     have valgrind || want valgrind # tests/ct: time does not depend on secrets
     /usr/bin/python3 -c 'import cryptography' 2>/dev/null || want python3-cryptography
     /usr/bin/python3 -c 'import google.protobuf' 2>/dev/null || want python3-protobuf
@@ -460,7 +463,7 @@ write_result() {
     } >"$dir/deps.ini"
     {
         printf '%s:' "$mode"
-        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium sqlite3 libcares awslc; do
+        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium sqlite3 libcares miniupnpc awslc; do
             printf ' %s %s' "$m" "$(PKG_CONFIG_PATH=$dir/pkgconfig:$fast_dir/pkgconfig \
                 pkg-config --modversion "$m" 2>/dev/null || echo -)"
         done

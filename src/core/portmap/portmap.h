@@ -11,10 +11,10 @@
  *                                 ▲ └─ all have failed ─▶ WAITING     └─ the life is over, refused ─▶ ASKING
  *                                 └──── a pause, or the network changed ─┘
  *
- * ASKING: PCP at once; NAT-PMP's address at once, its port 25 ms after the answer if PCP has not answered; UPnP 100 ms
- * later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to remove it by
- * one would take it from the other.  What the router says of the time since it lost its state (the epoch), in any answer,
- * or silence when it is asked for that, tells that the ports are to be asked for again.
+ * ASKING: PCP at once; NAT-PMP's address at once, its port 25 ms after the answer if PCP has not answered; UPnP
+ * 100 ms later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to
+ * remove it by one would take it from the other.  What the router says of the time since it lost its state (the epoch),
+ * in any answer, or silence when it is asked for that, tells that the ports are to be asked for again.
  *
  * Nothing of this is believed: a router, or who answers in its place, can name any address.  What is mapped is a
  * candidate of core/reach, to be confirmed by others before anybody is told.  An address that is not of the Internet is

@@ -107,7 +107,7 @@ static void step(struct bed *b, struct rd *r)
         portmap_want(b->p, internal, tcp, with % 5, b->now, &b->out);
         break;
     case 2:
-        b->now += (uint64_t)with * NS_PER_S * (1 + with % 7);
+        b->now += (uint64_t)with * NS_PER_S * (1 + (uint64_t)with % 7);
         break;
     case 3:
         a.code = (with & 2) != 0 ? 0 : with % 5 == 0 ? 725 : with % 5 == 1 ? 718 : a.code;
