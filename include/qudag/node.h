@@ -10,6 +10,7 @@
 
 #include <qudag/limits.h>
 #include <qudag/peer.h>
+#include <qudag/reach.h>
 #include <qudag/settings.h>
 #include <qudag/types.h>
 
@@ -110,6 +111,8 @@ typedef struct qudag_callbacks {
     void (*shut_down)(qudag_node *n, const qudag_shutdown *s, void *user);
     /* The pin of a peer moved, or two keys claim to follow it (identity.h).  |e| is borrowed. */
     void (*pin_changed)(qudag_node *n, const qudag_pin_event *e, void *user);
+    /* How this node can be reached has changed, see reach.h; qudag_reach_addr_next() has the evidence.  Borrowed. */
+    void (*reach_changed)(qudag_node *n, const qudag_reach *now, void *user);
 } qudag_callbacks;
 
 /*

@@ -17,6 +17,7 @@
 #include <qudag/onion.h>
 #include <qudag/peer.h>
 #include <qudag/proxy.h>
+#include <qudag/reach.h>
 #include <qudag/relay.h>
 #include <qudag/send.h>
 #include <qudag/settings.h>

@@ -167,6 +167,9 @@ QUDAG_MUST_USE qudag_err api_addr_read(struct api_addr *out, const char *text, q
 bool api_addr_text(char text[QUDAG_ADDR_TEXT_MAX], const struct multiaddr *addr,
                    const struct peer_id *peer);
 
+/* reach.c: what qudag_reach_get() says. */
+void api_reach(qudag_reach *out, const qudag_node *n);
+
 /* keep.c: a peer id, or a multiaddr with one, of a peer to be kept.  Errors and |why| as of api_addr_read(). */
 QUDAG_MUST_USE qudag_err api_keep_read(struct node_keep_wish *out, const char *text, char *why,
                                        size_t why_len);

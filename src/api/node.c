@@ -151,6 +151,22 @@ static void cb_link_changed(void *ctx, const struct swarm_link_change *c)
     }
 }
 
+static void cb_reach_changed(void *ctx)
+{
+    struct qudag_node *n = ctx;
+    qudag_reach now;
+
+    api_reach(&now, n);
+    for (size_t i = 0; i <= n->n_clients; i++) {
+        struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
+        if (to.cb->reach_changed != NULL) {
+            n->in_callback++;
+            to.cb->reach_changed(n, &now, to.user);
+            n->in_callback--;
+        }
+    }
+}
+
 static void cb_pin_changed(void *ctx, const struct succession *what, enum swarm_follow verdict)
 {
     struct qudag_node *n = ctx;
@@ -454,6 +470,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .stream_old = cb_stream_old,
                                             .peer_changed = cb_peer_changed,
                                             .link_changed = cb_link_changed,
+                                            .reach_changed = cb_reach_changed,
                                             .pin_changed = cb_pin_changed,
                                             .op_done = cb_op_done,
                                             .phase = cb_phase,

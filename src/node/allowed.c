@@ -36,7 +36,7 @@ qudag_err node_allow(struct node *n, const struct peer_id *peer)
     }
     a->v[a->n++] = *peer;
     if (a->n == 1) {
-        n->news |= NODE_NEWS_SELF;
+        node_wants_review(n);
     }
     return QUDAG_OK;
 }
@@ -51,7 +51,7 @@ qudag_err node_disallow(struct node *n, const struct peer_id *peer)
     }
     a->v[at] = a->v[--a->n];
     if (a->n == 0) {
-        n->news |= NODE_NEWS_SELF;
+        node_wants_review(n);
     }
     return QUDAG_OK;
 }
@@ -77,7 +77,7 @@ qudag_err node_serve_allowed(struct node *n, const char *proto)
 
     if (err == QUDAG_OK) {
         err = swarm_proto_allow_limited(n->swarm, proto);
-        n->news |= NODE_NEWS_SELF;
+        node_wants_review(n);
     }
     return err;
 }

@@ -143,6 +143,7 @@ enum node_news {
     NODE_NEWS_OTHERS = 256,   /* a peer of a lab, and we are of none, or the other way round */
     NODE_NEWS_KEYS = 128,     /* the relay has another onion key */
     NODE_NEWS_IDENTITY = 512, /* we have another ML-DSA key */
+    NODE_NEWS_REACH = 1024,   /* how we can be reached has changed: the program's only */
 };
 
 /* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */

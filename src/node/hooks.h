@@ -37,6 +37,8 @@ struct node_hooks {
     void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
     void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
     void (*link_changed)(void *ctx, const struct swarm_link_change *change);
+    /* What node_reach() and node_reach_addr_next() say is another than before. */
+    void (*reach_changed)(void *ctx);
     /* A peer said, by a statement that was checked, that its ML-DSA key has a successor; what came of it. */
     void (*pin_changed)(void *ctx, const struct succession *what, enum swarm_follow verdict);
     void (*op_done)(void *ctx, struct ref op, qudag_err err, const struct node_result *res);

@@ -336,6 +336,11 @@ static void hand_on_news(struct node *n, tstamp now)
         node_identify_changed(n);
         node_cores_act(n, now);
     }
+    if ((news & NODE_NEWS_REACH) != 0 && n->hooks.reach_changed != NULL) {
+        n->hooks_called++;
+        n->hooks.reach_changed(n->hooks.ctx);
+    }
+    news &= ~(unsigned)NODE_NEWS_REACH;
     if (news != 0) {
         node_boot_news(n, news, now);
         node_cores_act(n, now);

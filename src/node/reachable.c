@@ -33,7 +33,7 @@ void node_wants_review(struct node *n)
                                .relay = n->cfg.relay,
                                .dht_server = n->cfg.dht_server,
                                .circuit_relay = n->cfg.circuit_relay.serve,
-                               .serves_peers = n->serves_peers,
+                               .serves_peers = n->serves_peers || n->allowed.n > 0,
                                .lab = n->cfg.lab};
 
     n->wants = node_rule_wants(&of);
@@ -56,7 +56,7 @@ void node_reach_changed(struct node *n, bool changed, const char *why)
     if (!changed) {
         return;
     }
-    n->news |= NODE_NEWS_SELF;
+    n->news |= NODE_NEWS_SELF | NODE_NEWS_REACH;
     if (n->reach.told != n->reach_told) {
         n->reach_told = n->reach.told;
         n->news |= NODE_NEWS_ADDRS;
