@@ -22,6 +22,9 @@ enum link_ev_type {
     LINK_ANSWERED, /* link: whoever was dialled has answered, and proven nothing yet; may be left out */
     LINK_PROVEN, /* link: and has proven itself; streams may be opened.  Whether it takes us LINK_UP tells; may be left
                     out */
+    LINK_QUIET, /* link, up: nothing of the peer's came for so long, though something is outstanding, that the path may
+                   be dead; its streams go on.  May be left out */
+    LINK_HEARD, /* link: after LINK_QUIET something came */
 };
 
 struct link_ev {

@@ -123,6 +123,9 @@ struct quic_conn {
     struct list silent;        /* in quic->asked or quic->silent: something waits for an answer */
     struct quic_silence_view silence;
     bool probed;            /* for that, or as a witness: until it is heard */
+    tstamp outstanding;     /* since when something is, and nothing came; 0: nothing is (quiet.c) */
+    bool quiet;             /* LINK_QUIET was told */
+    bool celled;            /* it has carried cells */
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;

@@ -581,6 +581,7 @@ static bool send_links(struct quic *q, struct quic_tx *tx)
         }
         if (some && tx->len >= SHAPE_FULL) {
             quic_silence_sent(c);
+            quic_quiet_sent(c);
         }
     }
     return some;

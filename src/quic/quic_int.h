@@ -9,7 +9,7 @@
  *   transport.c the table by which the swarm knows QUIC
  *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
  *   unreachable.c  whether a peer still lives
- *   silence.c      who does not answer
+ *   silence.c      who does not answer     quiet.c  which paths may have died
  *   gate.c         what becomes of Initials that prove nothing
  *   account.c      what of shared limits connections use
  *   work.c         who makes us work for nothing
@@ -144,6 +144,15 @@ void quic_silence_read(struct quic_conn *c);
 /* When quic_silence_tick() is due; it probes links that do not answer, and makes suspects of those that are dead. */
 tstamp quic_silence_deadline(const struct quic *q);
 void quic_silence_tick(struct quic *q); /* see above */
+
+/* quiet.c */
+
+/* |c| sends what must be acknowledged. */
+void quic_quiet_sent(struct quic_conn *c);
+/* An authentic packet of the peer's was read for |c|. */
+void quic_quiet_heard(struct quic_conn *c);
+/* Tells that the path of |c| is quiet, if it is by now. */
+void quic_quiet_look(struct quic_conn *c);
 
 /* event.c */
 

@@ -66,6 +66,7 @@ static void heard(struct quic_conn *c)
         c->probed = false;
         quic_conn_keep_alive(c);
     }
+    quic_quiet_heard(c);
 }
 
 void quic_silence_read(struct quic_conn *c)

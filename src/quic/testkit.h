@@ -41,7 +41,8 @@ struct tk_ep {
     struct quic *q;
     struct netaddr addr;
     /* what was seen */
-    unsigned ups, downs, streams, fins, resets, streams_ok, answers, proven;
+    unsigned ups, downs, streams, fins, resets, streams_ok, answers, proven, quiets;
+    bool quiet;
     struct ref link; /* of the last LINK_UP */
     struct link_info info;
     struct link_ev down; /* the last */

@@ -97,6 +97,13 @@ static inline void tk_note(struct tk_ep *ep, const struct link_ev *ev)
     case LINK_PROVEN:
         ep->proven++;
         break;
+    case LINK_QUIET:
+        ep->quiets++;
+        ep->quiet = true;
+        break;
+    case LINK_HEARD:
+        ep->quiet = false;
+        break;
     }
 }
 

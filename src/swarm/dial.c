@@ -258,6 +258,26 @@ qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, 
     return dial_more(s, p, false, now);
 }
 
+unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, unsigned core, bool relayed,
+                           tstamp now)
+{
+    bool done[2] = {false, !relayed};
+    unsigned n = 0;
+
+    round_begin(p);
+    p->dial_core = core;
+    p->dial_need = 0;
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        const struct transport *t = swarm_transport_for(s, &p->addr[i].ma)->t;
+        unsigned kind = t->cost == TRANSPORT_RELAYED ? 1 : 0;
+        if (!done[kind]) {
+            done[kind] = p->addr[i].tried = true;
+            n += dial_one(s, p, &p->addr[i], now) == QUDAG_OK ? 1 : 0;
+        }
+    }
+    return n;
+}
+
 /*
  * Where the peer of |l| is dialled again: where the link leads; but over a byte stream who came did so from a port at
  * which nobody listens, so there at an address of the peer.  NULL: none is known.

@@ -598,6 +598,16 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
     case LINK_PROVEN:
         link_proven(s, tp, ev->link, now);
         break;
+    case LINK_QUIET:
+        if ((l = find(s, tp, ev->link)) != NULL && l->up) {
+            swarm_link_quiet(s, l, now);
+        }
+        break;
+    case LINK_HEARD:
+        if ((l = find(s, tp, ev->link)) != NULL && l->up) {
+            swarm_link_heard(l, now);
+        }
+        break;
     case LINK_STREAMS_OK:
         if ((l = find(s, tp, ev->link)) != NULL && l->peer != NULL) {
             swarm_opens_flush(s, l->peer, QUDAG_EPOLICY, now);

@@ -218,7 +218,8 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
         if (l->leaving || !swarm_link_serves(s, l, &use)) {
             continue;
         }
-        struct swarm_rank rank = {l->props, swarm_link_silent(l, now) || now < l->rekey.settles,
+        bool silent = swarm_link_silent(l, now) || swarm_link_unsure(l, now);
+        struct swarm_rank rank = {l->props, silent || now < l->rekey.settles,
                                   (uint8_t)l->tp->t->cost, l->up_order};
         if (best == NULL || swarm_rule_better(&rank, &best_rank)) {
             best = l;

@@ -68,7 +68,10 @@ static bool link_is_redundant(const struct swarm *s, const struct swarm_link *l,
 
     for (size_t i = 0; p != NULL && i < p->n_links; i++) {
         struct swarm_link *m = p->link[i];
-        if (m != l && replaces(s, m, l) && !swarm_link_silent(m, now)) {
+        bool stands_by =
+            swarm_rule_stands_by(l->props & ~(unsigned)m->props, m->n_streams > 0, m->since, now);
+        if (m != l && replaces(s, m, l) && !stands_by && !swarm_link_silent(m, now) &&
+            !swarm_link_unsure(m, now)) {
             return true;
         }
     }
@@ -100,6 +103,7 @@ void swarm_tick(struct swarm *s, tstamp now)
         prune_links(s, now);
         bool more = swarm_rekey_links(s, now);
         more = swarm_trim_surplus(s, now) || more;
+        more = swarm_redial(s, now) || more;
         s->next_prune = tstamp_after(now, more ? NS_PER_S : 10 * NS_PER_S);
     }
 }

@@ -214,6 +214,32 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)
     return fa != fb ? fa < fb : a->order > b->order;
 }
 
+bool swarm_rule_stands_by(unsigned more, bool in_use, tstamp since, tstamp now)
+{
+    return (more & LINK_RELAYED) != 0 && in_use && now < tstamp_after(since, SWARM_STANDBY);
+}
+
+uint64_t swarm_rule_quiet_pause(uint32_t times)
+{
+    unsigned doubled = times > 4 ? 4 : times > 0 ? times - 1 : 0;
+
+    return (250 * NS_PER_MS) << doubled;
+}
+
+bool swarm_rule_rescue(const struct swarm_quiet_view *v)
+{
+    return v->needed && !v->other && !v->dialling;
+}
+
+uint64_t swarm_rule_redial_pause(uint32_t dials)
+{
+    const uint64_t most = 300 * NS_PER_S;
+    unsigned doubled = dials > 8 ? dials - 8 : 0;
+    uint64_t ns = (4 * NS_PER_S) << (doubled > 7 ? 7 : doubled);
+
+    return ns < most ? ns : most;
+}
+
 tstamp swarm_rule_renew_at(tstamp until, uint64_t random, tstamp now)
 {
     if (until == TSTAMP_NEVER || until < tstamp_after(now, SWARM_RENEW_LEAST)) {

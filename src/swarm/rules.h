@@ -199,6 +199,34 @@ struct swarm_rank {
  */
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 
+/*
+ * A path may die at any time, and one that was found between two NATs more easily than others.  The relayed link beside
+ * a direct one stands by for so long after that came up, while the direct one is in use; then it ends when it is idle.
+ */
+#define SWARM_STANDBY (60 * NS_PER_S)
+/* Whether a link that has |more| (of enum link_prop) than the one that replaces it, up since |since|, is kept for now. */
+bool swarm_rule_stands_by(unsigned more, bool in_use, tstamp since, tstamp now);
+
+#define SWARM_QUIET_FORGET (60 * NS_PER_S)
+/*
+ * For how long a link whose path was quiet, and is heard again, is not used where there is another: the longer, the
+ * oftener it was lately, so that a path that comes and goes does not have streams come and go with it.  At most 4 s.
+ */
+uint64_t swarm_rule_quiet_pause(uint32_t times);
+
+/* What is known of a link whose path became quiet. */
+struct swarm_quiet_view {
+    bool
+        needed; /* it has a stream that any link may carry: not one of cells, nor one that needs a direct link */
+    bool other;    /* another link of the peer is heard */
+    bool dialling; /* the peer is being dialled */
+};
+/* Whether its peer is dialled beside it: directly, and through a relay if one is known. */
+bool swarm_rule_rescue(const struct swarm_quiet_view *v);
+
+/* Between two dials that are to put a direct link beside a relayed one in use: 4 s at first, 5 min at last. */
+uint64_t swarm_rule_redial_pause(uint32_t dials);
+
 /* What is to be done about a link whose certificates end. */
 enum swarm_renewal { SWARM_RENEWAL_NONE, SWARM_RENEWAL_DIAL, SWARM_RENEWAL_END };
 

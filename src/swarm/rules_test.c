@@ -560,6 +560,54 @@ static void more_peers_are_known_than_links_may_stand(void **state)
     assert_int_equal(swarm_rule_peers_max(UINT32_MAX), UINT32_MAX);
 }
 
+/* ---- paths that die ---- */
+
+static void a_relayed_link_stands_by_for_a_minute_while_the_direct_one_is_in_use(void **state)
+{
+    (void)state;
+    assert_true(swarm_rule_stands_by(LINK_RELAYED, true, 100, 100 + SWARM_STANDBY - 1));
+    assert_true(swarm_rule_stands_by(LINK_RELAYED | LINK_LIMITED, true, 100, 100));
+    assert_false(swarm_rule_stands_by(LINK_RELAYED, true, 100, 100 + SWARM_STANDBY));
+    assert_false(swarm_rule_stands_by(LINK_RELAYED, false, 100, 100));
+    assert_false(swarm_rule_stands_by(0, true, 100, 100));
+}
+
+static void a_path_that_comes_and_goes_is_trusted_later_each_time(void **state)
+{
+    static const uint64_t ms[] = {250, 250, 500, 1000, 2000, 4000, 4000};
+    (void)state;
+
+    for (uint32_t i = 0; i < ARRAY_LEN(ms); i++) {
+        assert_int_equal(swarm_rule_quiet_pause(i), ms[i] * NS_PER_MS);
+    }
+    assert_int_equal(swarm_rule_quiet_pause(UINT32_MAX), 4 * NS_PER_S);
+}
+
+static void a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct swarm_quiet_view v = {
+            .needed = (i & 1) != 0, .other = (i & 2) != 0, .dialling = (i & 4) != 0};
+        assert_int_equal(swarm_rule_rescue(&v), i == 1);
+    }
+}
+
+static void direct_dials_beside_a_relayed_link_become_rarer(void **state)
+{
+    uint64_t before = 0;
+    (void)state;
+
+    assert_int_equal(swarm_rule_redial_pause(0), 4 * NS_PER_S);
+    assert_int_equal(swarm_rule_redial_pause(8), 4 * NS_PER_S);
+    assert_int_equal(swarm_rule_redial_pause(9), 8 * NS_PER_S);
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_true(swarm_rule_redial_pause(i) >= before);
+        before = swarm_rule_redial_pause(i);
+    }
+    assert_int_equal(swarm_rule_redial_pause(UINT32_MAX), 300 * NS_PER_S);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +636,10 @@ int main(void)
         cmocka_unit_test(a_link_of_our_key_before_is_dialled_anew_and_goes_when_it_is_idle),
         cmocka_unit_test(a_link_whose_address_is_gone_cannot_go_on),
         cmocka_unit_test(of_links_at_an_address_that_was_left_only_those_we_dialled_end),
+        cmocka_unit_test(a_relayed_link_stands_by_for_a_minute_while_the_direct_one_is_in_use),
+        cmocka_unit_test(a_path_that_comes_and_goes_is_trusted_later_each_time),
+        cmocka_unit_test(a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps),
+        cmocka_unit_test(direct_dials_beside_a_relayed_link_become_rarer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -524,6 +524,8 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
     case LINK_STREAMS_OK:
     case LINK_ANSWERED:
     case LINK_PROVEN:
+    case LINK_QUIET:
+    case LINK_HEARD:
         break;
     }
 }

@@ -92,6 +92,7 @@ struct swarm_stats {
     uint64_t links_renewed,
         links_expired;      /* dialled anew before, closed at the end of a certificate */
     uint64_t links_rekeyed; /* dialled anew since our key is another */
+    uint64_t links_rescued; /* dialled beside one whose path was quiet */
     uint32_t peers, links, streams, opens, pins;
 };
 

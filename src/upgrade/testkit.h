@@ -188,6 +188,8 @@ static inline void up_note(struct up_side *s, const struct link_ev *ev)
         s->answers++;
         break;
     case LINK_PROVEN:
+    case LINK_QUIET:
+    case LINK_HEARD:
         break;
     }
 }

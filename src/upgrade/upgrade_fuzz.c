@@ -115,6 +115,8 @@ static void events(struct side *s)
         case LINK_STREAMS_OK:
         case LINK_ANSWERED:
         case LINK_PROVEN:
+        case LINK_QUIET:
+        case LINK_HEARD:
             break;
         }
     }

@@ -91,6 +91,8 @@ static inline void net_link_event(struct testnet_node *nd, const struct link_ev 
     case LINK_STREAMS_OK:
     case LINK_ANSWERED:
     case LINK_PROVEN:
+    case LINK_QUIET:
+    case LINK_HEARD:
         ASSERT(false);
     }
 }

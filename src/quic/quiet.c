@@ -1,0 +1,61 @@
+/*
+ * quiet.c - paths that may have died.
+ *
+ *   a packet that must be acknowledged leaves ─▶ asked ─ an authentic packet ─▶ nothing is outstanding
+ *         └ 3 PTO: LINK_QUIET ─ pinged every QUIC_QUIET_PING ─ an authentic packet: LINK_HEARD
+ *
+ * One lost packet is no sign: two probes (RFC 9002 6.2) and all that was sent beside them must have stayed unanswered.
+ * A link that carries cells says so, too, but is not pinged: its packets show the number of cells and no more.
+ */
+#include "quic/quiet.h"
+
+#include "quic/quic_int.h"
+
+uint64_t quic_rule_quiet(uint64_t pto_ns)
+{
+    uint64_t ns = pto_ns > QUIC_QUIET_MOST ? QUIC_QUIET_MOST : pto_ns * QUIC_QUIET_PTO;
+
+    ns = ns < QUIC_QUIET_LEAST ? QUIC_QUIET_LEAST : ns;
+    return ns > QUIC_QUIET_MOST ? QUIC_QUIET_MOST : ns;
+}
+
+static bool tell(struct quic_conn *c, enum link_ev_type type)
+{
+    struct link_ev ev = {.type = type, .link = c->ref};
+
+    return c->announced && !c->muted && quic_ev_push(c->q, &ev);
+}
+
+void quic_quiet_sent(struct quic_conn *c)
+{
+    if (c->state == QUIC_CONN_UP && c->outstanding == 0) {
+        c->outstanding = c->q->now;
+    }
+    quic_quiet_look(c);
+}
+
+void quic_quiet_heard(struct quic_conn *c)
+{
+    c->outstanding = 0;
+    if (!c->quiet) {
+        return;
+    }
+    c->quiet = false;
+    (void)tell(c, LINK_HEARD);
+    if (!c->probed && !list_linked(&c->suspect)) {
+        quic_conn_keep_alive(c);
+    }
+}
+
+void quic_quiet_look(struct quic_conn *c)
+{
+    if (c->state != QUIC_CONN_UP || c->quiet || c->outstanding == 0 || c->close_wanted ||
+        c->q->now < tstamp_after(c->outstanding, quic_rule_quiet(ngtcp2_conn_get_pto(c->ng)))) {
+        return;
+    }
+    c->quiet = tell(c, LINK_QUIET);
+    if (c->quiet && !c->celled && c->padding.most_ns == 0) {
+        ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
+        quic_conn_mark_dirty(c);
+    }
+}

@@ -1,0 +1,115 @@
+/*
+ * quiet.c - links whose path may be dead, and relayed ones that are to become direct again.
+ *
+ *   LINK_QUIET ─▶ what is opened goes to another link; is none heard: dialled, directly and through a relay
+ *   LINK_HEARD ─ swarm_rule_quiet_pause() ─▶ used again
+ *   only relayed links, in use ─ swarm_rule_redial_pause() ─▶ dialled directly, again and again
+ *
+ * What is under way on the link goes on: nobody knows yet that it is dead (quic/silence.c finds that out).
+ */
+#include "swarm/internal.h"
+
+static const struct core_ops *ops_of(const struct swarm *s, const struct swarm_stream *st)
+{
+    return st->state == SWARM_STREAM_LISTEN ? NULL : s->core[st->core].ops;
+}
+
+/* Whether there is a stream on |l| that any link may carry, and whose dials those beside it are. */
+static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigned *core)
+{
+    LIST_EACH(it, &l->streams)
+    {
+        const struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        const struct core_ops *ops = ops_of(s, st);
+        if (ops != NULL && !ops->direct_only && ops->unit == 0) {
+            *core = st->core;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool swarm_link_unsure(const struct swarm_link *l, tstamp now)
+{
+    return l->quiet || now < l->trust_at;
+}
+
+static bool has_other(const struct swarm_link *l, tstamp now)
+{
+    for (size_t i = 0; i < l->peer->n_links; i++) {
+        struct swarm_link *m = l->peer->link[i];
+        if (m != l && !m->leaving && !swarm_link_silent(m, now) && !swarm_link_unsure(m, now)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now)
+{
+    unsigned core = 0;
+
+    if (l->peer == NULL || l->quiet) {
+        return;
+    }
+    l->quiets = now < tstamp_after(l->trust_at, SWARM_QUIET_FORGET) ? l->quiets + 1 : 1;
+    l->quiet = true;
+    struct swarm_quiet_view v = {.needed = is_needed(s, l, &core),
+                                 .other = has_other(l, now),
+                                 .dialling = l->peer->n_dials > 0};
+    if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
+        s->stats.links_rescued += swarm_dial_beside(s, l->peer, core, true, now) > 0 ? 1 : 0;
+    }
+}
+
+void swarm_link_heard(struct swarm_link *l, tstamp now)
+{
+    if (l->quiet) {
+        l->quiet = false;
+        l->trust_at = tstamp_after(now, swarm_rule_quiet_pause(l->quiets));
+    }
+}
+
+/* ---- direct again ---- */
+
+static bool has_direct(const struct swarm_peer *p, tstamp now)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        const struct swarm_link *l = p->link[i];
+        if ((l->props & LINK_RELAYED) == 0 && !swarm_link_unsure(l, now)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_address(const struct swarm *s, const struct swarm_peer *p)
+{
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        if (swarm_transport_for(s, &p->addr[i].ma)->t->cost < TRANSPORT_RELAYED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool swarm_redial(struct swarm *s, tstamp now)
+{
+    bool waits = false;
+
+    LIST_EACH_SAFE(it, tmp, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        unsigned core = 0;
+        if (!l->up || l->peer == NULL || (l->props & LINK_RELAYED) == 0 ||
+            has_direct(l->peer, now) || !has_address(s, l->peer) || !is_needed(s, l, &core)) {
+            continue;
+        }
+        waits = true;
+        if (now >= l->redial_at && l->peer->n_dials == 0) {
+            l->redial_at = tstamp_after(now, swarm_rule_redial_pause(l->redials++));
+            (void)swarm_dial_beside(s, l->peer, core, false, now);
+        }
+    }
+    return waits;
+}
