@@ -16,7 +16,9 @@ Where a file lies and how its name ends says what it is:
     bin/P/*.c                   program P, with bin/common/*.c; sees the public library only
     bin/P/X_test.c, X_fuzz.c    its unit test and fuzz target, linked with all of P but main.c
     bench/X_bench.c             benchmark; other bench/*.c are linked into each
-    tests/D/X_test.c            test of the whole library, linked with the other *.c of D; tests/api sees the public one
+    tests/D/X_test.c            test of the whole library, linked with the other *.c of D; tests/api sees the public one,
+                                tests/netlab the simulator's, too
+    tests/D/X_main.c            program that scripts there use, linked with the same: tests/D_X in the build folder
     tests/D/X_test.{sh,py}      script; gets QUDAG_SRC and QUDAG_BUILD; exit 77 means skipped
     examples/X.c                compiled against the installed library
 
@@ -142,11 +144,18 @@ def test_rows():
         where = p.parent.relative_to(TOP / 'tests').as_posix()
         name = ('' if where == '.' else where + '/') + p.stem.removesuffix('_test')
         if p.suffix == '.c':
-            help_c = [q for q in files(rel(p.parent), '*.c') if not q.name.endswith('_test.c')] if where != '.' else []
-            public = 'public' if where.split('/')[0] == 'api' else ''
-            yield f'ctest|{name}|{public}|{names([p] + help_c, "tests")}|{note(p, 120)}'
+            help_c = [q for q in files(rel(p.parent), '*.c') if not q.name.endswith(('_test.c', '_main.c'))] if where != '.' else []
+            sees = {'api': 'public', 'netlab': 'sim'}.get(where.split('/')[0], '')
+            yield f'ctest|{name}|{sees}|{names([p] + help_c, "tests")}|{note(p, 120)}'
         elif p.suffix in ('.sh', '.py'):
             yield f'script|{name}|{p.suffix[1:]}|{names([p], "tests")}|{note(p, 300)}'
+
+
+def helper_rows():
+    for p in sorted((TOP / 'tests').rglob('*_main.c')):
+        where = p.parent.relative_to(TOP / 'tests').as_posix()
+        rest = [q for q in files(rel(p.parent), '*.c') if not q.name.endswith(('_test.c', '_main.c'))]
+        yield f'helper|{where}/{p.stem.removesuffix("_main")}|{names([p] + rest, "tests")}'
 
 
 def rows():
@@ -158,6 +167,7 @@ def rows():
     for p in bench:
         if p.name.endswith('_bench.c'):
             yield f'bench|{p.stem}|{names([p] + rest, "bench")}'
+    yield from helper_rows()
     yield from test_rows()
     yield f'example|{names(files("examples", "*.c"))}'
     yield f'man|{names(p for n in range(1, 9) for p in files("doc", f"*.{n}"))}'
