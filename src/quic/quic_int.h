@@ -19,6 +19,7 @@
 
 #include "core/codes.h"
 #include "quic/conn.h"
+#include "quic/quiet.h"
 
 /* addr.c */
 
@@ -144,15 +145,6 @@ void quic_silence_read(struct quic_conn *c);
 /* When quic_silence_tick() is due; it probes links that do not answer, and makes suspects of those that are dead. */
 tstamp quic_silence_deadline(const struct quic *q);
 void quic_silence_tick(struct quic *q); /* see above */
-
-/* quiet.c */
-
-/* |c| sends what must be acknowledged. */
-void quic_quiet_sent(struct quic_conn *c);
-/* An authentic packet of the peer's was read for |c|. */
-void quic_quiet_heard(struct quic_conn *c);
-/* Tells that the path of |c| is quiet, if it is by now. */
-void quic_quiet_look(struct quic_conn *c);
 
 /* event.c */
 

@@ -7,8 +7,6 @@
  * One lost packet is no sign: two probes (RFC 9002 6.2) and all that was sent beside them must have stayed unanswered.
  * A link that carries cells says so, too, but is not pinged: its packets show the number of cells and no more.
  */
-#include "quic/quiet.h"
-
 #include "quic/quic_int.h"
 
 uint64_t quic_rule_quiet(uint64_t pto_ns)

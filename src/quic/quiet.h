@@ -12,4 +12,12 @@
 /* How long nothing may come while something is outstanding, at that probe timeout, before the path counts as quiet. */
 uint64_t quic_rule_quiet(uint64_t pto_ns);
 
+struct quic_conn;
+/* |c| sends what must be acknowledged. */
+void quic_quiet_sent(struct quic_conn *c);
+/* An authentic packet of the peer's was read for |c|. */
+void quic_quiet_heard(struct quic_conn *c);
+/* Tells that the path of |c| is quiet, if it is by now. */
+void quic_quiet_look(struct quic_conn *c);
+
 #endif

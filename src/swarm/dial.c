@@ -7,6 +7,7 @@
  */
 #include "swarm/doubts.h"
 #include "swarm/early.h"
+#include "swarm/quiet.h"
 #include "swarm/trim.h"
 
 #include "base/assert.h"

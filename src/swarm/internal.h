@@ -3,13 +3,12 @@
  *
  *   swarm.c    life, registration, what waits to be delivered      rules.c   decisions, pure
  *   peers.c    the table of peers: addresses, links                opens.c   streams that wait for a link
- *   pins.c     what peers have proven, on disk too
+ *   pins.c     what peers have proven, on disk too                 quiet.c   links whose path may be dead
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
  *   renew.c    links before their certificates end; rekey.c: of our former key     value.c   what a link is worth, pure
  *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
  *   meter.c    what is measured                                    states.c  what programs are told of links
- *   quiet.c    links whose path may be dead; relayed ones that are to become direct again
  *   doubts.c   links whose peer has another key than it is known by        doubted.c  which may be that
  *   trim.c     which links are too many                            places.c  what links count as; which gives way
  */
@@ -100,13 +99,9 @@ struct swarm_link {
     struct peer_id found;         /* who answered instead of the peer dialled; len 0: nobody */
     struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
     tstamp idle_since;
-    tstamp probed;       /* when; 0: never, or it was answered */
-    uint64_t heard;      /* bytes that had come in by then */
-    bool quiet;          /* LINK_QUIET, and no LINK_HEARD since */
-    uint32_t quiets;     /* times in a row, each within SWARM_QUIET_FORGET of the one before */
-    tstamp trust_at;     /* after it was heard again: not used before, where another link is */
-    uint32_t redials;    /* of a relayed one: dials that were to put a direct one beside it */
-    tstamp redial_at;    /* and not before */
+    tstamp probed;  /* when; 0: never, or it was answered */
+    uint64_t heard; /* bytes that had come in by then */
+    struct swarm_path path;
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
     struct res_account account; /* the dial, then its place (circuits have none) and its streams */
@@ -191,9 +186,9 @@ struct swarm {
     struct resources *own;
     struct limiter refusals_said, keys_said; /* lines in the log */
     struct swarm_tags tags;
-    struct swarm_nets nets;       /* breakers of networks */
-    struct limiter rescues;       /* dials beside links that are quiet */
-    struct limiter newcomers;     /* strangers and such for whom another link is closed */
+    struct swarm_nets nets; /* breakers of networks */
+    struct limiter rescues,
+        newcomers; /* dials beside quiet links; newcomers another link is closed for */
     bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
     uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
@@ -246,21 +241,8 @@ void swarm_dials_go_on(struct swarm *s, tstamp now);
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, bool here, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
-/*
- * One direct address of |p|, and with |relayed| one through a relay, are dialled at once.  How many dials began.
- */
-unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, unsigned core, bool relayed,
-                           tstamp now);
 /* Dials the peer of |l|, for |core|, where |l| leads, beside it; where it came by a byte stream, where it listens. */
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
-
-/* quiet.c: the path of |l| may be dead, or is alive again. */
-void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now);
-void swarm_link_heard(struct swarm_link *l, tstamp now);
-/* Whether another link is to be used rather than |l|, because of that. */
-bool swarm_link_unsure(const struct swarm_link *l, tstamp now);
-/* Dials directly the peers whose only links are relayed, and in use; whether some wait for another try. */
-bool swarm_redial(struct swarm *s, tstamp now);
 
 /* renew.c */
 /* Dials anew for links in use that end soon, closes those that end now. */

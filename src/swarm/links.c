@@ -10,6 +10,7 @@
 #include "swarm/doubts.h"
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
+#include "swarm/quiet.h"
 #include "swarm/rekey.h"
 #include "swarm/trim.h"
 

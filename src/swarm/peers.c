@@ -1,4 +1,5 @@
 /* peers.c - the table of peers: addresses, links; and the swarm's side of the table of pins. */
+#include "swarm/quiet.h"
 #include "swarm/use.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
  * prune.c - what time ends: opens and negotiations that take too long, links that are idle or redundant.
  */
+#include "swarm/quiet.h"
 #include "swarm/rekey.h"
 #include "swarm/trim.h"
 

@@ -7,7 +7,7 @@
  *
  * What is under way on the link goes on: nobody knows yet that it is dead (quic/silence.c finds that out).
  */
-#include "swarm/internal.h"
+#include "swarm/quiet.h"
 
 static const struct core_ops *ops_of(const struct swarm *s, const struct swarm_stream *st)
 {
@@ -31,7 +31,7 @@ static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigne
 
 bool swarm_link_unsure(const struct swarm_link *l, tstamp now)
 {
-    return l->quiet || now < l->trust_at;
+    return l->path.quiet || now < l->path.trust_at;
 }
 
 static bool has_other(const struct swarm_link *l, tstamp now)
@@ -49,11 +49,12 @@ void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     unsigned core = 0;
 
-    if (l->peer == NULL || l->quiet) {
+    if (l->peer == NULL || l->path.quiet) {
         return;
     }
-    l->quiets = now < tstamp_after(l->trust_at, SWARM_QUIET_FORGET) ? l->quiets + 1 : 1;
-    l->quiet = true;
+    l->path.quiets =
+        now < tstamp_after(l->path.trust_at, SWARM_QUIET_FORGET) ? l->path.quiets + 1 : 1;
+    l->path.quiet = true;
     struct swarm_quiet_view v = {.needed = is_needed(s, l, &core),
                                  .other = has_other(l, now),
                                  .dialling = l->peer->n_dials > 0};
@@ -64,9 +65,9 @@ void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now)
 
 void swarm_link_heard(struct swarm_link *l, tstamp now)
 {
-    if (l->quiet) {
-        l->quiet = false;
-        l->trust_at = tstamp_after(now, swarm_rule_quiet_pause(l->quiets));
+    if (l->path.quiet) {
+        l->path.quiet = false;
+        l->path.trust_at = tstamp_after(now, swarm_rule_quiet_pause(l->path.quiets));
     }
 }
 
@@ -106,8 +107,8 @@ bool swarm_redial(struct swarm *s, tstamp now)
             continue;
         }
         waits = true;
-        if (now >= l->redial_at && l->peer->n_dials == 0) {
-            l->redial_at = tstamp_after(now, swarm_rule_redial_pause(l->redials++));
+        if (now >= l->path.redial_at && l->peer->n_dials == 0) {
+            l->path.redial_at = tstamp_after(now, swarm_rule_redial_pause(l->path.redials++));
             (void)swarm_dial_beside(s, l->peer, core, false, now);
         }
     }

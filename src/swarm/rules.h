@@ -204,7 +204,7 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
  * a direct one stands by for so long after that came up, while the direct one is in use; then it ends when it is idle.
  */
 #define SWARM_STANDBY (60 * NS_PER_S)
-/* Whether a link that has |more| (of enum link_prop) than the one that replaces it, up since |since|, is kept for now. */
+/* Whether a link with |more| (of enum link_prop) than the one that replaces it, up since |since|, is kept for now. */
 bool swarm_rule_stands_by(unsigned more, bool in_use, tstamp since, tstamp now);
 
 #define SWARM_QUIET_FORGET (60 * NS_PER_S)
@@ -216,13 +216,21 @@ uint64_t swarm_rule_quiet_pause(uint32_t times);
 
 /* What is known of a link whose path became quiet. */
 struct swarm_quiet_view {
-    bool
-        needed; /* it has a stream that any link may carry: not one of cells, nor one that needs a direct link */
+    bool needed;   /* it has a stream that any link may carry: no cells, and not direct_only */
     bool other;    /* another link of the peer is heard */
     bool dialling; /* the peer is being dialled */
 };
 /* Whether its peer is dialled beside it: directly, and through a relay if one is known. */
 bool swarm_rule_rescue(const struct swarm_quiet_view *v);
+
+/* What is known of the path of one link. */
+struct swarm_path {
+    bool quiet;       /* LINK_QUIET, and no LINK_HEARD since */
+    uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
+    tstamp trust_at;  /* after it was heard again: not used before, where another link is */
+    uint32_t redials; /* of a relayed one: dials that were to put a direct one beside it */
+    tstamp redial_at; /* and not before */
+};
 
 /* Between two dials that are to put a direct link beside a relayed one in use: 4 s at first, 5 min at last. */
 uint64_t swarm_rule_redial_pause(uint32_t dials);

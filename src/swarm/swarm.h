@@ -90,9 +90,9 @@ struct swarm_stats {
     uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused, opens_early;
     uint64_t pins_followed, pins_conflicts; /* moved to a successor; a second one was not */
     uint64_t links_renewed,
-        links_expired;      /* dialled anew before, closed at the end of a certificate */
-    uint64_t links_rekeyed; /* dialled anew since our key is another */
-    uint64_t links_rescued; /* dialled beside one whose path was quiet */
+        links_expired; /* dialled anew before, closed at the end of a certificate */
+    uint64_t links_rekeyed,
+        links_rescued; /* dialled anew since our key is another, the path is quiet */
     uint32_t peers, links, streams, opens, pins;
 };
 
@@ -150,8 +150,7 @@ void swarm_tick(struct swarm *s, tstamp now);
 /* When swarm_tick() is due, or 0 while swarm_step() has events to deliver. */
 tstamp swarm_deadline(const struct swarm *s);
 
-/* Notes where |peer| can be reached, if a transport dials such addresses.  Of SWARM_ADDRS_MAX the newest
- * stay.  Without memory nothing is noted. */
+/* Notes where |peer| can be reached, if a transport dials it; of SWARM_ADDRS_MAX the newest stay. */
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr);
 /* The addresses at which |peer| is dialled, the cheapest first, |*it| from 0 on; false at the end. */
 bool swarm_addr_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
