@@ -103,10 +103,16 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                 "addresses, and those that answer are told.  auto: where it serves "
                                 "others, or a program serves peers; no: nothing is told but "
                                 "[node] announce."},
-    [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", SWITCH("no"), INTO(circuit_relay),
+    [CONF_FIND_RELAYS] = {"nat", "relays", WORDS("auto", "auto|no"), INTO(find_relays),
+                          .help = "Circuit relays that keep places for this node are chosen by "
+                                  "itself while peers are to reach it and nobody can dial it; no: "
+                                  "only those of [peers] reserve_at."},
+    [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", WORDS("auto", "no|yes|auto"),
+                            INTO(circuit_relay),
                             .help = "Pass bytes on between peers that cannot dial each other.  "
                                     "They are encrypted between those two; this node learns who "
-                                    "talks to whom, when and how much."},
+                                    "talks to whom, when and how much.  auto: while others can "
+                                    "dial this node, unless it only uses circuits."},
     [CONF_CIRCUIT_RELAY_PLACES] = {"circuit_relay", "places",
                                    NUMBER(CONF_INT, circuit_relay_places)},
     [CONF_CIRCUIT_RELAY_CIRCUITS] = {"circuit_relay", "circuits",
@@ -114,6 +120,14 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_CIRCUIT_RELAY_TIME] = {"circuit_relay", "time_s", NUMBER(CONF_INT, circuit_relay_time)},
     [CONF_CIRCUIT_RELAY_BYTES] = {"circuit_relay", "bytes", NUMBER(CONF_SIZE, circuit_relay_bytes)},
     [CONF_CIRCUIT_RELAY_RATE] = {"circuit_relay", "rate", NUMBER(CONF_SIZE, circuit_relay_rate)},
+    [CONF_CIRCUIT_RELAY_RATE_PEER] = {"circuit_relay", "rate_peer",
+                                      NUMBER(CONF_SIZE, circuit_relay_rate_peer)},
+    [CONF_CIRCUIT_RELAY_RATE_CIRCUIT] = {"circuit_relay", "rate_circuit",
+                                         NUMBER(CONF_SIZE, circuit_relay_rate_circuit)},
+    [CONF_CIRCUIT_RELAY_STRANGER_TIME] = {"circuit_relay", "stranger_time_s",
+                                          NUMBER(CONF_INT, circuit_relay_stranger_time)},
+    [CONF_CIRCUIT_RELAY_STRANGER_BYTES] = {"circuit_relay", "stranger_bytes",
+                                           NUMBER(CONF_SIZE, circuit_relay_stranger_bytes)},
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",
                            .help =

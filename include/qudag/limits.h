@@ -114,13 +114,25 @@ extern "C" {
     1, 4096, 512, "circuits",                                                                      \
         "As a circuit relay: circuits at the same time, 16 for each peer at most."
 #define QUDAG_LIMIT_circuit_relay_time                                                             \
-    0, 86400, 120, "s", "As a circuit relay: a circuit is ended after this time; 0: never."
+    0, 86400, 0, "s", "As a circuit relay: a circuit is ended after this time; 0: never."
 #define QUDAG_LIMIT_circuit_relay_bytes                                                            \
-    0, 17592186044416, 131072, "bytes",                                                            \
+    0, 17592186044416, 0, "bytes",                                                                 \
         "As a circuit relay: a circuit is ended after so many bytes in one direction; 0: never."
 #define QUDAG_LIMIT_circuit_relay_rate                                                             \
-    0, 1000000000, 0, "bytes",                                                                     \
+    0, 1000000000, 8388608, "bytes",                                                               \
         "As a circuit relay: bytes a second for all circuits together, shared alike; 0: any."
+#define QUDAG_LIMIT_circuit_relay_rate_peer                                                        \
+    0, 1000000000, 4194304, "bytes",                                                               \
+        "As a circuit relay: bytes a second for all circuits of one peer; 0: any."
+#define QUDAG_LIMIT_circuit_relay_rate_circuit                                                     \
+    0, 1000000000, 2097152, "bytes",                                                               \
+        "As a circuit relay: bytes a second for one circuit, both ways; 0: any."
+#define QUDAG_LIMIT_circuit_relay_stranger_time                                                    \
+    0, 86400, 600, "s",                                                                            \
+        "As a circuit relay: likewise, where a peer is no node of this project; 0: as for others."
+#define QUDAG_LIMIT_circuit_relay_stranger_bytes                                                   \
+    0, 17592186044416, 16777216, "bytes",                                                          \
+        "As a circuit relay: likewise, where a peer is no node of this project; 0: as for others."
 
 /* XX(field) for every setting that has a range. */
 #define QUDAG_LIMITS(XX)                                                                           \
@@ -152,7 +164,11 @@ extern "C" {
     XX(circuit_relay_circuits)                                                                     \
     XX(circuit_relay_time)                                                                         \
     XX(circuit_relay_bytes)                                                                        \
-    XX(circuit_relay_rate)
+    XX(circuit_relay_rate)                                                                         \
+    XX(circuit_relay_rate_peer)                                                                    \
+    XX(circuit_relay_rate_circuit)                                                                 \
+    XX(circuit_relay_stranger_time)                                                                \
+    XX(circuit_relay_stranger_bytes)
 
 /* One column of a field's limits, as a constant expression: QUDAG_LIMIT_MAX(hops) is 7. */
 #define QUDAG_LIMIT_MIN(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_1_, QUDAG_LIMIT_##field)

@@ -37,6 +37,19 @@ typedef enum qudag_reachable {
     QUDAG_REACHABLE_NO, /* nothing is announced but |announce| */
 } qudag_reachable;
 
+/* Whether this node passes bytes on between peers that cannot dial each other, as a circuit relay. */
+typedef enum qudag_serve {
+    QUDAG_SERVE_NO,
+    QUDAG_SERVE_YES,
+    QUDAG_SERVE_AUTO, /* while others can dial it, unless it only uses circuits (default) */
+} qudag_serve;
+
+/* Whether circuit relays are looked for that keep places for this node. */
+typedef enum qudag_find_relays {
+    QUDAG_FIND_RELAYS_AUTO, /* while peers are to reach it, and nobody can dial it (default) */
+    QUDAG_FIND_RELAYS_NO,   /* only those of |reserve_at| and qudag_relay_reserve() */
+} qudag_find_relays;
+
 /* Ranges and defaults of the numbers: limits.h.  Strings and lists are copied by qudag_node_new(). */
 typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
@@ -110,10 +123,15 @@ typedef struct qudag_settings {
     qudag_ns circuit_relay_time;     /* of each circuit; 0: no limit */
     uint32_t circuit_relay_places;   /* peers that may be reached through this node */
     uint32_t circuit_relay_circuits; /* at the same time */
-    bool circuit_relay; /* pass bytes on between peers that cannot dial each other; default false */
-    uint8_t relay_pad[7];
-    qudag_reachable reachable; /* default QUDAG_REACHABLE_AUTO */
-    uint8_t nat_pad[4];
+    qudag_serve circuit_relay;       /* default QUDAG_SERVE_AUTO */
+    uint8_t relay_pad[4];
+    qudag_reachable reachable;     /* default QUDAG_REACHABLE_AUTO */
+    qudag_find_relays find_relays; /* default QUDAG_FIND_RELAYS_AUTO */
+    /* Of circuits with a peer that is no node of this project; those of all hold for them, too. */
+    uint64_t circuit_relay_stranger_bytes;
+    qudag_ns circuit_relay_stranger_time;
+    uint64_t circuit_relay_rate_peer;    /* bytes a second of all circuits of one peer */
+    uint64_t circuit_relay_rate_circuit; /* of one circuit */
 } qudag_settings;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

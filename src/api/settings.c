@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, nat_pad);
+API_NO_TAIL(qudag_settings, circuit_relay_rate_circuit);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -103,6 +103,7 @@ static void set_defaults(qudag_settings *d)
                           .security_level = 768,
                           .relay = true,
                           .dht_server = true,
+                          .circuit_relay = QUDAG_SERVE_AUTO,
                           .dark_hide_cache = true,
                           .padding = QUDAG_PADDING_YES};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
@@ -315,6 +316,12 @@ static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
     if ((unsigned)s->reachable > QUDAG_REACHABLE_NO) {
         return refuse(why, cap, "reachable", "not a choice");
     }
+    if ((unsigned)s->circuit_relay > QUDAG_SERVE_AUTO) {
+        return refuse(why, cap, "circuit_relay", "not a choice");
+    }
+    if ((unsigned)s->find_relays > QUDAG_FIND_RELAYS_NO) {
+        return refuse(why, cap, "find_relays", "not a choice");
+    }
     if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
         return refuse(why, cap, "log_level", "not a level");
     }
@@ -444,6 +451,21 @@ static qudag_err check_all(const qudag_settings *s, char *why, size_t cap)
     return QUDAG_OK;
 }
 
+static void translate_circuit_relay(struct node_circuit_relay *c, const qudag_settings *s)
+{
+    c->serve = (enum node_serves)s->circuit_relay;
+    c->finds = s->find_relays == QUDAG_FIND_RELAYS_AUTO;
+    c->reservations_max = s->circuit_relay_places;
+    c->circuits_max = s->circuit_relay_circuits;
+    c->limit.duration_s = (uint32_t)(s->circuit_relay_time / QUDAG_S);
+    c->limit.data = s->circuit_relay_bytes;
+    c->stranger.duration_s = (uint32_t)(s->circuit_relay_stranger_time / QUDAG_S);
+    c->stranger.data = s->circuit_relay_stranger_bytes;
+    c->rate = s->circuit_relay_rate;
+    c->rate_peer = s->circuit_relay_rate_peer;
+    c->rate_circuit = s->circuit_relay_rate_circuit;
+}
+
 static void translate(struct node_config *c, const qudag_settings *s)
 {
     c->identity = &s->identity->id;
@@ -473,12 +495,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;
     c->persist = s->store_dir != NULL;
-    c->circuit_relay.serve = s->circuit_relay;
-    c->circuit_relay.reservations_max = s->circuit_relay_places;
-    c->circuit_relay.circuits_max = s->circuit_relay_circuits;
-    c->circuit_relay.limit.duration_s = (uint32_t)(s->circuit_relay_time / QUDAG_S);
-    c->circuit_relay.limit.data = s->circuit_relay_bytes;
-    c->circuit_relay.rate = s->circuit_relay_rate;
+    translate_circuit_relay(&c->circuit_relay, s);
     c->tcp = true;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;

@@ -133,6 +133,16 @@ static void addrs_take(struct node *n, const struct identify_msg *m, struct kad_
     }
 }
 
+static bool says(const struct identify_msg *m, const char *protocol)
+{
+    for (size_t i = 0; i < m->n_protos; i++) {
+        if (strcmp(m->proto[i], protocol) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void report(struct node *n, const struct act *a, tstamp now)
 {
     const struct identify_msg *m = a->ptr;
@@ -151,6 +161,7 @@ static void report(struct node *n, const struct act *a, tstamp now)
         n->news |= NODE_NEWS_OTHERS;
     }
     addrs_take(n, m, &info);
+    node_autorelay_identified(n, &a->peer, c.protocols, says(m, CIRCUIT_HOP_PROTOCOL));
     if (m->has_observed) {
         seen_at(n, &a->peer, &m->observed);
     }
@@ -245,7 +256,9 @@ void node_identify_changed(struct node *n)
     for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
         bool dht = strcmp(protos[i], kad_protocol(n->kad)) == 0;
         bool onion = strcmp(protos[i], ONION_PROTOCOL) == 0;
-        bool hidden = (dht && !node_serves_dht(n)) || (onion && !onion_has_keys(n->onion));
+        bool hop = strcmp(protos[i], CIRCUIT_HOP_PROTOCOL) == 0;
+        bool hidden = (dht && !node_serves_dht(n)) || (onion && !onion_has_keys(n->onion)) ||
+                      (hop && !node_relay_serves(n));
         if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
             memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
         }

@@ -168,6 +168,7 @@ static void forget_failures(struct node *n, const struct swarm_moved *m)
     if ((before != 0 && before != digest) || m->left[0].family != 0 || m->left[1].family != 0) {
         swarm_retry(n->swarm, NULL);
         keep_retry(&n->keep, NULL, n->now);
+        autorelay_moved(&n->autorelay, n->now);
     }
 }
 

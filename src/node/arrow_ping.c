@@ -26,8 +26,11 @@ static void report(struct node *n, const struct act *a, tstamp now)
 
 qudag_err node_ping_init(struct node *n)
 {
-    struct node_core core = {
-        .name = "ping", .instance = &n->ping, .ops = &ping_ops, .report = report};
+    struct node_core core = {.name = "ping",
+                             .instance = &n->ping,
+                             .ops = &ping_ops,
+                             .report = report,
+                             .holds = node_find_holds};
 
     ping_init(&n->ping, &n->cfg.rng);
     return node_core_add(n, &core, ping_ops.protocol, &n->ix.ping);

@@ -70,6 +70,24 @@ static qudag_err check_any(void *ctx, struct slice key, struct slice value, wall
     return QUDAG_OK;
 }
 
+static qudag_err check_peer(void *ctx, struct slice key, struct slice value, walltime now,
+                            walltime *expires)
+{
+    struct node *n = ctx;
+    struct peer_record *r = mem_alloc(n->mem, sizeof(*r));
+    qudag_err err = r == NULL ? QUDAG_ENOMEM : node_rule_peer_record(r, key, value, now, expires);
+
+    mem_free(n->mem, r);
+    return err;
+}
+
+static int select_peer(void *ctx, struct slice key, struct slice a, struct slice b)
+{
+    const struct node *n = ctx;
+
+    return node_rule_newer_record(n->mem, key, a, b);
+}
+
 static void add_validators(struct node *n, struct kad_config *c)
 {
     struct kad_validator *v = c->validator;
@@ -87,6 +105,11 @@ static void add_validators(struct node *n, struct kad_config *c)
                                   .check = check_dark,
                                   .select = select_dark,
                                   .read = KAD_READ_PATHS};
+    *v++ = (struct kad_validator){.ns = "qudag/peer",
+                                  .value_max = NODE_PEER_RECORD_MAX,
+                                  .ctx = n,
+                                  .check = check_peer,
+                                  .select = select_peer};
     for (size_t i = 0; i < n->cfg.n_open_ns; i++) {
         *v++ = (struct kad_validator){.ns = n->cfg.open_ns[i],
                                       .value_max = NODE_OPEN_VALUE_MAX,
@@ -220,7 +243,8 @@ static void found(struct node *n, const struct kad_result *r)
     const struct kad_peer_info *p = r->peers;
 
     for (size_t i = 0; r->n_peers == 1 && i < p->n_addrs; i++) {
-        if (node_rule_addr(&p->addr[i], n->cfg.lab)) {
+        if (node_rule_addr(&p->addr[i], n->cfg.lab) ||
+            node_rule_relayed_addr(&p->addr[i], n->cfg.lab)) {
             swarm_addr_add(n->swarm, &p->id, &p->addr[i]);
         }
     }
@@ -244,8 +268,7 @@ static void done(struct node *n, const struct act *a)
                                    .rpcs = r->rpcs,
                                    .hops = r->hops};
     }
-    if (op != NULL && r != NULL &&
-        (op->req.kind == NODE_OP_FIND_PEER || op->req.kind == NODE_OP_KEEP_FIND)) {
+    if (op != NULL && r != NULL && op->req.kind == NODE_OP_SEEK_FIND) {
         found(n, r);
     }
     if (op != NULL) {

@@ -163,6 +163,22 @@ static void own_addrs(struct node *n)
     n->news |= NODE_NEWS_SELF;
 }
 
+/* What autorelay learns of a place, whoever wanted it. */
+static void tell(struct node *n, const struct act *a, tstamp now)
+{
+    struct acts *out = node_begin(n);
+
+    if (a->kind == RELAYED_UP_RESERVED) {
+        const struct relayed_place *p = a->ptr;
+        autorelay_held(&n->autorelay, &a->peer, &p->limit, now, out);
+    } else if (a->kind == RELAYED_UP_LOST) {
+        autorelay_lost(&n->autorelay, &a->peer, now, out);
+    } else {
+        autorelay_refused(&n->autorelay, &a->peer, a->n != 0, now, out);
+    }
+    node_end(n, n->through.auto_ix);
+}
+
 static void place_changed(struct node *n, const struct act *a)
 {
     bool held = a->kind == RELAYED_UP_RESERVED;
@@ -184,6 +200,11 @@ static void report(struct node *n, const struct act *a, tstamp now)
     case RELAYED_UP_RESERVED:
     case RELAYED_UP_LOST:
         place_changed(n, a);
+        tell(n, a, now);
+        break;
+    case RELAYED_UP_REFUSED:
+        log_event(&n->cfg.log, LOG_DEBUG, "relay.place_refused", LOG_ERR(a->err));
+        tell(n, a, now);
         break;
     case RELAYED_UP_OPENED:
     case RELAYED_UP_INCOMING:
@@ -199,6 +220,7 @@ static void report(struct node *n, const struct act *a, tstamp now)
         relay_links_room(n->through.links, stream);
         break;
     case RELAYED_UP_ENDED:
+        autorelay_circuit(&n->autorelay, &a->peer, a->n != 0);
         relay_links_ended(n->through.links, stream, a->err, now);
         break;
     }
@@ -218,9 +240,10 @@ static qudag_err serve(struct node *n)
     return err;
 }
 
-qudag_err node_reserve(struct node *n, const struct node_keep_wish *w)
+qudag_err node_place_take(struct node *n, const struct node_keep_wish *w)
 {
     qudag_err err = serve(n);
+    bool kept = node_kept_find(n, &w->peer) != NULL;
 
     if (err == QUDAG_OK) {
         err = relayed_reserve(n->through.user, &w->peer, n->now);
@@ -229,17 +252,48 @@ qudag_err node_reserve(struct node *n, const struct node_keep_wish *w)
         (err = node_keep_begin(n, w)) != QUDAG_OK) { /* as long as the place: not on disk */
         (void)relayed_release(n->through.user, &w->peer);
     }
+    if (err == QUDAG_OK && !kept) {
+        node_kept_find(n, &w->peer)->place = true;
+    }
     n->news |= NODE_NEWS_SELF;
+    return err;
+}
+
+void node_place_drop(struct node *n, const struct peer_id *relay)
+{
+    const struct node_kept *p = node_kept_find(n, relay);
+
+    (void)relayed_release(n->through.user, relay);
+    own_addrs(n);
+    if (p != NULL && p->place && !p->saved) { /* else it is kept for its own sake */
+        (void)!node_release(n, relay);
+    }
+}
+
+qudag_err node_reserve(struct node *n, const struct node_keep_wish *w)
+{
+    qudag_err err = node_place_take(n, w);
+
+    if (err == QUDAG_OK) {
+        autorelay_fix(&n->autorelay, &w->peer, 0, true, n->now);
+    }
     return err;
 }
 
 qudag_err node_unreserve(struct node *n, const struct peer_id *relay)
 {
-    if (!relayed_release(n->through.user, relay)) {
+    const struct relayed_place *p;
+    bool wanted = false;
+
+    for (size_t it = 0; (p = relayed_place_next(n->through.user, &it)) != NULL;) {
+        wanted = wanted || peer_id_eq(&p->relay, relay);
+    }
+    if (!wanted) {
         return QUDAG_ENOTFOUND;
     }
-    own_addrs(n);
-    return node_release(n, relay);
+    autorelay_fix(&n->autorelay, relay, 0, false, n->now);
+    node_place_drop(n, relay);
+    return QUDAG_OK;
 }
 
 const struct relayed_place *node_place_next(const struct node *n, size_t *it)
@@ -255,6 +309,7 @@ void node_relay_stats_get(const struct node *n, struct node_relay_stats *out)
     }
     relayed_stats_get(n->through.user, &out->user);
     relay_links_stats_get(n->through.links, &out->links);
+    autorelay_stats_get(&n->autorelay, &out->found);
 }
 
 /* ---- the core ---- */

@@ -1,5 +1,5 @@
 /*
- * arrow_relay_service.c - this node as a circuit relay for others: off unless the configuration says so.
+ * arrow_relay_service.c - this node as a circuit relay for others: while they can dial it, or as the operator says.
  *
  *   swarm ─ streams of the hop protocol, and from which host they come ─▶ hop ─ streams of the stop protocol ─▶ swarm
  */
@@ -19,11 +19,52 @@ static uint64_t host_of(const struct node *n, const struct ev *ev)
     return 0;
 }
 
+bool node_is_dialled(const struct node *n)
+{
+    return n->own.n_announced > 0;
+}
+
+bool node_relay_serves(const struct node *n)
+{
+    return n->hop != NULL && hop_is_open(n->hop);
+}
+
+void node_relay_service_review(struct node *n)
+{
+    if (n->hop == NULL) {
+        return;
+    }
+    bool open = node_rule_serves(n->cfg.circuit_relay.serve, node_is_dialled(n), n->wants.announce,
+                                 n->cfg.lab);
+    if (open != hop_is_open(n->hop)) {
+        hop_set_open(n->hop, open);
+        log_plain(&n->cfg.log, LOG_INFO, open ? "circuit_relay.open" : "circuit_relay.closed");
+    }
+}
+
+bool node_relay_circuit_next(const struct node *n, size_t *it, struct hop_circuit_look *out)
+{
+    return n->hop != NULL && hop_circuit_next(n->hop, it, out);
+}
+
+/* One that gives no places away, and has none left, looks like a node that never was a relay. */
+static bool is_none(const struct node *n)
+{
+    struct hop_stats st;
+
+    hop_stats_get(n->hop, &st);
+    return !hop_is_open(n->hop) && st.reservations == 0;
+}
+
 static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct node *n = node;
     struct ev at = *ev;
 
+    if (ev->type == EV_STREAM_OPEN && ev->inbound && is_none(n)) {
+        acts_reset(out, ev->strm, QUDAG_EUNSUPPORTED);
+        return;
+    }
     if (ev->type == EV_STREAM_OPEN && ev->inbound) {
         at.via = host_of(n, ev);
     }
@@ -65,9 +106,12 @@ qudag_err node_relay_service_init(struct node *n, tstamp now)
                              .reservations_max = c->reservations_max,
                              .circuits_max = c->circuits_max,
                              .limit = c->limit,
-                             .rate = c->rate};
+                             .stranger = c->stranger,
+                             .rate = c->rate,
+                             .rate_peer = c->rate_peer,
+                             .rate_circuit = c->rate_circuit};
 
-    if (!c->serve) {
+    if (c->serve == NODE_SERVES_NO) {
         return QUDAG_OK;
     }
     if (n->cfg.lab) { /* one host, one network */
@@ -75,5 +119,8 @@ qudag_err node_relay_service_init(struct node *n, tstamp now)
     }
     peer_id_from_ed25519(&cfg.self, n->cfg.identity->ed_pk);
     qudag_err err = hop_new(&n->hop, &cfg, now);
+    if (err == QUDAG_OK) {
+        hop_set_open(n->hop, c->serve == NODE_SERVES_YES);
+    }
     return err != QUDAG_OK ? err : node_core_add(n, &core, CIRCUIT_HOP_PROTOCOL, &n->hop_ix);
 }

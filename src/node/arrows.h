@@ -114,6 +114,7 @@ struct node_kept {
     struct peer_id peer;   /* len 0: a free place */
     struct multiaddr addr; /* that the operator or the program gave; len 0: none */
     bool released;
+    bool place;  /* only because of a place there */
     bool saved;  /* kept by a call: it is on disk, and kept after the next start, too */
     bool has_pq; /* with |pq_hash| */
     uint8_t pq_hash[32];
@@ -278,7 +279,4 @@ void node_relay_links_free(struct node *n);
 bool node_relay_links_step(struct node *n, tstamp now);
 /* These links end in good order, while those with the relays still stand. */
 void node_relay_links_shutdown(struct node *n, tstamp now);
-/* This node as a circuit relay for others, if it is to be one; freed with hop_free(). */
-QUDAG_MUST_USE qudag_err node_relay_service_init(struct node *n, tstamp now);
-
 #endif

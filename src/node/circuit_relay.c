@@ -2,6 +2,11 @@
 #include "node/circuit_relay.h"
 #include "node/rules.h"
 
+bool node_rule_serves(enum node_serves set, bool can_dial, bool tells, bool lab)
+{
+    return set == NODE_SERVES_YES || (set == NODE_SERVES_AUTO && can_dial && tells && !lab);
+}
+
 bool node_rule_relayed_addr(const struct multiaddr *addr, bool lab)
 {
     struct multiaddr relay;

@@ -127,7 +127,9 @@ void node_cores_act(struct node *n, tstamp now)
         if (a->type != ACT_UP) {
             const char *proto =
                 a->type == ACT_OPEN && c->open_proto != NULL ? c->open_proto(n, a) : NULL;
-            swarm_act(n->swarm, c->swarm_ix, a, proto, now);
+            if (a->type != ACT_OPEN || c->holds == NULL || !c->holds(n, n->tag[i], a, proto)) {
+                swarm_act(n->swarm, c->swarm_ix, a, proto, now);
+            }
         } else if (c->report != NULL) {
             c->report(n, a, now);
         }

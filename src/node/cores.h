@@ -21,6 +21,11 @@ struct node_core {
     void (*report)(struct node *n, const struct act *a, tstamp now);
     /* The protocol of an ACT_OPEN; NULL: always the main one. */
     const char *(*open_proto)(struct node *n, const struct act *a);
+    /*
+     * Whether its ACT_OPEN |a| waits until addresses of that peer are found: then it is carried out later, by whoever
+     * holds it.  NULL: none does.
+     */
+    bool (*holds)(struct node *n, unsigned core, const struct act *a, const char *proto);
     /* Frees |instance| with the node; NULL: it belongs to somebody else. */
     void (*free)(void *instance);
     bool

@@ -34,6 +34,7 @@
 
 #include "base/dyn.h"
 #include "base/wipe.h"
+#include "core/autorelay/autorelay.h"
 #include "core/gateway/gateway.h"
 #include "core/hidden/service.h"
 #include "core/identify/identify.h"
@@ -54,6 +55,8 @@
 #include "node/ending.h"
 #include "node/node.h"
 #include "node/paths.h"
+#include "node/peer_record.h"
+#include "node/relaying.h"
 #include "node/requests.h"
 #include "node/rules.h"
 #include "node/samples.h"
@@ -78,11 +81,16 @@ struct node {
     struct {
         struct relayed *user;
         struct relay_links *links;
-        unsigned tp, ix;
+        unsigned tp, ix, auto_ix;                  /* auto_ix: of autorelay */
+        uint64_t asked;                            /* cookies of dials of autorelay */
+        tstamp look_at;                            /* when round trips are looked at again */
         bool served;                               /* others may come through relays */
         struct multiaddr addr[NODE_RELAYED_ADDRS]; /* at which we are through them */
         size_t n_addrs;
-    } through; /* links through circuit relays */
+    } through;                       /* links through circuit relays */
+    struct autorelay autorelay;      /* relays, and at which places are had by itself */
+    struct node_finds finds;         /* searches for peers */
+    struct node_published published; /* our peer record */
     tstamp tcp_room_told;
     struct node_datagrams datagrams;
     struct swarm *swarm;

@@ -235,8 +235,10 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_keep_init(n)) != QUDAG_OK ||
-        (err = node_names_init(n)) != QUDAG_OK || (err = node_relay_links_init(n)) != QUDAG_OK ||
+        (err = node_names_init(n)) != QUDAG_OK || (err = node_autorelay_init(n)) != QUDAG_OK ||
+        (err = node_relay_links_init(n)) != QUDAG_OK ||
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
+        (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
@@ -267,6 +269,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     n->cfg.drain_max = cfg->drain_max != 0 ? cfg->drain_max : DRAIN_MAX;
     node_budget_init(&n->budget, n->mem);
     list_init(&n->fresh);
+    list_init(&n->finds.held);
     list_init(&n->running);
     list_init(&n->circuits);
     list_init(&n->resolving);
@@ -289,6 +292,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
         return err;
     }
     node_wants_review(n);
+    node_relay_service_review(n);
     n->news = 0; /* nobody was told anything yet */
     node_identify_changed(n);
     *out = n;
@@ -304,6 +308,7 @@ void node_free(struct node *n)
     node_names_free(n);
     node_ops_cancel(n);
     node_streams_free(n);
+    node_finds_free(n);
     node_buffers_free(n); /* while every function that the program may call still works */
     node_circuits_free(n);
     node_notes_free(n);
@@ -333,7 +338,10 @@ static void hand_on_news(struct node *n, tstamp now)
 
     n->news = 0;
     if ((news & NODE_NEWS_SELF) != 0) {
+        node_relay_service_review(n); /* before what it changes is told */
+        node_autorelay_review(n);
         node_identify_changed(n);
+        node_published_review(n);
         node_cores_act(n, now);
     }
     if ((news & NODE_NEWS_REACH) != 0 && n->hooks.reach_changed != NULL) {

@@ -45,6 +45,9 @@ enum node_op_kind {
     NODE_OP_LOOKUP_GET,
     NODE_OP_LOOKUP_PUT,     /* through a circuit, for the dark core */
     NODE_OP_STREAM_RESOLVE, /* for a stream to a dark address */
+    NODE_OP_SEEK_FIND,      /* addresses of a peer, of the nodes closest to its id ... */
+    NODE_OP_SEEK_GET,       /* ... and by its record */
+    NODE_OP_PEER_PUT,       /* our record */
     NODE_OP_KINDS,
 };
 

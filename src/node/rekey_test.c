@@ -83,7 +83,7 @@ static void nothing_refers_to_the_old_identity(void **state)
 
     (void)state;
     struct node_config c = nt_config(&net, 0);
-    c.circuit_relay.serve = true;
+    c.circuit_relay.serve = NODE_SERVES_YES;
     c.tcp = true;
     nt_begin(0, &c);
     struct node *n = net.node[0].node;

@@ -10,7 +10,7 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_PUT] = {"put", node_begin_put, node_cancel_dht, NULL, NODE_DHT_PUT},
     [NODE_OP_GET] = {"get", node_begin_get, node_cancel_dht, NULL, NODE_DHT_GET},
     [NODE_OP_CLOSEST] = {"closest", node_begin_closest, node_cancel_dht, NULL, NODE_DHT_FIND},
-    [NODE_OP_FIND_PEER] = {"find_peer", node_begin_find_peer, node_cancel_dht, NULL, NODE_DHT_FIND},
+    [NODE_OP_FIND_PEER] = {"find_peer", node_begin_seek, NULL, NULL, NODE_DHT_FIND},
     [NODE_OP_PROVIDE] = {"provide", node_begin_provide, node_cancel_dht, NULL, NODE_DHT_PROVIDE},
     [NODE_OP_PROVIDERS] = {"providers", node_begin_providers, node_cancel_dht, NULL,
                            NODE_DHT_PROVIDERS},
@@ -42,8 +42,8 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
                              NODE_DHT_NONE},
     [NODE_OP_GUARD_DIAL] = {"guard_dial", node_begin_connect, NULL, node_finish_guard_dial,
                             NODE_DHT_NONE},
-    [NODE_OP_KEEP_FIND] = {"keep_find", node_begin_find_peer, node_cancel_dht,
-                           node_finish_keep_find, NODE_DHT_FIND},
+    [NODE_OP_KEEP_FIND] = {"keep_find", node_begin_seek, NULL, node_finish_keep_find,
+                           NODE_DHT_FIND},
     [NODE_OP_GUARD_WITNESS] = {"guard_witness", node_begin_survey, NULL, node_finish_guard_witness,
                                NODE_DHT_FIND},
     [NODE_OP_SERVE_GET] = {"serve_get", node_begin_serve_get, NULL, node_finish_serve,
@@ -56,6 +56,12 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
                             NODE_DHT_NONE},
     [NODE_OP_STREAM_RESOLVE] = {"stream_resolve", node_begin_stream_resolve, NULL,
                                 node_finish_stream_resolve, NODE_DHT_NONE},
+    [NODE_OP_SEEK_FIND] = {"seek_find", node_begin_find_peer, node_cancel_dht, node_finish_seek,
+                           NODE_DHT_NONE},
+    [NODE_OP_SEEK_GET] = {"seek_get", node_begin_get, node_cancel_dht, node_finish_seek,
+                          NODE_DHT_GET},
+    [NODE_OP_PEER_PUT] = {"peer_put", node_begin_put, node_cancel_dht, node_finish_peer_put,
+                          NODE_DHT_PUT},
 };
 
 /* A kind no program may ask for. */

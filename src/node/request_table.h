@@ -25,6 +25,7 @@ NODE_BEGIN(node_begin_get);
 NODE_BEGIN(node_begin_closest);
 /* Addresses of req.peer, noted for dialling; result: peers. */
 NODE_BEGIN(node_begin_find_peer);
+NODE_BEGIN(node_begin_seek);
 /* Says that we provide key. */
 NODE_BEGIN(node_begin_provide);
 /* Who provides key; result: peers. */
@@ -100,6 +101,10 @@ NODE_FINISH(node_finish_survey);
 NODE_FINISH(node_finish_guard_fetch);
 /* The relays learn whether the guard is there. */
 NODE_FINISH(node_finish_guard_dial);
+/* Whoever waits for addresses of that peer has them. */
+NODE_FINISH(node_finish_seek);
+/* Our record is with others for a time. */
+NODE_FINISH(node_finish_peer_put);
 /* The kept peer is tried at them. */
 NODE_FINISH(node_finish_keep_find);
 /* Who answered was noted by arrow_program_dht.c: the guards that do not are to blame. */

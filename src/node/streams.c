@@ -442,8 +442,11 @@ qudag_err node_streams_init(struct node *n)
 {
     static const struct core_ops ops = {
         .manual_credit = true, .chooses = true, .event = stream_event};
-    struct node_core core = {
-        .name = "streams", .instance = n, .ops = &ops, .open_proto = open_proto};
+    struct node_core core = {.name = "streams",
+                             .instance = n,
+                             .ops = &ops,
+                             .open_proto = open_proto,
+                             .holds = node_find_holds};
 
     return node_core_add(n, &core, NULL, &n->ix.streams);
 }

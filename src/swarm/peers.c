@@ -9,6 +9,13 @@ struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id)
     return map_get(&s->peers, peer_id_slice(id));
 }
 
+bool swarm_has_addr(const struct swarm *s, const struct peer_id *peer)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    return p != NULL && p->n_addrs > 0;
+}
+
 static bool peer_is_idle(const struct swarm_peer *p)
 {
     return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up &&

@@ -155,6 +155,8 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
 /* The addresses at which |peer| is dialled, the cheapest first, |*it| from 0 on; false at the end. */
 bool swarm_addr_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
                      struct multiaddr *out);
+/* Whether an address is known at which |peer| may be dialled. */
+bool swarm_has_addr(const struct swarm *s, const struct peer_id *peer);
 /* Whether a transport dials such addresses, and its enum transport_cost. */
 bool swarm_dials(const struct swarm *s, const struct multiaddr *addr, uint8_t *cost);
 /*

@@ -9,6 +9,7 @@
 #define DHT_DARK_RECORD_LEN 12288 /* bytes: every dark record has this size (spec/dark.md 3) */
 
 #define DHT_RELAY_PREFIX "/qudag/relay/" /* then the bytes of a peer id: its relay descriptor */
+#define DHT_PEER_PREFIX "/qudag/peer/"   /* then the bytes of a peer id: its signed peer record */
 #define DHT_DARK_PREFIX                                                                            \
     "/qudag/dark/" /* then an index of DHT_DARK_INDEX_LEN bytes: a dark record */
 #define DHT_DARK_INDEX_LEN 32

@@ -129,25 +129,27 @@ static void measured(struct autorelay_relay *r, uint64_t rtt_ns)
     }
 }
 
-void autorelay_heard(struct autorelay *a, const struct peer_id *peer, uint64_t net, uint64_t rtt_ns,
-                     tstamp now)
+void autorelay_heard(struct autorelay *a, const struct autorelay_found *f, tstamp now)
 {
-    struct autorelay_relay *r = autorelay_find(a, peer);
+    struct autorelay_relay *r = autorelay_find(a, &f->peer);
 
-    if (peer->len == 0) {
+    if (f->peer.len == 0) {
         return;
     }
     if (r == NULL) {
-        if ((r = room(a, net)) == NULL) {
+        if ((r = room(a, f->net)) == NULL) {
             return;
         }
-        *r = (struct autorelay_relay){.peer = *peer, .since = now};
+        *r = (struct autorelay_relay){.peer = f->peer, .since = now};
         a->gather = a->gather != 0 ? a->gather : tstamp_after(now, AUTORELAY_GATHER);
         a->seek_pause = AUTORELAY_SEEK_MIN;
     }
-    r->net = net != 0 ? net : r->net;
+    r->net = f->net != 0 ? f->net : r->net;
+    if (f->addr.len > 0) {
+        r->addr = f->addr;
+    }
     r->heard = now;
-    measured(r, rtt_ns);
+    measured(r, f->rtt_ns);
 }
 
 void autorelay_fix(struct autorelay *a, const struct peer_id *peer, uint64_t net, bool fixed,
@@ -220,7 +222,8 @@ void autorelay_held(struct autorelay *a, const struct peer_id *peer,
     }
 }
 
-void autorelay_refused(struct autorelay *a, const struct peer_id *peer, bool said, tstamp now)
+void autorelay_refused(struct autorelay *a, const struct peer_id *peer, bool said, tstamp now,
+                       struct acts *out)
 {
     struct autorelay_relay *r = autorelay_find(a, peer);
 
@@ -229,11 +232,11 @@ void autorelay_refused(struct autorelay *a, const struct peer_id *peer, bool sai
     }
     a->stats.refused++;
     r->refusals += said && r->refusals < UINT16_MAX ? 1 : 0;
-    autorelay_enter(r, AUTORELAY_IDLE, now);
+    autorelay_drop(r, now, out);
     autorelay_pause(a, r, false, now);
 }
 
-void autorelay_lost(struct autorelay *a, const struct peer_id *peer, tstamp now)
+void autorelay_lost(struct autorelay *a, const struct peer_id *peer, tstamp now, struct acts *out)
 {
     struct autorelay_relay *r = autorelay_find(a, peer);
 
@@ -242,8 +245,12 @@ void autorelay_lost(struct autorelay *a, const struct peer_id *peer, tstamp now)
     }
     bool steady = now - r->since >= AUTORELAY_STEADY;
     a->stats.lost++;
-    autorelay_enter(r, AUTORELAY_IDLE, now);
-    if (!r->fixed && now >= a->moved) {
+    if (r->fixed) {
+        autorelay_enter(r, AUTORELAY_IDLE, now);
+        return;
+    }
+    autorelay_drop(r, now, out);
+    if (now >= a->moved) {
         autorelay_pause(a, r, steady, now);
     }
 }

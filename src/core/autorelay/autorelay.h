@@ -19,6 +19,7 @@
 #include "base/limiter.h"
 #include "core/core.h"
 #include "wire/circuit_msg.h"
+#include "wire/multiaddr.h"
 
 #define AUTORELAY_PLACES 3
 #define AUTORELAY_CANDIDATES_MAX 64
@@ -43,8 +44,9 @@ enum autorelay_state { AUTORELAY_IDLE, AUTORELAY_ASKED, AUTORELAY_HELD };
 
 /* A relay as far as it is known.  |fixed|: the operator's; never taken or dropped here, but counted. */
 struct autorelay_relay {
-    struct peer_id peer; /* len 0: a free place */
-    uint64_t net;        /* netaddr_wide_group() of where it is; 0: not known */
+    struct peer_id peer;   /* len 0: a free place */
+    struct multiaddr addr; /* where it was reached, or said that it is; len 0: not known */
+    uint64_t net;          /* netaddr_wide_group() of that; 0: not known */
     enum autorelay_state state;
     bool fixed;
     uint64_t rtt_ns;            /* EWMA of what was measured, 1/8 the newest; 0: not measured */
@@ -89,12 +91,18 @@ void autorelay_init(struct autorelay *a, const struct rng *rng, bool lab, tstamp
 /* From now on AUTORELAY_PLACES are wanted, or none: then those that are held are dropped, by actions. */
 void autorelay_want(struct autorelay *a, bool wanted, tstamp now, struct acts *out);
 
+/* What is known of a relay; copied. */
+struct autorelay_found {
+    struct peer_id peer;
+    struct multiaddr addr; /* len 0: not known */
+    uint64_t net;          /* 0: not known */
+    uint64_t rtt_ns;       /* measured now; 0: not measured */
+};
 /*
- * |peer| serves the hop protocol, at a host of |net|; |rtt_ns| was measured now, or 0.  With too many candidates one of
- * the network of which most are known gives way, or the newcomer is not taken.
+ * f->peer serves the hop protocol.  With too many candidates one of the network of which most are known gives way, or
+ * the newcomer is not taken.
  */
-void autorelay_heard(struct autorelay *a, const struct peer_id *peer, uint64_t net, uint64_t rtt_ns,
-                     tstamp now);
+void autorelay_heard(struct autorelay *a, const struct autorelay_found *f, tstamp now);
 /* The operator wants a place at |peer| (fixed), or does not any more. */
 void autorelay_fix(struct autorelay *a, const struct peer_id *peer, uint64_t net, bool fixed,
                    tstamp now);
@@ -103,10 +111,11 @@ void autorelay_unheard(struct autorelay *a, const struct peer_id *peer);
 /* A place at |peer| is held, also again; |limit|: of circuits to us, as it says. */
 void autorelay_held(struct autorelay *a, const struct peer_id *peer,
                     const struct circuit_limit *limit, tstamp now, struct acts *out);
-/* It refused (|said|), or could not be asked. */
-void autorelay_refused(struct autorelay *a, const struct peer_id *peer, bool said, tstamp now);
-/* The place is gone. */
-void autorelay_lost(struct autorelay *a, const struct peer_id *peer, tstamp now);
+/* It refused (|said|), or could not be asked: it is dropped. */
+void autorelay_refused(struct autorelay *a, const struct peer_id *peer, bool said, tstamp now,
+                       struct acts *out);
+/* The place is gone: it is dropped, so that another is had at once. */
+void autorelay_lost(struct autorelay *a, const struct peer_id *peer, tstamp now, struct acts *out);
 /* A circuit through it ended; |broken|: by the relay, before the limit it told was used up. */
 void autorelay_circuit(struct autorelay *a, const struct peer_id *peer, bool broken);
 /* We are at another network: pauses are over, places are made anew. */

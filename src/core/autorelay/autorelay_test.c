@@ -70,7 +70,8 @@ static void heard(unsigned n, uint64_t net, uint64_t ms)
 {
     struct peer_id p = relay_no(n);
 
-    autorelay_heard(&a, &p, net, ms * NS_PER_MS, now);
+    autorelay_heard(&a, &(struct autorelay_found){.peer = p, .net = net, .rtt_ns = ms * NS_PER_MS},
+                    now);
 }
 
 /* What was said is counted; |answer|: relays say at once whether there is a place. */
@@ -94,7 +95,7 @@ static void carry_out(bool answer)
                 continue;
             }
             if (refuses[k]) {
-                autorelay_refused(&a, &said[i].peer, true, now);
+                autorelay_refused(&a, &said[i].peer, true, now, &out);
             } else {
                 autorelay_held(&a, &said[i].peer, NO_LIMIT, now, &out);
             }
@@ -252,7 +253,7 @@ static void a_place_that_is_lost_is_replaced_at_once(void **state)
     for (unsigned i = 0; i < 5; i++) {
         struct peer_id p = relay_no(i);
         if (state_of(i) == AUTORELAY_HELD) {
-            autorelay_lost(&a, &p, now);
+            autorelay_lost(&a, &p, now, &out);
             assert_true(autorelay_ops.deadline(&a) <= now);
             until(now + NS_PER_MS, true);
             assert_int_equal(held(), AUTORELAY_PLACES);
@@ -265,7 +266,7 @@ static void a_place_that_is_lost_is_replaced_at_once(void **state)
         if (i == 0) {
             autorelay_moved(&a, now);
         }
-        autorelay_lost(&a, &p, now);
+        autorelay_lost(&a, &p, now, &out);
     }
     assert_int_equal(held(), 0);
     until(now + NS_PER_S, true);
@@ -281,12 +282,12 @@ static void the_only_relay_is_asked_again_soon_after_it_was_lost(void **state)
     wanted(true);
     until(now + 2 * AUTORELAY_STEADY, true);
     assert_int_equal(held(), 1);
-    autorelay_lost(&a, &p, now);
+    autorelay_lost(&a, &p, now, &out);
     until(now + AUTORELAY_PAUSE_LOST - NS_PER_MS, true);
     assert_int_equal(held(), 0);
     until(now + AUTORELAY_PAUSE_LOST, true);
     assert_int_equal(held(), 1);
-    autorelay_lost(&a, &p, now); /* one that comes and goes is asked less and less */
+    autorelay_lost(&a, &p, now, &out); /* one that comes and goes is asked less and less */
     until(now + AUTORELAY_PAUSE - NS_PER_S, true);
     assert_int_equal(held(), 0);
 }
@@ -393,12 +394,12 @@ static void silence_ends_and_searches_grow_rare(void **state)
     assert_true(seeks >= 8 && seeks <= 24);
     struct peer_id p = relay_no(0);
     autorelay_held(&a, &p, NO_LIMIT, now, &out); /* too late, or of nobody: nothing happens */
-    autorelay_refused(&a, &p, true, now);
-    autorelay_lost(&a, &p, now);
+    autorelay_refused(&a, &p, true, now, &out);
+    autorelay_lost(&a, &p, now, &out);
     p = relay_no(77);
     autorelay_held(&a, &p, NO_LIMIT, now, &out);
-    autorelay_refused(&a, &p, true, now);
-    autorelay_lost(&a, &p, now);
+    autorelay_refused(&a, &p, true, now, &out);
+    autorelay_lost(&a, &p, now, &out);
     autorelay_circuit(&a, &p, true);
     assert_int_equal(held(), 0);
     assert_int_equal(out.n, 0);

@@ -117,8 +117,14 @@ bool hop_side_write(struct hop_side *s, enum circuit_side side, const struct cir
 /* Whether one more circuit between |from| and |to| is within what each may have. */
 bool hop_peer_may(const struct hop_service *h, const struct peer_id *from,
                   const struct peer_id *to);
-/* |j| counts as a circuit of its two peers from now on.  QUDAG_ELIMIT: all are taken; QUDAG_ENOMEM. */
-QUDAG_MUST_USE qudag_err hop_peer_join(struct hop_service *h, struct hop_job *j, struct acts *out);
+/*
+ * Whether there is room for one more circuit of the source of |j|: with none free, |*gives_way| of somebody who has
+ * more than his share is to end first; else it is NULL.
+ */
+bool hop_peer_room(const struct hop_service *h, const struct hop_job *j,
+                   struct hop_job **gives_way);
+/* |j| counts as a circuit of its two peers from now on.  QUDAG_ENOMEM. */
+QUDAG_MUST_USE qudag_err hop_peer_join(struct hop_service *h, struct hop_job *j);
 /* Not any more, if it did: it is a request that is answered. */
 void hop_peer_leave(struct hop_service *h, struct hop_job *j);
 /* When the rates of the circuit of |s| and of its two peers let |n| bytes pass, at least |now|. */

@@ -229,13 +229,28 @@ static enum circuit_status may_connect(const struct hop_service *h, const struct
     return hop_peer_may(h, &j->from, to) ? CIRCUIT_OK : CIRCUIT_RESOURCE_LIMIT_EXCEEDED;
 }
 
+/* |j| is a circuit from now on, if there is room. */
+static bool join(struct hop_service *h, struct hop_job *j, struct acts *out)
+{
+    struct hop_job *old;
+
+    if (!hop_peer_room(h, j, &old)) {
+        return false;
+    }
+    if (old != NULL) {
+        h->stats.gave_way++;
+        hop_job_end(h, old, QUDAG_ELIMIT, out);
+    }
+    return hop_peer_join(h, j) == QUDAG_OK;
+}
+
 static void connect(struct hop_service *h, struct hop_job *j, const struct peer_id *to, tstamp now,
                     struct acts *out)
 {
     enum circuit_status status = may_connect(h, j, to);
 
     j->to = *to;
-    if (status == CIRCUIT_OK && hop_peer_join(h, j, out) != QUDAG_OK) {
+    if (status == CIRCUIT_OK && !join(h, j, out)) {
         status = CIRCUIT_RESOURCE_LIMIT_EXCEEDED;
     }
     if (status != CIRCUIT_OK) {

@@ -46,11 +46,11 @@ static void peer_leave(struct hop_service *h, struct hop_peer *p)
     }
 }
 
-/* Room for one more circuit of the source of |j|: with none free, one of somebody who has more than his share ends. */
-static bool make_room(struct hop_service *h, const struct hop_job *j, struct acts *out)
+bool hop_peer_room(const struct hop_service *h, const struct hop_job *j, struct hop_job **gives_way)
 {
     struct fair_claim newcomer = fair_claim_of(&h->fair_circuits, j->net, j->host);
 
+    *gives_way = NULL;
     if (h->fair_circuits.n < h->cfg.circuits_max) {
         return true;
     }
@@ -62,16 +62,12 @@ static bool make_room(struct hop_service *h, const struct hop_job *j, struct act
     if (!fair_gives_way(&holder, &newcomer)) {
         return false;
     }
-    h->stats.gave_way++;
-    hop_job_end(h, LIST_ENTRY(most->items.next, struct hop_job, place.node), QUDAG_ELIMIT, out);
+    *gives_way = LIST_ENTRY(most->items.next, struct hop_job, place.node);
     return true;
 }
 
-qudag_err hop_peer_join(struct hop_service *h, struct hop_job *j, struct acts *out)
+qudag_err hop_peer_join(struct hop_service *h, struct hop_job *j)
 {
-    if (!make_room(h, j, out)) {
-        return QUDAG_ELIMIT;
-    }
     j->peer[0] = peer_join(h, &j->from);
     j->peer[1] = peer_join(h, &j->to);
     fair_del(&h->fair_requests, &j->place, h->now);

@@ -87,6 +87,7 @@ void relayed_close(struct relayed *r, struct ref name, qudag_err err, tstamp now
     if (j == NULL) {
         return;
     }
+    relayed_place_count(r, j, false);
     if (err != QUDAG_OK) {
         acts_reset(out, j->strm, err);
         relayed_job_free(r, j);
@@ -112,6 +113,9 @@ static void over(struct relayed *r, struct relayed_job *j, const struct ev *ev, 
 
     a->obj = j->self;
     a->err = relayed_rule_end(&e);
+    a->peer = j->info.relay;
+    a->n = a->err != QUDAG_OK && a->err != QUDAG_ELIMIT ? 1 : 0;
+    relayed_place_count(r, j, a->n != 0);
     r->stats.ended_by_limit += a->err == QUDAG_ELIMIT ? 1 : 0;
     if (ev->type == EV_FIN) {
         acts_fin(out, j->strm);

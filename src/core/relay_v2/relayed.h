@@ -45,6 +45,9 @@ struct relayed_place {
     uint32_t status; /* and what the relay said; 0: nothing */
     uint32_t failures;
     tstamp due; /* of the next attempt */
+    uint64_t circuits,
+        broken; /* byte streams through it that have ended; by it, before its limit */
+    uint64_t bytes_in, bytes_out; /* of these */
 };
 
 /* What is known of a byte stream. */
@@ -59,12 +62,17 @@ struct relayed_info {
 enum relayed_up {
     RELAYED_UP_RESERVED = 1, /* ptr = const struct relayed_place *, valid until the next call */
     RELAYED_UP_LOST,         /* peer: the relay; err; it is tried again */
-    RELAYED_UP_OPENED,       /* cookie of the caller, obj, ptr = struct relayed_info */
-    RELAYED_UP_FAILED,       /* cookie, err; n: the relay's status, or 0 */
-    RELAYED_UP_INCOMING,     /* obj, ptr = struct relayed_info */
-    RELAYED_UP_DATA,         /* obj, data */
-    RELAYED_UP_ROOM,         /* obj: relayed_room() has grown */
-    RELAYED_UP_ENDED, /* obj, err: QUDAG_OK in good order, QUDAG_ELIMIT: the relay's limit.  The name is void */
+    RELAYED_UP_REFUSED,  /* peer: the relay; err; n: what it said, or 0; it is tried again, later */
+    RELAYED_UP_OPENED,   /* cookie of the caller, obj, ptr = struct relayed_info */
+    RELAYED_UP_FAILED,   /* cookie, err; n: the relay's status, or 0 */
+    RELAYED_UP_INCOMING, /* obj, ptr = struct relayed_info */
+    RELAYED_UP_DATA,     /* obj, data */
+    RELAYED_UP_ROOM,     /* obj: relayed_room() has grown */
+    /*
+     * obj, peer: the relay; err: QUDAG_OK in good order, QUDAG_ELIMIT: the relay's limit.  The name is void.  n: 1 when
+     * it was broken off before that limit, by the relay or the peer.
+     */
+    RELAYED_UP_ENDED,
 };
 
 /* Counted since the beginning; the last line as of now. */

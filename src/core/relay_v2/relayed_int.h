@@ -77,6 +77,8 @@ struct relayed_place *relayed_place_of(struct relayed *r, const struct peer_id *
 /* The relay has answered, with |err| where it did not or what it said was wrong. */
 void relayed_place_done(struct relayed *r, const struct peer_id *relay, qudag_err err,
                         const struct circuit_msg *m, tstamp now, struct acts *out);
+/* |j| ended, or was closed; |broken|: not by us, nor in good order, nor at its limit. */
+void relayed_place_count(struct relayed *r, const struct relayed_job *j, bool broken);
 /* There is a link with |relay|. */
 void relayed_place_up(struct relayed *r, const struct peer_id *relay, tstamp now);
 /* The last link with |relay| is gone, and with it the place. */

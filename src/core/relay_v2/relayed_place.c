@@ -91,6 +91,18 @@ static void pause(struct relayed *r, struct relayed_place *p, tstamp now)
     p->due = tstamp_after(now, base + rng_u64(&r->cfg.rng) % (base / 2 + 1));
 }
 
+void relayed_place_count(struct relayed *r, const struct relayed_job *j, bool broken)
+{
+    struct relayed_place *p = relayed_place_of(r, &j->info.relay);
+
+    if (p != NULL) {
+        p->circuits++;
+        p->broken += broken ? 1 : 0;
+        p->bytes_in += j->in;
+        p->bytes_out += j->out;
+    }
+}
+
 /* The addresses at which the relay says it is: only those that lead to itself, and not through others. */
 static void take_addrs(struct relayed_place *p, const struct circuit_msg *m)
 {
@@ -150,6 +162,10 @@ void relayed_place_done(struct relayed *r, const struct peer_id *relay, qudag_er
     if (p->err != QUDAG_OK) {
         r->stats.refused++;
         pause(r, p, now);
+        struct act *no = acts_up(out, RELAYED_UP_REFUSED);
+        no->peer = *relay;
+        no->err = p->err;
+        no->n = p->status;
         return;
     }
     uint64_t term = relayed_rule_term(m->expire, wall_now(r->cfg.clock, now)) * NS_PER_S;

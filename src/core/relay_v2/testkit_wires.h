@@ -57,7 +57,7 @@ struct world {
     size_t n_opened[NODES];
     qudag_err failed[NODES];
     uint32_t status[NODES];
-    uint32_t reserved[NODES], lost[NODES];
+    uint32_t reserved[NODES], refused[NODES], lost[NODES];
     struct acts acts;
     struct act *act_v;
     uint8_t *bytes;
@@ -78,6 +78,9 @@ static inline void w_up(struct world *w, uint32_t node, const struct act *a)
     switch ((enum relayed_up)a->kind) {
     case RELAYED_UP_RESERVED:
         w->reserved[node]++;
+        break;
+    case RELAYED_UP_REFUSED:
+        w->refused[node]++;
         break;
     case RELAYED_UP_LOST:
         w->lost[node]++;
