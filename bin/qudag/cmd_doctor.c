@@ -97,6 +97,19 @@ static void on_status(struct tool *t, const struct rec_view *v, void *user)
     f->bootstrap_peers = (uint64_t)rec_get_int(v, "bootstrap_peers", 0);
     f->links = (uint64_t)rec_get_int(v, "links", 0);
     f->circuits = (uint64_t)rec_get_int(v, "circuits", 0);
+    f->reach_wanted = rec_get_bool(v, "reach_wanted");
+    f->looked_for = rec_get_bool(v, "looked_for");
+    f->udp_blocked = rec_get_bool(v, "udp_blocked");
+    f->double_nat = rec_get_bool(v, "double_nat");
+    f->places_needed = rec_get_bool(v, "places_needed");
+    f->places = (uint64_t)rec_get_int(v, "places", 0);
+    copy_str(f->reach4, sizeof(f->reach4), v, "reach4");
+    copy_str(f->reach6, sizeof(f->reach6), v, "reach6");
+    copy_str(f->mapping4, sizeof(f->mapping4), v, "mapping4");
+    copy_str(f->reachability, sizeof(f->reachability), v, "reachability");
+    copy_str(f->port_mapping, sizeof(f->port_mapping), v, "port_mapping");
+    copy_str(f->port_why, sizeof(f->port_why), v, "port_why");
+    f->ports = rec_get_str(v, "ports") != NULL;
     f->uptime_s = (uint64_t)rec_get_int(v, "uptime_ns", 0) / UINT64_C(1000000000);
 }
 

@@ -5,14 +5,49 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
+#define PAUSE_NS 1000000000 /* between two pings over a relay, while a direct path may be found */
+
 struct pings {
     const char *to;
     int64_t sent, answered, sum, min, max;
+    char path[CELL_LEN], why[CELL_LEN]; /* as they were shown last */
+    bool relayed;                       /* the last one went over a relay */
 };
+
+/* Whether the way to the peer is another one than at the ping before, and why it is as it is. */
+static void show_way(struct pings *p, const struct rec_view *v)
+{
+    static const struct col relay = {"through", "", COL_PEER};
+    char now[CELL_LEN], who[CELL_LEN], took[16];
+    const char *why = rec_get_str(v, "path_why"), *word = rec_get_str(v, "path");
+    int64_t met_ns = rec_get_int(v, "met_ns", 0);
+    bool meets = word != NULL && strcmp(word, "relayed, meeting") == 0;
+    if (word == NULL) {
+        return;
+    }
+    p->relayed = strncmp(word, "relayed", 7) == 0;
+    cell_text(who, &relay, v);
+    (void)snprintf(now, sizeof(now), "%s%.100s", p->relayed ? "over relay " : "direct",
+                   p->relayed ? who : "");
+    if (strcmp(now, p->path) != 0) {
+        text_ns(took, (uint64_t)met_ns);
+        bool found = !p->relayed && met_ns > 0;
+        (void)printf("%s%s%s%s\n", p->path[0] == 0 ? "path: " : "now ", now,
+                     found ? ", found in " : "", found ? took : "");
+        memcpy(p->path, now, sizeof(now));
+    }
+    why = !p->relayed ? "" : meets ? "a direct path is being looked for" : why == NULL ? "" : why;
+    if (strcmp(why, p->why) != 0) {
+        (void)snprintf(p->why, sizeof(p->why), "%s", why);
+        (void)printf("%s%s%s", why[0] == 0 ? "" : "  relayed still: ", p->why,
+                     why[0] == 0 ? "" : "\n");
+    }
+}
 
 static void on_ping(struct tool *t, const struct rec_view *v, void *user)
 {
@@ -24,10 +59,13 @@ static void on_ping(struct tool *t, const struct rec_view *v, void *user)
     p->max = rtt > p->max ? rtt : p->max;
     p->answered++;
     if (t->json) {
+        const char *path = rec_get_str(v, "path");
+        p->relayed = path != NULL && strncmp(path, "relayed", 7) == 0;
         json_line(t, "ping", v);
         return;
     }
     const char *id = rec_get_str(v, "peer");
+    show_way(p, v);
     short_peer(peer, id == NULL ? "?" : id);
     text_ns(text, (uint64_t)rtt);
     (void)printf("%s answers: %s\n", peer, text);
@@ -99,6 +137,10 @@ int run_ping(struct tool *t, int argc, char **argv)
         return code;
     }
     while (p.sent < count) {
+        if (p.relayed) {
+            (void)fflush(stdout);
+            (void)nanosleep(&(struct timespec){PAUSE_NS / 1000000000, PAUSE_NS % 1000000000}, NULL);
+        }
         rec_str(ask_begin(t, "ping"), "to", p.to);
         ask_dir(t, t->dir, -1, on_ping, &p, &out);
         p.sent++;

@@ -137,7 +137,8 @@ static void judge_reachable(struct list *l, const struct doctor_facts *f)
             "ones%s",
             f->links == 0 ? "" : " (calls and browsing work)");
     } else {
-        add(l, "reachability", DOCTOR_OK, "", "it announces an address");
+        add(l, "reachability", DOCTOR_OK, "", "it announces an address%s%.400s",
+            f->reachability[0] != 0 ? ": " : "", f->reachability);
     }
     if (!f->relay || !f->announces) {
         add(l, "descriptor", DOCTOR_OK, "", "none is needed: this node is no relay");
@@ -148,6 +149,70 @@ static void judge_reachable(struct list *l, const struct doctor_facts *f)
         add(l, "descriptor", DOCTOR_OK, "", "%llu nodes hold the descriptor of this relay",
             (unsigned long long)f->descriptor_stored);
     }
+}
+
+static void judge_nat(struct list *l, const struct doctor_facts *f)
+{
+    if (f->double_nat) {
+        add(l, "nat", DOCTOR_NOTE,
+            "set the inner router to bridge mode; where the outer one is the provider's, ask for a "
+            "public address, or for IPv6",
+            "two NATs one behind the other: what the router opens leads nowhere");
+    } else if (strcmp(f->mapping4, "dependent") == 0) {
+        add(l, "nat", DOCTOR_NOTE,
+            "look for cone, endpoint-independent or open NAT in the router, or forward a UDP port",
+            "the router uses another port for each peer (symmetric): with peers behind such "
+            "routers links stay relayed");
+    } else {
+        add(l, "nat", DOCTOR_OK, "", "%s",
+            strcmp(f->mapping4, "independent") == 0 ? "one port outside for all peers"
+            : strcmp(f->mapping4, "none") == 0      ? "there is none"
+                                                    : "nothing is seen of one");
+    }
+}
+
+/* What lets peers in: the router's port, or circuit relays. */
+static void judge_door(struct list *l, const struct doctor_facts *f)
+{
+    bool open = strcmp(f->reach4, "public") == 0;
+
+    if (f->ports && !open && strcmp(f->port_mapping, "none") == 0) {
+        add(l, "port-mapping", DOCTOR_NOTE,
+            "switch UPnP, NAT-PMP or PCP on in the router; or forward a UDP port there, and name "
+            "it by announce = MULTIADDR under [node]",
+            "the router opens no port%s%.300s", f->port_why[0] != 0 ? ": " : "", f->port_why);
+    } else {
+        add(l, "port-mapping", DOCTOR_OK, "", "%s%s",
+            f->ports && !open ? "the router opened a port, by " : "none is needed",
+            f->ports && !open ? f->port_mapping : "");
+    }
+    if (f->places_needed && f->places == 0 && f->uptime_s > 60) {
+        add(l, "places", DOCTOR_NOTE,
+            "qudag peers --places says why; qudag peer reserve RELAY asks one that you know",
+            "no circuit relay keeps a place for this node: peers that look for it do not reach it");
+    } else {
+        add(l, "places", DOCTOR_OK, "", "%s",
+            f->places > 0      ? "circuit relays keep a place"
+            : f->places_needed ? "circuit relays are being asked"
+                               : "none is needed");
+    }
+}
+
+/* Being reached, where that is wanted. */
+static void judge_being_reached(struct list *l, const struct doctor_facts *f)
+{
+    if (f->lab || !f->reach_wanted) {
+        return;
+    }
+    if (f->udp_blocked) {
+        add(l, "udp", DOCTOR_BAD,
+            "let UDP out of this network, to any port; or use another network",
+            "nothing comes back by UDP: links go over TCP, and circuits cannot be built");
+    } else {
+        add(l, "udp", DOCTOR_OK, "", "it gets through");
+    }
+    judge_nat(l, f);
+    judge_door(l, f);
 }
 
 /* |used| of |most|: full at the limit, near from 90 percent on. */
@@ -190,6 +255,7 @@ static void judge_daemon(struct list *l, const struct doctor_facts *f)
     }
     judge_bootstrap(l, f);
     judge_reachable(l, f);
+    judge_being_reached(l, f);
     if (f->disk[0] != 0) {
         add(l, "store", DOCTOR_BAD, "make room, or give the folder back to the daemon's user",
             "%.400s", f->disk);

@@ -12,7 +12,7 @@
 
 #define DOCTOR_UDP_BUFFER (4u << 20) /* bytes of a socket's buffers that the node asks for */
 #define DOCTOR_TEXT_MAX 512
-#define DOCTOR_MAX 20
+#define DOCTOR_MAX 24
 
 /* What was found.  Where no daemon runs, what only it knows is not looked at. */
 struct doctor_facts {
@@ -35,6 +35,12 @@ struct doctor_facts {
     char links_from[40]; /* where links_max comes from; empty: not told */
     uint64_t bootstrap_peers, links, links_max, circuits, circuits_max, files, files_max;
     uint64_t descriptor_stored, uptime_s;
+    /* being reached by peers, as status tells it */
+    bool reach_wanted, looked_for, udp_blocked, double_nat, places_needed;
+    char reach4[16], reach6[16], mapping4[16], reachability[DOCTOR_TEXT_MAX];
+    char port_mapping[16], port_why[DOCTOR_TEXT_MAX];
+    bool ports; /* the router was asked */
+    uint64_t places;
 };
 
 enum doctor_verdict { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_BAD };

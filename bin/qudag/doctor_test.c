@@ -123,11 +123,49 @@ static void each_thing_that_is_broken_is_found(void **state)
     BROKEN("descriptors", DOCTOR_NOTE, f.files = 1000);
 }
 
+#define HOME                                                                                       \
+    f.reach_wanted = true, f.ports = true, SET(f.reach4, "private"), SET(f.port_mapping, "upnp")
+
+/* The verdict on |what|; -1: it was not looked at. */
+static int verdict(const struct doctor_facts *of, const char *what)
+{
+    static struct doctor_finding all[DOCTOR_MAX];
+    size_t n = doctor_judge(of, all);
+    const struct doctor_finding *got = find(all, n, what);
+
+    assert_true(n < DOCTOR_MAX); /* none was left out for lack of room */
+    return got != NULL ? (int)got->verdict : -1;
+}
+
+static void what_keeps_peers_out_is_found(void **state)
+{
+    struct doctor_facts home = well();
+    (void)state;
+
+    BROKEN("udp", DOCTOR_BAD, HOME; f.udp_blocked = true);
+    BROKEN("nat", DOCTOR_NOTE, HOME; f.double_nat = true);
+    BROKEN("nat", DOCTOR_NOTE, HOME; SET(f.mapping4, "dependent"));
+    BROKEN("port-mapping", DOCTOR_NOTE, HOME; SET(f.port_mapping, "none"));
+    BROKEN("places", DOCTOR_NOTE, HOME; f.places_needed = true);
+    home.reach_wanted = home.ports = home.places_needed = true;
+    home.uptime_s = 10; /* they are being asked */
+    assert_int_equal(verdict(&home, "places"), DOCTOR_OK);
+    SET(home.port_mapping, "none");
+    SET(home.reach4, "public"); /* none is needed */
+    assert_int_equal(verdict(&home, "port-mapping"), DOCTOR_OK);
+    home.lab = true;
+    assert_int_equal(verdict(&home, "nat"), -1);
+    home = well(); /* it does not want to be reached */
+    home.udp_blocked = true;
+    assert_int_equal(verdict(&home, "udp"), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_is_well_has_no_finding),
         cmocka_unit_test(each_thing_that_is_broken_is_found),
+        cmocka_unit_test(what_keeps_peers_out_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,10 @@ const struct sub subs[] = {
      "one name protects it.  All of it is forgotten when the daemon stops; [peers] keep is not.\n",
      "qudag peer protect 12D3Koo... --name backup", run_peer},
     {"ping", "PEER|MULTIADDR [-c N]", "measure round trips to a peer",
-     "Sends N pings (3), one after the other, and counts those that were not answered.\n",
+     "Sends N pings (3), one after the other, and counts those that were not answered.  Says over\n"
+     "which path: directly, or over which circuit relay and why still; while it is a relay, one "
+     "ping\n"
+     "a second, so that the change to a direct path is seen.\n",
      "qudag ping 12D3Koo... -c 5", run_ping},
     {"dht", "put|get|forget|find|closest|provide|unprovide|providers|records|published|store|table",
      "use the distributed hash table",

@@ -5,6 +5,7 @@
 #include "logctl.h"
 #include "peers.h"
 #include "proxy.h"
+#include "reach.h"
 #include "rules.h"
 #include "services.h"
 #include "share.h"
@@ -43,8 +44,8 @@ static bool full_key(char out[160], const char *key)
     return n > 0 && n < 160 && key[0] != 0;
 }
 
-/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there, or another key. */
-static void peer_end(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
+/* With a multiaddr, QUDAG_EAUTH means that somebody else answered there, or another key. */
+void request_end_peer(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
 {
     const char *to = rec_get_str(&rq->args, "to");
     char message[600], found[QUDAG_PEER_ID_TEXT_MAX];
@@ -74,23 +75,6 @@ static void peer_end(struct request *rq, qudag_err err, const qudag_result *res,
     }
     request_end(rq, TOOL_REFUSED, qudag_err_name(err), message,
                 "compare it with the line \"bootstrap\" of that node's status");
-}
-
-DONE(ping)
-{
-    if (err == QUDAG_OK && rq->step == 1) { /* the link is up; now the ping itself */
-        rq->step = 2;
-        rq->since_ns = mono_ns();
-        wait_op(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), "ping");
-        return;
-    }
-    if (err == QUDAG_OK) {
-        struct rec *r = request_rec(rq, REC_ROW);
-        rec_peer(r, "peer", &rq->peer);
-        rec_int(r, "rtt_ns", (int64_t)res->rtt);
-        request_send(rq);
-    }
-    peer_end(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");
 }
 
 bool request_peer(struct request *rq, const char *text)
@@ -130,20 +114,6 @@ bool request_peer(struct request *rq, const char *text)
     return false;
 }
 
-RUN(ping)
-{
-    const char *to = rec_get_str(&rq->args, "to");
-    if (!request_peer(rq, to)) {
-        return;
-    }
-    if (to[0] == '/') {
-        rq->step = 1;
-        wait_op(rq, qudag_connect(rq->d->node, to, &rq->op), to);
-    } else {
-        wait_op(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), to);
-    }
-}
-
 RUN(connect)
 {
     const char *to = rec_get_str(&rq->args, "to");
@@ -171,7 +141,7 @@ DONE(connect)
     } else {
         (void)snprintf(message, sizeof(message), "%.200s", to);
     }
-    peer_end(rq, err, res, message);
+    request_end_peer(rq, err, res, message);
 }
 
 /* ------------------------------------------------------------------ dht */
@@ -758,7 +728,7 @@ static const struct command commands[] = {
     {"stats", report_stats, NULL, false},
     {"metrics", report_metrics, NULL, false},
     {"connect", run_connect, done_connect, true},
-    {"ping", run_ping, done_ping, true},
+    {"ping", reach_ping, reach_ping_done, true},
     {"config", report_config, NULL, false},
     {"limits", report_limits, NULL, false},
     {"log", logctl_list, NULL, false},

@@ -193,9 +193,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
                              .help = "Largest file accepted."},
     [CONF_INBOX_FROM] =
         {"inbox", "from", LIST(CONF_LIST_MAX, QUDAG_PEER_ID_TEXT_MAX - 1), .unset = "",
-         .help = "Peer ids that may send over links, without anonymity, beside those of qudag peer "
-                 "allow.  With one of them this node can be looked for in the DHT and reached "
-                 "through circuit relays; empty: nobody, and it cannot."},
+         .help = "Peer ids that may send over links, not anonymously, beside those of qudag peer "
+                 "allow.  With one, the DHT and circuit relays lead to this node."},
     [CONF_PROXY_LISTEN] =
         {"proxy", "listen", TEXT(3, QUDAG_PROXY_LISTEN_TEXT_MAX - 1), .unset = "auto",
          .help = "Where the proxy for browsers and other programs listens, SOCKS5 and HTTP on one "

@@ -127,6 +127,8 @@ void request_end_err(struct request *rq, qudag_err err,
                      const char *what); /* by the library's list */
 void request_end_said(struct request *rq, qudag_err err,
                       const char *text); /* the same with all of its words */
+/* Ends a request to a peer, whose argument "to" says where it was looked for. */
+void request_end_peer(struct request *rq, qudag_err err, const qudag_result *res, const char *what);
 enum tool_exit exit_of(qudag_err err);
 /*
  * |text| (NULL allowed) is a peer id or a multiaddr with one, which is rq->peer then; false: the request has ended with

@@ -1,6 +1,7 @@
 /* peers.c - links as the tool shows them, and what the user says of peers: protections and tags. */
 #include "peers.h"
 
+#include "reach.h"
 #include "report.h"
 #include "rules.h"
 
@@ -42,6 +43,9 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
     rec_bool(r, "limited", info->limited);
     if (info->relayed) {
         rec_peer(r, "relay", &info->relay);
+    }
+    if (info->state == QUDAG_LINK_UP) {
+        reach_path(r, n, &info->peer);
     }
     rec_str(r, "group", info->group);
     rec_str(r, "cipher", info->cipher);

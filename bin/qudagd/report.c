@@ -4,6 +4,7 @@
 #include "common/rotate.h"
 #include "metrics.h"
 #include "process.h"
+#include "reach.h"
 #include "rules.h"
 #include "start.h"
 
@@ -295,6 +296,7 @@ void report_status(struct request *rq)
     rec_str(r, "metrics", d->scrape_at[0] != 0 ? d->scrape_at : NULL);
     rec_str(r, "web", d->web_at[0] != 0 ? d->web_at : NULL);
     report_state(r, d);
+    reach_status(r, d->node);
     status_counts(r, d->node);
     request_send(rq);
     request_end_err(rq, QUDAG_OK, "");

@@ -1,0 +1,16 @@
+/* reach.h - how this node and its peers are reached, as rows; ping, which shows the path. */
+#ifndef QUDAG_BIN_QUDAGD_REACH_H
+#define QUDAG_BIN_QUDAGD_REACH_H
+
+#include "control.h"
+
+/* Adds to a row of status what is known of this node. */
+void reach_status(struct rec *r, const qudag_node *n);
+/* Adds to a row how |peer| is reached now; nothing where that is unknown. */
+void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer);
+
+/* ping: "to", a peer id or a multiaddr; a row with the round trip and the path. */
+void reach_ping(struct request *rq);
+void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res);
+
+#endif
