@@ -131,6 +131,7 @@ look_all_use() {
     look_use git git
     look_use ssh openssh-client
     look_use nft nftables
+    look_use ip iproute2
     look_use nginx nginx-light
     look_use sshd openssh-server
     look_use setpriv util-linux

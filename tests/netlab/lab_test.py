@@ -9,7 +9,9 @@ Skipped, and said so, where namespaces or TUN devices cannot be made.
 import concurrent.futures
 import json
 import pathlib
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -235,6 +237,39 @@ def six(judges, number):
     ok('IPv6 with and without a firewall')
 
 
+SEARCH = b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\n' \
+         b'ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n\r\n'
+
+
+def gateway(judges, site):
+    """a port by NAT-PMP, until the router starts again; UPnP is found; a fault is one"""
+    site.nat('port-restricted')
+    begun = site.gateway('no-pcp')
+    s, public = opened(site, 4001), opened(judges.b)
+
+    def asked(request, to=5351):
+        s.sendto(request, ('192.168.1.1', to))
+        return s.recvfrom(1100)[0]
+
+    check(asked(struct.pack('!BB', 0, 0))[8:12] == socket.inet_aton(site.v4), 'not its external address')
+    answer = asked(struct.pack('!BBHHHI', 0, 1, 0, 4001, 4500, 60))
+    check(struct.unpack('!BBHIHHI', answer)[4:] == (4001, 4500, 60), f'{answer}')
+    public.sendto(b'forwarded', (site.v4, 4500))
+    check(gets(s, b'forwarded'), 'nothing comes through the forwarding')
+    check(asked(struct.pack('!BBHI16s', 2, 1, 0, 60, bytes(16)))[:4] == struct.pack('!BBH', 0, 129, 1), 'it speaks PCP')
+    s.sendto(SEARCH, ('192.168.1.1', 1900))
+    check(b'LOCATION: http://192.168.1.1:' in s.recvfrom(1100)[0], 'UPnP is not found')
+    begun.process.send_signal(signal.SIGUSR1)
+    lab.until('the router starts again', lambda: struct.unpack('!I', asked(struct.pack('!BB', 0, 0))[4:8])[0] == 0)
+    public.sendto(b'once more', (site.v4, 4500))
+    check(not gets(s, b'once more', 0.3), 'it forgets no forwarding')
+    begun.end()
+    begun = site.gateway('full')
+    check(struct.unpack('!BBH', asked(struct.pack('!BBHHHI', 0, 1, 0, 4001, 4500, 60))[:4])[2] == 4, 'it is not full')
+    begun.end()
+    ok('a gateway that opens ports, and one that is full')
+
+
 def main():
     lab.begin()
     judges = Judges(1, 2)
@@ -243,7 +278,7 @@ def main():
     carrier = Site(13, 'symmetric', provider=True)
     work = [lambda: named(judges, sites[0]), lambda: times(judges, sites[1]), lambda: quota(judges, sites[2]),
             lambda: rejected(judges, sites[3]), lambda: hairpin(judges, two), lambda: provider(judges, carrier, 14),
-            lambda: tcp(judges, sites[5]), lambda: six(judges, 16)]
+            lambda: tcp(judges, sites[5]), lambda: six(judges, 16), lambda: gateway(judges, sites[8])]
     with concurrent.futures.ThreadPoolExecutor(len(work)) as pool:
         for done in [pool.submit(w) for w in work]:
             done.result()
