@@ -103,6 +103,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                 "addresses, and those that answer are told.  auto: where it serves "
                                 "others, or a program serves peers; no: nothing is told but "
                                 "[node] announce."},
+    [CONF_PORT_MAPPING] = {"nat", "port_mapping", SWITCH("yes"), INTO(port_mapping),
+                           .help = "Ask the router to open the ports that are listened at (PCP, "
+                                   "NAT-PMP, UPnP), where peers are to reach this node and it has "
+                                   "no address on the Internet; of IPv6, through its firewall."},
     [CONF_FIND_RELAYS] = {"nat", "relays", WORDS("auto", "auto|no"), INTO(find_relays),
                           .help = "Circuit relays that keep places for this node are chosen by "
                                   "itself while peers are to reach it and nobody can dial it; no: "

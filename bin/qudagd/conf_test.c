@@ -279,6 +279,22 @@ static void every_key_of_the_library_arrives_there(void **state)
     conf_fini(&c);
 }
 
+static void the_router_is_asked_unless_that_is_forbidden(void **state)
+{
+    qudag_settings s;
+    (void)state;
+
+    QUDAG_SETTINGS_INIT(&s);
+    assert_true(s.port_mapping);
+    assert_true(conf_init(&c));
+    conf_settings(&c, &s);
+    assert_true(s.port_mapping);
+    assert_true(conf_option(&c, "nat.port_mapping=no"));
+    conf_settings(&c, &s);
+    assert_false(s.port_mapping);
+    conf_fini(&c);
+}
+
 static void the_printed_configuration_reads_as_itself(void **state)
 {
     (void)state;
@@ -407,6 +423,7 @@ int main(void)
         cmocka_unit_test(one_relay_is_enough_in_a_lab_only),
         cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
         cmocka_unit_test(every_key_of_the_library_arrives_there),
+        cmocka_unit_test(the_router_is_asked_unless_that_is_forbidden),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),
         cmocka_unit_test(times_are_seconds_here_and_nanoseconds_there),
         cmocka_unit_test(what_is_live_is_taken_and_the_rest_is_named),

@@ -132,6 +132,9 @@ typedef struct qudag_settings {
     qudag_ns circuit_relay_stranger_time;
     uint64_t circuit_relay_rate_peer;    /* bytes a second of all circuits of one peer */
     uint64_t circuit_relay_rate_circuit; /* of one circuit */
+    bool
+        port_mapping; /* the router is asked for ports where peers are to reach the node; default true */
+    uint8_t nat_pad[7];
 } qudag_settings;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

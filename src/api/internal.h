@@ -12,7 +12,9 @@
 #include "io/interfaces.h"
 #include "io/io.h"
 #include "io/resolve.h"
+#include "io/router.h"
 #include "io/solver.h"
+#include "io/upnp.h"
 #include "node/allowed.h"
 #include "node/node.h"
 
@@ -54,6 +56,7 @@ struct qudag_node {
     struct node *node;
     struct store *store;     /* NULL: nothing on disk */
     struct solver *solver;   /* from the first proof of work on */
+    struct upnp *upnp;       /* from the first question to a router on */
     struct resolve *resolve; /* names; NULL: none was asked for yet */
     bool started;
     bool ending;          /* being freed */

@@ -387,11 +387,25 @@ static void learn_addrs(struct qudag_node *n)
     node_set_addrs(n->node, n->addr, n->n_addrs);
 }
 
+/* Where the Internet is, for whoever opens ports there. */
+static void learn_gateways(struct qudag_node *n)
+{
+    struct node_gateway way[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        if (!router_find(i == 0 ? 4 : 6, &way[i].gateway, &way[i].source)) {
+            way[i] = (struct node_gateway){.gateway = {.family = 0}};
+        }
+    }
+    node_set_gateways(n->node, way, io_now());
+}
+
 /* Also when interfaces or routes have changed since. */
 static void learn_all(void *node)
 {
     learn_addrs(node);
     learn_moved(node);
+    learn_gateways(node);
 }
 
 static void on_solved(void *ctx, uint64_t id, qudag_err err, uint64_t nonce)
@@ -459,6 +473,24 @@ static void on_socket_close(void *ctx, const struct netaddr *local)
     io_socket_close(n->io, local);
 }
 
+static void on_upnp_done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
+{
+    struct qudag_node *n = ctx;
+
+    node_upnp_done(n->node, id, a, io_now());
+}
+
+static qudag_err on_upnp(void *ctx, const struct portmap_upnp *what)
+{
+    struct qudag_node *n = ctx;
+    qudag_err err = QUDAG_OK;
+
+    if (n->upnp == NULL) {
+        err = upnp_new(&n->upnp, n->io, on_upnp_done, n);
+    }
+    return err == QUDAG_OK ? upnp_add(n->upnp, what) : err;
+}
+
 static qudag_err make(struct qudag_node *n, struct api_settings *read)
 {
     static const struct node_hooks hooks = {.stream_in = cb_stream_in,
@@ -480,6 +512,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .unsolve = on_unsolve,
                                             .resolve = on_resolve,
                                             .unresolve = on_unresolve,
+                                            .upnp = on_upnp,
                                             .socket_open = on_socket_open,
                                             .socket_close = on_socket_close,
                                             .persist = api_persist_put};
@@ -598,6 +631,7 @@ void qudag_node_free(qudag_node *n)
     }
     solver_free(n->solver);
     resolve_free(n->resolve);
+    upnp_free(n->upnp);
     io_free(n->io);
     store_close(n->store);
     api_clients_free(n);

@@ -105,6 +105,7 @@ static void set_defaults(qudag_settings *d)
                           .dht_server = true,
                           .circuit_relay = QUDAG_SERVE_AUTO,
                           .dark_hide_cache = true,
+                          .port_mapping = true,
                           .padding = QUDAG_PADDING_YES};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         number_set(d, &limits[i], limits[i].def * scale(&limits[i]));
@@ -491,6 +492,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->relay = s->relay;
     c->dht_server = s->dht_server;
     c->reachable = (enum node_reachable)s->reachable;
+    c->port_mapping = s->port_mapping;
     c->lab = s->lab;
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;

@@ -4,6 +4,7 @@
 
 #include "core/kad/kad.h"
 #include "core/names/names.h"
+#include "core/portmap/portmap.h"
 #include "node/buffers.h"
 #include "node/op.h"
 #include "swarm/rules.h"
@@ -51,6 +52,8 @@ struct node_hooks {
     /* Asks a name server; then node_resolved(), unless |unresolve| came.  NULL, not OK: no answer comes. */
     qudag_err (*resolve)(void *ctx, uint64_t id, enum names_kind kind, const char *name);
     void (*unresolve)(void *ctx, uint64_t id);
+    /* Asks the gateway by UPnP, elsewhere; then node_upnp_done(), unless it removes.  NULL, not OK: it cannot. */
+    qudag_err (*upnp)(void *ctx, const struct portmap_upnp *what);
     /*
      * One more UDP socket of that IP version, on a port of the host's choice that no other socket of the node has;
      * *local is what datagrams name it by.  QUDAG_ELIMIT, QUDAG_EUNSUPPORTED, QUDAG_ESYSTEM.  NULL: there are no more.

@@ -205,6 +205,7 @@ struct node {
 
     struct reach reach;      /* our addresses, and what follows from what is known of them */
     uint32_t reach_told;     /* reach.told, as of the last change that was handed on */
+    struct node_portmap portmap;
     struct node_wants wants; /* of being reachable; node_wants_review() */
     bool serves_peers;       /* the program takes streams that peers open */
     uint64_t record_seq;     /* of our last signed peer record; never goes back, so it is saved */

@@ -221,7 +221,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
 
     if ((err = node_datagrams_init(n)) != QUDAG_OK || (err = node_ping_init(n)) != QUDAG_OK ||
         (err = node_identify_init(n)) != QUDAG_OK || (err = node_reach_init(n)) != QUDAG_OK ||
-        (err = node_succession_init(n)) != QUDAG_OK ||
+        (err = node_portmap_init(n)) != QUDAG_OK || (err = node_succession_init(n)) != QUDAG_OK ||
         (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
@@ -593,6 +593,7 @@ void node_shutdown(struct node *n, tstamp now)
     node_saved_guards(n, true);
     swarm_pin_change_due(n->swarm);
     node_drain(n, now);
+    node_portmap_shutdown(n, now);
     /* The program may answer each end with a new request, which is refused from now on. */
     n->closing = true;
     node_names_free(n);

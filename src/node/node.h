@@ -21,6 +21,7 @@
 #include "node/names.h"
 #include "node/op.h"
 #include "node/padding.h"
+#include "node/portmap.h"
 #include "node/reachable.h"
 #include "node/times.h"
 #include "quic/quic.h"
@@ -59,6 +60,7 @@ struct node_config {
     enum node_padding padding;
     bool relay, dht_server, lab;
     enum node_reachable reachable;
+    bool port_mapping; /* the router may be asked for ports */
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
     bool persist;       /* hooks.persist */
     bool tcp;           /* the host has sockets of TCP (tcp.h) */

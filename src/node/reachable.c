@@ -71,6 +71,7 @@ void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
     bool changed = reach_set_bound(&n->reach, addr, count, n->now);
 
     relays_set_own_ip(n->relays, node_rule_own_ip(n->reach.bound, n->reach.n_bound));
+    n->portmap.dirty = true;
     n->news |= NODE_NEWS_SELF;
     node_reach_changed(n, changed, "bound");
 }
