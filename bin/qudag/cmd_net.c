@@ -24,7 +24,7 @@ static void show_way(struct pings *p, const struct rec_view *v)
 {
     static const struct col relay = {"through", "", COL_PEER};
     char now[CELL_LEN], who[CELL_LEN], took[16];
-    const char *why = rec_get_str(v, "path_why"), *word = rec_get_str(v, "path");
+    const char *why = rec_get_str(v, "path_why"), *word = rec_get_str(v, "path_kind");
     int64_t met_ns = rec_get_int(v, "met_ns", 0);
     bool meets = word != NULL && strcmp(word, "relayed, meeting") == 0;
     if (word == NULL) {
@@ -59,7 +59,7 @@ static void on_ping(struct tool *t, const struct rec_view *v, void *user)
     p->max = rtt > p->max ? rtt : p->max;
     p->answered++;
     if (t->json) {
-        const char *path = rec_get_str(v, "path");
+        const char *path = rec_get_str(v, "path_kind");
         p->relayed = path != NULL && strncmp(path, "relayed", 7) == 0;
         json_line(t, "ping", v);
         return;

@@ -51,7 +51,7 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"direction", "DIR", COL_TEXT},
         {"transport", "VIA", COL_TEXT},
         {"security", "SEC", COL_TEXT},
-        {"path", "PATH", COL_TEXT},
+        {"path_kind", "PATH", COL_TEXT},
         {"relay", "THROUGH", COL_PEER},
         {"limited", "LIMITED", COL_YES},
         {"group", "KEX GROUP", COL_TEXT},

@@ -10,7 +10,7 @@
 
 /* Fields that may come several times are arrays, also when there is one value. */
 static const char *const lists[] = {"path", "addresses", "announced",    "bootstrap", "peers",
-                                    "disk", "ports",     "protected_by", "tags"};
+                                    "disk", "ports",     "protected_by", "tags",      "evidence"};
 
 /* Whether bytes are text that a terminal may show. */
 static bool printable(const struct rec_field *f)

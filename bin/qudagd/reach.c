@@ -33,12 +33,14 @@ static void rec_ports(struct rec *r, const qudag_node *n)
 {
     qudag_port p = QUDAG_INIT(qudag_port);
     char text[REACH_TEXT_LEN];
+    bool told = false;
 
     for (size_t it = 0; qudag_port_next(n, &it, &p);) {
         reach_text_port(text, sizeof(text), &p);
         rec_str(r, "ports", text);
-        if (p.external[0] == 0 && p.why[0] != 0) {
+        if (p.external[0] == 0 && p.why[0] != 0 && !told) {
             rec_str(r, "port_why", p.why);
+            told = true;
         }
     }
 }
@@ -85,7 +87,7 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer)
     if (qudag_path_get(n, peer, &p) != QUDAG_OK) {
         return;
     }
-    rec_str(r, "path", reach_path_word(&p));
+    rec_str(r, "path_kind", reach_path_word(&p));
     if (p.relay.len > 0) {
         rec_peer(r, "through", &p.relay);
     }

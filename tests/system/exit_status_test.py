@@ -71,7 +71,12 @@ def links(n, other):
     ends(REFUSED, n.dir, 'connect', wrong)
     ends(OK, n.dir, 'peers')
     ends(OK, n.dir, 'peers', '--relays')
+    ends(OK, n.dir, 'peers', '--allowed')
     ends(USAGE, n.dir, 'peers', '--all')
+    for verb in ('allow', 'disallow'):
+        ends(OK, n.dir, 'peer', verb, other.peer)
+        ends(USAGE, n.dir, 'peer', verb, 'nobody')
+    ends(NOT_FOUND, n.dir, 'peer', 'disallow', other.peer)
     for verb, more in (('protect', ()), ('unprotect', ()), ('tag', (5,)), ('untag', ()), ('keep', ()), ('release', ()),
                        ('retry', ())):
         ends(OK, n.dir, 'peer', verb, other.peer, *more)
@@ -169,6 +174,10 @@ def deliveries(n, other):
     n.ask('dark', 'publish', 'mail')
     ends(OK, other.dir, 'send', mail, '-m', 'hello')
     ends(USAGE, other.dir, 'send', 'nonsense', '-m', 'hello')
+    ends(REFUSED, other.dir, 'send', n.peer, '-m', 'hello')
+    ends(OK, n.dir, 'peer', 'allow', other.peer)
+    ends(OK, other.dir, 'send', n.peer, '-m', 'hello')
+    ends(USAGE, other.dir, 'send', other.peer, '-m', 'hello')
     ends(OK, n.dir, 'inbox')
     ends(NOT_FOUND, n.dir, 'inbox', '--save', 'bad', TOP / 'saved')
     (TOP / 'given').write_text('something to share')

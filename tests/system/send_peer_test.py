@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Files and messages to a peer that is named by its peer id: who is allowed and who is not, over restarts and by configuration;
+over a circuit relay between two hosts that let nothing in.
+
+TEST: timeout=240 waits
+
+Skipped, and said so, where namespaces cannot be made.
+"""
+import hashlib
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import hosts  # noqa: E402
+from homes import Home, Relay, down, took, until, up  # noqa: E402
+from programs import check, run, QUDAG  # noqa: E402
+
+RELAY, RECEIVER, SENDER = 1, 2, 3
+
+
+def human(node, *args, timeout=120):
+    """what the tool says to people: (exit code, text)"""
+    return run(*node.command(QUDAG, '--dir', node.dir, *args), timeout=timeout)
+
+
+def place(node):
+    """-> where others reach |node| through the relay, once a place is held"""
+    rows = [r for r in node.ask('peers', '--places')['places'] if r['state'] == 'held']
+    return rows[0]['address'] if rows else None
+
+
+def refused(sender, receiver, why):
+    code, text = human(sender, 'send', receiver.peer, '-m', 'may I?')
+    check(code == 6 and 'takes nothing from this node' in text, f'{why}: exit {code}: {text}')
+
+
+def delivered(sender, receiver, text):
+    code, said = human(sender, 'send', receiver.peer, '-m', text)
+    check(code == 0 and 'not anonymous' in said and 'over relay' in said and 'delivered' in said, f'exit {code}: {said}')
+
+
+def of_sender(receiver, sender):
+    return [i for i in receiver.ask('inbox')['inbox'] if i['from'] == sender.peer]
+
+
+def who_is_allowed(sender, receiver):
+    """nobody; others; he; not any more: live, and over a restart"""
+    refused(sender, receiver, 'nobody is allowed')
+    receiver.ask('peer', 'allow', receiver.other)
+    refused(sender, receiver, 'another is allowed')
+    receiver.ask('peer', 'allow', sender.peer)
+    delivered(sender, receiver, 'hello')
+    check(len(of_sender(receiver, sender)) == 1, f'{receiver.ask("inbox")}')
+    receiver.ask('peer', 'disallow', receiver.other)
+    rows = receiver.ask('peers', '--allowed')['allowed']
+    check([(r['peer'], r['set']) for r in rows] == [(sender.peer, False)], f'{rows}')
+    print('ok: only who is allowed is received, and the inbox names him', flush=True)
+
+
+def after_a_restart(sender, receiver, connect):
+    receiver.down()
+    up(receiver)
+    connect()
+    delivered(sender, receiver, 'again')
+    check(len(of_sender(receiver, sender)) == 2, f'{receiver.ask("inbox")}')
+    receiver.ask('peer', 'disallow', sender.peer)
+    refused(sender, receiver, 'he is not any more')
+    receiver.down()
+    up(receiver)
+    connect()
+    check(receiver.ask('peers', '--allowed')['allowed'] == [], 'who was let go is allowed after a restart')
+    refused(sender, receiver, 'nor after a restart')
+    receiver.down()
+    conf = receiver.dir / 'qudag.conf'
+    conf.write_text(conf.read_text() + f'[inbox]\nfrom = {sender.peer}\n')
+    up(receiver)
+    connect()
+    rows = receiver.ask('peers', '--allowed')['allowed']
+    check([(r['peer'], r['set']) for r in rows] == [(sender.peer, True)], f'{rows}')
+    delivered(sender, receiver, 'by configuration')
+    print('ok: it lasts over restarts, by command and by configuration', flush=True)
+
+
+def a_file(sender, receiver, relay):
+    path = sender.dir / 'film'
+    path.write_bytes(os.urandom(3 << 20))
+    before = relay.stat('circuit_relay_bytes')
+    with took('3 MiB through a circuit relay'):
+        code, text = human(sender, '--json', 'send', receiver.peer, path)
+    check(code == 0 and '"over":"relay"' in text and f'"relay":"{relay.peer}"' in text, f'exit {code}: {text[-900:]}')
+    check(relay.stat('circuit_relay_bytes') - before > 3 << 20, 'it did not go through the relay')
+    item = next(i for i in of_sender(receiver, sender) if i['name'] == 'film')
+    got = hashlib.sha256(pathlib.Path(item['file']).read_bytes()).digest()
+    check(got == hashlib.sha256(path.read_bytes()).digest(), 'another content arrived')
+    code, text = human(sender, 'ping', '-c', 1, receiver.peer)
+    check(code == 0 and 'path: over relay' in text, f'ping: exit {code}: {text}')
+    row = next(r for r in sender.ask('peers')['peers'] if r['peer'] == receiver.peer and r['state'] == 'up')
+    check(row['path_kind'].startswith('relayed') and row['through'] == relay.peer, f'{row}')
+
+
+def main():
+    hosts.enter()
+    relay = Relay(RELAY)
+    receiver, sender = Home(RECEIVER, 'receiver'), Home(SENDER, 'sender')
+    up(relay, '-o', 'circuit_relay.serve=yes', '-o', 'circuit_relay.bytes=0')
+    receiver.other = relay.peer
+    for node in (receiver, sender):
+        up(node)
+    (receiver.dir / 'qudag.conf').write_text(f'[peers]\nreserve_at = {relay.bootstrap}\n')
+    receiver.down()
+    up(receiver)
+
+    def connect():
+        address = until('a place', lambda: place(receiver))
+        until('a link', lambda: sender.tool('connect', address, timeout=90)[0] == 0, 30)
+
+    connect()
+    who_is_allowed(sender, receiver)
+    after_a_restart(sender, receiver, connect)
+    a_file(sender, receiver, relay)
+    down(receiver, sender, relay)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except hosts.Missing as e:
+        print(f'SKIP: {e}')
+        sys.exit(hosts.SKIPPED)
