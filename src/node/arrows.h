@@ -144,7 +144,9 @@ enum node_news {
     NODE_NEWS_OTHERS = 256,   /* a peer of a lab, and we are of none, or the other way round */
     NODE_NEWS_KEYS = 128,     /* the relay has another onion key */
     NODE_NEWS_IDENTITY = 512, /* we have another ML-DSA key */
-    NODE_NEWS_REACH = 1024,   /* how we can be reached has changed: the program's only */
+    NODE_NEWS_MOVED = 1024,   /* our network is another, or the machine slept */
+    NODE_NEWS_PATHS = 2048,   /* a link came up, or a stream of the program over a relayed one */
+    NODE_NEWS_REACH = 4096,   /* how we can be reached has changed: the program's only */
 };
 
 /* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */
@@ -274,6 +276,9 @@ struct node_peer_note {
 QUDAG_MUST_USE qudag_err node_relay_links_make(struct node *n, const struct upgrade_config *as,
                                                tstamp now);
 QUDAG_MUST_USE qudag_err node_relay_links_init(struct node *n);
+QUDAG_MUST_USE qudag_err node_direct_init(struct node *n); /* relayed links - dcutr - swarm */
+/* NODE_NEWS_PATHS: which relayed links are to become direct ones, and which have. */
+void node_direct_paths(struct node *n, tstamp now);
 void node_relay_links_free(struct node *n);
 /* One step of what there is to do between links and relays; false: nothing.  From the drain. */
 bool node_relay_links_step(struct node *n, tstamp now);

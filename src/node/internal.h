@@ -17,6 +17,7 @@
  *          paths.c       which relays they lead over
  *          isolation.c   which streams may share a circuit, and for how long
  *          budget.c      how often the far end may make us build circuits
+ *          meets.c       which peers may learn where we are
  *          circuits.c    circuits we are client of
  *          survey.c      whether our view of the network has settled
  *          datagrams.c   datagrams beside QUIC, sockets beside those that are listened on
@@ -91,6 +92,8 @@ struct node {
     struct autorelay autorelay;      /* relays, and at which places are had by itself */
     struct node_finds finds;         /* searches for peers */
     struct node_published published; /* our peer record */
+    struct node_meets meets;
+    struct node_direct direct;
     tstamp tcp_room_told;
     struct node_datagrams datagrams;
     struct swarm *swarm;

@@ -53,6 +53,7 @@ static void on_link(void *node, const struct swarm_link_change *change)
 {
     struct node *n = node;
 
+    n->news |= change->state == SWARM_LINK_UP ? NODE_NEWS_PATHS : 0;
     if (n->hooks.link_changed != NULL) {
         n->hooks_called++;
         n->hooks.link_changed(n->hooks.ctx, change);
@@ -239,7 +240,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_relay_links_init(n)) != QUDAG_OK ||
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
-        (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_direct_init(n)) != QUDAG_OK || (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
@@ -317,6 +318,7 @@ void node_free(struct node *n)
     swarm_free(n->swarm);
     node_cores_free(n);
     hop_free(n->hop);
+    dcutr_free(n->direct.core);
     node_relay_links_free(n);
     tcp_free(n->tcp);
     quic_free(n->quic);
@@ -348,7 +350,11 @@ static void hand_on_news(struct node *n, tstamp now)
         n->hooks_called++;
         n->hooks.reach_changed(n->hooks.ctx);
     }
-    news &= ~(unsigned)NODE_NEWS_REACH;
+    if ((news & NODE_NEWS_PATHS) != 0) {
+        node_direct_paths(n, now);
+        node_cores_act(n, now);
+    }
+    news &= ~(unsigned)(NODE_NEWS_REACH | NODE_NEWS_PATHS);
     if (news != 0) {
         node_boot_news(n, news, now);
         node_cores_act(n, now);

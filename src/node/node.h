@@ -16,8 +16,10 @@
 #include "core/relays/relays.h"
 #include "node/boot.h"
 #include "node/circuit_relay.h"
+#include "node/direct.h"
 #include "node/hooks.h"
 #include "node/keep.h"
+#include "node/meets.h"
 #include "node/names.h"
 #include "node/op.h"
 #include "node/padding.h"
@@ -74,6 +76,7 @@ struct node_config {
     size_t n_keep;
     struct node_keep_wish keep[KEEP_MAX];
     struct node_circuit_relay circuit_relay;
+    enum node_meet meet; /* who may learn where we are, to be linked directly */
 };
 
 struct node;

@@ -494,6 +494,7 @@ qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const 
     if (err == QUDAG_OK) {
         a->to = *to;
         *out = a->ref;
+        node_meets_name(n, to);
         node_stream_open_now(n, a, a->on);
     }
     return err;

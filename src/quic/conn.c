@@ -679,7 +679,6 @@ void quic_conn_expire(struct quic_conn *c)
         return;
     }
     rekey(c);
-    quic_quiet_look(c);
     at = ngtcp2_conn_get_expiry(c->ng);
     quic_conn_timer(c, at > soon ? at : soon);
     quic_conn_mark_dirty(c);

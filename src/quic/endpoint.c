@@ -615,7 +615,9 @@ void quic_tick(struct quic *q, tstamp now)
         if (top == NULL || top->at > q->now) {
             return;
         }
-        quic_conn_expire(LIST_ENTRY(top, struct quic_conn, timer));
+        struct quic_conn *c = LIST_ENTRY(top, struct quic_conn, timer);
+        quic_quiet_look(c);
+        quic_conn_expire(c);
     }
 }
 

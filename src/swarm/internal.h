@@ -1,6 +1,5 @@
 /*
  * internal.h - the objects of the swarm; included by swarm/ only.
- *
  *   swarm.c    life, registration, what waits to be delivered      rules.c   decisions, pure
  *   peers.c    the table of peers: addresses, links                opens.c   streams that wait for a link
  *   pins.c     what peers have proven, on disk too                 quiet.c   links whose path may be dead
@@ -184,13 +183,14 @@ struct swarm {
     size_t n_interned;
     struct resources *resources; /* cfg.accounts, or else */
     struct resources *own;
-    struct limiter refusals_said, keys_said; /* lines in the log */
+    struct limiter refusals_said, keys_said,
+        rescues; /* lines in the log; dials beside quiet links */
     struct swarm_tags tags;
-    struct swarm_nets nets; /* breakers of networks */
-    struct limiter rescues,
-        newcomers; /* dials beside quiet links; newcomers another link is closed for */
-    bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
-    uint64_t refused;             /* swarm_refused() */
+    struct swarm_nets nets;   /* breakers of networks */
+    struct limiter newcomers; /* strangers and such for whom another link is closed */
+    bool door_closed, doubts_new,
+        quiet_new;    /* swarm_close_door(); one for swarm_doubt_next(); quiet.c */
+    uint64_t refused; /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
     uint64_t n_link_ids;
@@ -287,7 +287,7 @@ qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out);
 /* Probed at least SWARM_SILENT_AFTER ago, and nothing came since. */
 bool swarm_link_silent(struct swarm_link *l, tstamp now);
 
-/* streams.c: on success |report| tells of it; on failure it is still the caller's.  EAGAIN: when streams end. */
+/* streams.c: on success |report| tells of it, else it is still the caller's.  EAGAIN: when streams end. */
 qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                             const char *proto, tstamp now);
 void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);

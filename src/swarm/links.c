@@ -10,7 +10,6 @@
 #include "swarm/doubts.h"
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
-#include "swarm/quiet.h"
 #include "swarm/rekey.h"
 #include "swarm/trim.h"
 
@@ -601,12 +600,12 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
         break;
     case LINK_QUIET:
         if ((l = find(s, tp, ev->link)) != NULL && l->up) {
-            swarm_link_quiet(s, l, now);
+            s->quiet_new = swarm_rule_path_quiet(&l->path, now) || s->quiet_new;
         }
         break;
     case LINK_HEARD:
         if ((l = find(s, tp, ev->link)) != NULL && l->up) {
-            swarm_link_heard(l, now);
+            swarm_rule_path_heard(&l->path, now);
         }
         break;
     case LINK_STREAMS_OK:

@@ -1,5 +1,4 @@
 /* peers.c - the table of peers: addresses, links; and the swarm's side of the table of pins. */
-#include "swarm/quiet.h"
 #include "swarm/use.h"
 
 #include <string.h>
@@ -226,7 +225,7 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
         if (l->leaving || !swarm_link_serves(s, l, &use)) {
             continue;
         }
-        bool silent = swarm_link_silent(l, now) || swarm_link_unsure(l, now);
+        bool silent = swarm_link_silent(l, now) || swarm_rule_path_unsure(&l->path, now);
         struct swarm_rank rank = {l->props, silent || now < l->rekey.settles,
                                   (uint8_t)l->tp->t->cost, l->up_order};
         if (best == NULL || swarm_rule_better(&rank, &best_rank)) {

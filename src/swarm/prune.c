@@ -72,7 +72,7 @@ static bool link_is_redundant(const struct swarm *s, const struct swarm_link *l,
         bool stands_by =
             swarm_rule_stands_by(l->props & ~(unsigned)m->props, m->n_streams > 0, m->since, now);
         if (m != l && replaces(s, m, l) && !stands_by && !swarm_link_silent(m, now) &&
-            !swarm_link_unsure(m, now)) {
+            !swarm_rule_path_unsure(&m->path, now)) {
             return true;
         }
     }
@@ -98,6 +98,9 @@ void swarm_tick(struct swarm *s, tstamp now)
     expire_opens(s, now);
     expire_negotiations(s, now);
     swarm_dials_go_on(s, now);
+    if (s->quiet_new) {
+        swarm_rescue_links(s, now);
+    }
     if (now >= s->next_prune) {
         swarm_renew_links(s, now);
         swarm_links_stand(s);
@@ -116,6 +119,9 @@ tstamp swarm_deadline(const struct swarm *s)
     if (!list_empty(&s->dead) || !list_empty(&s->timed_out) || !list_empty(&s->notify) ||
         !list_empty(&s->pending)) {
         return 0; /* for swarm_step */
+    }
+    if (s->quiet_new) {
+        return 1; /* at once */
     }
     if (!list_empty(&s->opens)) {
         const struct swarm_open *o = LIST_ENTRY(s->opens.next, struct swarm_open, order);

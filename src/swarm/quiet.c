@@ -29,45 +29,40 @@ static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigne
     return false;
 }
 
-bool swarm_link_unsure(const struct swarm_link *l, tstamp now)
-{
-    return l->path.quiet || now < l->path.trust_at;
-}
-
 static bool has_other(const struct swarm_link *l, tstamp now)
 {
     for (size_t i = 0; i < l->peer->n_links; i++) {
         struct swarm_link *m = l->peer->link[i];
-        if (m != l && !m->leaving && !swarm_link_silent(m, now) && !swarm_link_unsure(m, now)) {
+        if (m != l && !m->leaving && !swarm_link_silent(m, now) &&
+            !swarm_rule_path_unsure(&m->path, now)) {
             return true;
         }
     }
     return false;
 }
 
-void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now)
+static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     unsigned core = 0;
-
-    if (l->peer == NULL || l->path.quiet) {
-        return;
-    }
-    l->path.quiets =
-        now < tstamp_after(l->path.trust_at, SWARM_QUIET_FORGET) ? l->path.quiets + 1 : 1;
-    l->path.quiet = true;
     struct swarm_quiet_view v = {.needed = is_needed(s, l, &core),
                                  .other = has_other(l, now),
                                  .dialling = l->peer->n_dials > 0};
+
+    l->path.fresh = false;
     if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
         s->stats.links_rescued += swarm_dial_beside(s, l->peer, core, true, now) > 0 ? 1 : 0;
     }
 }
 
-void swarm_link_heard(struct swarm_link *l, tstamp now)
+void swarm_rescue_links(struct swarm *s, tstamp now)
 {
-    if (l->path.quiet) {
-        l->path.quiet = false;
-        l->path.trust_at = tstamp_after(now, swarm_rule_quiet_pause(l->path.quiets));
+    s->quiet_new = false;
+    LIST_EACH_SAFE(it, tmp, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        if (l->path.fresh && l->up && l->peer != NULL) {
+            rescue(s, l, now);
+        }
     }
 }
 
@@ -77,7 +72,7 @@ static bool has_direct(const struct swarm_peer *p, tstamp now)
 {
     for (size_t i = 0; i < p->n_links; i++) {
         const struct swarm_link *l = p->link[i];
-        if ((l->props & LINK_RELAYED) == 0 && !swarm_link_unsure(l, now)) {
+        if ((l->props & LINK_RELAYED) == 0 && !swarm_rule_path_unsure(&l->path, now)) {
             return true;
         }
     }

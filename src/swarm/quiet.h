@@ -4,11 +4,8 @@
 
 #include "swarm/internal.h"
 
-/* The path of |l| may be dead, or is alive again. */
-void swarm_link_quiet(struct swarm *s, struct swarm_link *l, tstamp now);
-void swarm_link_heard(struct swarm_link *l, tstamp now);
-/* Whether another link is to be used rather than |l|, because of that. */
-bool swarm_link_unsure(const struct swarm_link *l, tstamp now);
+/* Dials the peers of links that became quiet, where nothing else helps (swarm_rule_rescue). */
+void swarm_rescue_links(struct swarm *s, tstamp now);
 /* Dials directly the peers whose only links are relayed, and in use; whether some wait for another try. */
 bool swarm_redial(struct swarm *s, tstamp now);
 

@@ -231,6 +231,30 @@ bool swarm_rule_rescue(const struct swarm_quiet_view *v)
     return v->needed && !v->other && !v->dialling;
 }
 
+bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
+{
+    bool was = p->quiet;
+
+    if (!was) {
+        p->quiets = now < tstamp_after(p->trust_at, SWARM_QUIET_FORGET) ? p->quiets + 1 : 1;
+        p->quiet = p->fresh = true;
+    }
+    return !was;
+}
+
+void swarm_rule_path_heard(struct swarm_path *p, tstamp now)
+{
+    if (p->quiet) {
+        p->quiet = p->fresh = false;
+        p->trust_at = tstamp_after(now, swarm_rule_quiet_pause(p->quiets));
+    }
+}
+
+bool swarm_rule_path_unsure(const struct swarm_path *p, tstamp now)
+{
+    return p->quiet || now < p->trust_at;
+}
+
 uint64_t swarm_rule_redial_pause(uint32_t dials)
 {
     const uint64_t most = 300 * NS_PER_S;

@@ -226,11 +226,18 @@ bool swarm_rule_rescue(const struct swarm_quiet_view *v);
 /* What is known of the path of one link. */
 struct swarm_path {
     bool quiet;       /* LINK_QUIET, and no LINK_HEARD since */
+    bool fresh;       /* and nobody has looked yet what is to be done about it */
     uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
     tstamp trust_at;  /* after it was heard again: not used before, where another link is */
     uint32_t redials; /* of a relayed one: dials that were to put a direct one beside it */
     tstamp redial_at; /* and not before */
 };
+
+/* LINK_QUIET; false: it was so already.  LINK_HEARD. */
+bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now);
+void swarm_rule_path_heard(struct swarm_path *p, tstamp now);
+/* Whether another link is to be used, because of its path. */
+bool swarm_rule_path_unsure(const struct swarm_path *p, tstamp now);
 
 /* Between two dials that are to put a direct link beside a relayed one in use: 4 s at first, 5 min at last. */
 uint64_t swarm_rule_redial_pause(uint32_t dials);

@@ -274,6 +274,9 @@ static void event(struct made *m, enum link_ev_type type, uint32_t link, int64_t
 
     ev.user = type == LINK_RESET || type == LINK_FIN ? m->link[link].user[sid] : 0;
     swarm_link_event(w.s, m->ix, &ev, w.now);
+    if (type == LINK_QUIET) {
+        swarm_tick(w.s, w.now);
+    }
     settle();
 }
 

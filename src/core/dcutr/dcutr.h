@@ -26,7 +26,7 @@
 #define DCUTR_PACKETS_MAX 24
 #define DCUTR_PACKET_LEAST 32u /* bytes */
 #define DCUTR_PACKET_MOST 64u
-#define DCUTR_REVERSE_NS (2 * NS_PER_S)  /* for a dial without help */
+#define DCUTR_REVERSE_NS NS_PER_S        /* for a dial without help, before help is asked for */
 #define DCUTR_TIMEOUT_NS (10 * NS_PER_S) /* for each message of the peer */
 #define DCUTR_PUNCH_NS (5 * NS_PER_S)    /* from SYNC to a link */
 #define DCUTR_AGAIN_NS (120 * NS_PER_S)  /* after the end of a try that failed */

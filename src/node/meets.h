@@ -1,0 +1,40 @@
+/*
+ * meets.h - which peers may learn where this node is, in order to be linked directly (doc/decisions/0069): one rule for
+ * core/meet and core/dcutr.  Included by node.h.
+ */
+#ifndef QUDAG_SRC_NODE_MEETS_H
+#define QUDAG_SRC_NODE_MEETS_H
+
+#include "wire/peer_id.h"
+
+#define NODE_MEETS_NAMED 64 /* peers that the program dialled, the latest ones */
+
+enum node_meet {
+    NODE_MEET_NAMED, /* those that the program named, or whose stream it accepted */
+    NODE_MEET_ANYONE,
+    NODE_MEET_NO,
+};
+
+struct node_meets_view {
+    enum node_meet setting;
+    bool
+        named; /* the program dialled the peer, keeps, tags or protects it, or is to be found by it */
+    bool stream; /* a stream of the program is open between us, on a link, not on a circuit */
+};
+
+/* Whether candidate addresses of ours, private ones among them, may be told to that peer. */
+bool node_rule_meets(const struct node_meets_view *v);
+
+/* Of what the program dialled. */
+struct node_meets {
+    struct peer_id named[NODE_MEETS_NAMED]; /* len 0: a free place */
+    size_t next;                            /* which place is used next */
+};
+
+struct node;
+/* The program named |peer|: it dials it, or opens a stream to it. */
+void node_meets_name(struct node *n, const struct peer_id *peer);
+/* node_rule_meets() of |peer| as things stand. */
+bool node_may_meet(const struct node *n, const struct peer_id *peer);
+
+#endif
