@@ -272,9 +272,10 @@ void meet_checks_send(struct meeting *mt, tstamp now, struct acts *out)
     if (!checks(mt)) {
         return;
     }
-    if (mt->pace <= now && (c = pair_due(mt, now)) != NULL) {
+    while (mt->pace <= now && (c = pair_due(mt, now)) != NULL) {
+        uint64_t saved = (MEET_AT_ONCE - 1) * MEET_TA;
+        mt->pace = (now > saved && mt->pace < now - saved ? now - saved : mt->pace) + MEET_TA;
         pair_send(mt, c, now, out);
-        mt->pace = tstamp_after(now, MEET_TA);
     }
 }
 
@@ -300,7 +301,7 @@ static bool sock_of(const struct meeting *mt, const struct netaddr *local, uint1
         return true;
     }
     for (size_t i = 0; i < mt->n_socks; i++) {
-        if (mt->socks[i].local.family != 0 && netaddr_eq(&mt->socks[i].local, local)) {
+        if (mt->socks[i].local.family == local->family && mt->socks[i].local.port == local->port) {
             *sock = (uint16_t)(i + 1);
             return true;
         }
@@ -330,9 +331,21 @@ static void answer_out(struct meeting *mt, uint16_t sock, const struct netaddr *
     }
 }
 
+/* B: the peer may come by that pair, once it has found it. */
+static void expect(struct meeting *mt, const struct meet_check *c, struct acts *out)
+{
+    if (!mt->initiator && c->sock > 0) {
+        struct meet_pair pair = {.local = *sock_local(mt, c->sock), .remote = c->to.addr};
+        struct act *a = acts_up_copy(out, MEET_UP_EXPECT, &pair, sizeof(pair));
+        if (a != NULL) {
+            a->peer = mt->peer;
+        }
+    }
+}
+
 /* The pair of what came, made if it is none yet. */
 static struct meet_check *pair_heard(struct meeting *mt, uint16_t sock, const struct netaddr *from,
-                                     tstamp now)
+                                     tstamp now, struct acts *out)
 {
     struct meet_check *c = pair_find(mt, sock, from);
 
@@ -342,6 +355,9 @@ static struct meet_check *pair_heard(struct meeting *mt, uint16_t sock, const st
         mt->n_reflexive += c != NULL ? 1 : 0;
     }
     if (c != NULL) {
+        if (!c->heard) {
+            expect(mt, c, out);
+        }
         c->heard = true;
         attest(mt, from);
     }
@@ -358,17 +374,17 @@ void meet_request_in(struct meeting *mt, const struct meet_pair *at, const uint8
     }
     mt->mem->look.received++;
     mt->m->stats.received++;
-    struct meet_check *c = pair_heard(mt, sock, &at->remote, now);
+    struct meet_check *c = pair_heard(mt, sock, &at->remote, now, out);
     answer_out(mt, sock, &at->remote, id, out);
     if (c != NULL && !c->valid && !c->pressing && c->sent_all < MEET_CHECKS_ALL) {
         c->pressing = true; /* a triggered check: RFC 8445 7.3.1.4 */
         c->due = now;
-        mt->pace = now;
+        mt->pace = tstamp_min(mt->pace, now);
     }
 }
 
-void meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_t *id, tstamp now,
-                    struct acts *out)
+bool meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_t *id, tstamp now,
+                    size_t *ix, struct acts *out)
 {
     uint32_t number =
         (uint32_t)id[8] << 24 | (uint32_t)id[9] << 16 | (uint32_t)id[10] << 8 | id[11];
@@ -376,23 +392,28 @@ void meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_
     uint16_t sock;
 
     if (!sock_of(mt, &at->local, &sock)) {
-        return;
+        return false;
     }
     mt->mem->look.received++;
     mt->m->stats.received++;
     if (number < mt->n_pairs) {
         c = &mt->pairs[number];
         if (c->sock != sock || !netaddr_eq(&c->to.addr, &at->remote)) {
-            return; /* RFC 8445 7.2.5.2.1: from elsewhere than it went to */
+            return false; /* RFC 8445 7.2.5.2.1: from elsewhere than it went to */
         }
         c->heard = true;
         attest(mt, &at->remote);
     } else if (mt->guess.n > 0 && netaddr_same_ip(&mt->guess.to, &at->remote)) {
-        c = pair_heard(mt, sock, &at->remote, now); /* a guess was right */
+        c = pair_heard(mt, sock, &at->remote, now, out); /* a guess was right */
     }
     if (c != NULL && !c->dead) {
+        if (!c->valid) {
+            expect(mt, c, out);
+        }
         c->valid = true;
         c->due = tstamp_after(now, MEET_KEEP_GAP);
-        meet_found(mt, (size_t)(c - mt->pairs), now, out);
+        *ix = (size_t)(c - mt->pairs);
+        return true;
     }
+    return false;
 }

@@ -201,8 +201,10 @@ void meet_refuse(struct meet *m, const struct peer_id *peer, enum meet_end reaso
 
     if (mt != NULL && !mt->initiator && mt->greeted && !mt->allowed) {
         m->stats.refused++;
-        meet_over(mt, MEET_NOT_NOW, QUDAG_EREFUSED, "this node meets only peers that it knows",
-                  reason, now, out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_NOT_NOW, QUDAG_EREFUSED,
+                                        "this node meets only peers that it knows", reason},
+                  now, out);
         mt->mem->look.next_try = now; /* what the peer asked for says nothing of what we ask for */
         mt->mem->failures = 0;
     }
@@ -245,6 +247,7 @@ bool meet_packet_in(struct meet *m, const struct meet_pair *at, struct slice dat
                     struct acts *out)
 {
     struct stun_msg msg;
+    size_t ix;
 
     if (stun_parse(&msg, datagram) != QUDAG_OK) {
         return false;
@@ -265,8 +268,8 @@ bool meet_packet_in(struct meet *m, const struct meet_pair *at, struct slice dat
             m->stats.forged++;
         } else if (asks) {
             meet_request_in(mt, at, msg.id, now, out);
-        } else {
-            meet_answer_in(mt, at, msg.id, now, out);
+        } else if (meet_answer_in(mt, at, msg.id, now, &ix, out)) {
+            meet_found(mt, ix, now, out);
         }
         sweep(m);
         return true;
@@ -283,7 +286,8 @@ void meet_dialled(struct meet *m, const struct peer_id *peer, qudag_err err, tst
         return;
     }
     if (err == QUDAG_OK) {
-        meet_over(mt, MEET_WENT_WELL, QUDAG_OK, "", MEET_END_DIRECT, now, out);
+        meet_over(mt, &(struct meet_ending){MEET_WENT_WELL, QUDAG_OK, "", MEET_END_DIRECT}, now,
+                  out);
     } else {
         meet_undialled(mt, now, out);
     }
@@ -295,7 +299,8 @@ void meet_direct(struct meet *m, const struct peer_id *peer, tstamp now, struct 
     struct meeting *mt = find(m, peer);
 
     if (mt != NULL && mt->state != MEET_DIALLING) {
-        meet_over(mt, MEET_WENT_WELL, QUDAG_OK, "", MEET_END_DIRECT, now, out);
+        meet_over(mt, &(struct meet_ending){MEET_WENT_WELL, QUDAG_OK, "", MEET_END_DIRECT}, now,
+                  out);
         sweep(m);
     }
 }
@@ -344,8 +349,10 @@ static void opened_inbound(struct meet *m, const struct ev *ev, tstamp now, stru
     mt = find(m, ev->peer);
     if (mt != NULL && mt->initiator && mt->state == MEET_ASKING && !mt->greeted &&
         yields(m, ev->peer)) {
-        meet_over(mt, MEET_NOT_NOW, QUDAG_ECANCELED, "the peer began as well", MEET_END_BUSY, now,
-                  out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_NOT_NOW, QUDAG_ECANCELED, "the peer began as well",
+                                        MEET_END_BUSY},
+                  now, out);
         sweep(m);
     } else if (mt != NULL) {
         err = QUDAG_EEXISTS;
@@ -378,15 +385,17 @@ static void failed(struct meet *m, const struct ev *ev, tstamp now, struct acts 
     bool other = ev->err == QUDAG_EUNSUPPORTED;
     bool ours = ev->refused != 0 || err_is_ours(ev->err);
 
+    struct meet_ending how = {MEET_BROKEN, ev->err, "no stream could be opened on the relayed link",
+                              0};
+
+    if (ours) {
+        how.fate = MEET_SHORT_HERE;
+    } else if (other) {
+        how.fate = MEET_ALL_TRIED;
+        how.why = "the peer does not speak this protocol";
+    }
     if (mt != NULL && ref_none(mt->strm)) {
-        meet_over(mt,
-                  ours    ? MEET_SHORT_HERE
-                  : other ? MEET_ALL_TRIED
-                          : MEET_BROKEN,
-                  ev->err,
-                  other ? "the peer does not speak this protocol"
-                        : "no stream could be opened on the relayed link",
-                  0, now, out);
+        meet_over(mt, &how, now, out);
     }
 }
 
@@ -405,8 +414,10 @@ static void lost(struct meeting *mt, const struct ev *ev, tstamp now, struct act
     }
     qudag_err err = ev->err == QUDAG_OK ? QUDAG_ECLOSED : ev->err;
     bool busy = err == QUDAG_ELIMIT || err == QUDAG_EREFUSED;
-    meet_over(mt, busy ? MEET_NOT_NOW : MEET_BROKEN, err,
-              busy ? "the peer is busy" : "the relayed link was lost", 0, now, out);
+    meet_over(mt,
+              &(struct meet_ending){busy ? MEET_NOT_NOW : MEET_BROKEN, err,
+                                    busy ? "the peer is busy" : "the relayed link was lost", 0},
+              now, out);
 }
 
 static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)

@@ -8,7 +8,8 @@
  *
  *   A:  ASKING ─ HELLO ─▶ CHECKING ⇄ GATHERING (sockets of the next round, ROUND both ways)
  *           CHECKING, GATHERING ─ a pair is valid ─▶ DIALLING ─ meet_dialled() ─▶ DIRECT, or back
- *   B:  ASKING ─ meet_allow() ─▶ WAITING ─ START ─▶ CHECKING ─ ROUND ─▶ GATHERING ─▶ WAITING ...   END ─▶ DIRECT, FAILED
+ *   B:  ASKING ─ meet_allow() ─▶ WAITING ─ START ─▶ CHECKING ─ ROUND ─▶ GATHERING ─▶ WAITING ...
+ *           END ─▶ DIRECT, FAILED
  *
  * Meant for peers that the program named (MEET_UP_ASKED is answered by meet_allow() or meet_refuse()).  What a peer can
  * make us send to an address that never answered is bounded: rules.h.  What is lacking here is never held against it.
@@ -86,6 +87,8 @@ enum meet_up {
     MEET_UP_CLOSE,
     /* ptr: struct meet_pair that works; A only: to be dialled by QUIC, then meet_dialled(). */
     MEET_UP_FOUND,
+    /* ptr: struct meet_pair, B only: the peer may dial that extra socket of ours from there. */
+    MEET_UP_EXPECT,
     /* The meeting is over; err, n: enum meet_round; the rest: meet_look(). */
     MEET_UP_ENDED,
 };
@@ -112,6 +115,7 @@ extern const struct core_ops meet_ops;
 
 /* Freed with meet_free(), which ends all meetings without a word.  NULL: no memory. */
 struct meet *meet_new(const struct meet_config *cfg);
+/* |m| may be NULL. */
 void meet_free(struct meet *m);
 
 /*
@@ -123,6 +127,7 @@ QUDAG_MUST_USE qudag_err meet_begin(struct meet *m, const struct peer_id *peer,
 /* Answers to MEET_UP_ASKED; nothing if it is over meanwhile. */
 void meet_allow(struct meet *m, const struct peer_id *peer, const struct meet_own *own, tstamp now,
                 struct acts *out);
+/* Nobody is told more than |reason|. */
 void meet_refuse(struct meet *m, const struct peer_id *peer, enum meet_end reason, tstamp now,
                  struct acts *out);
 /* The answer to MEET_UP_SOCKET; |external|: where others see it, family 0: not known.  |err|: there is none. */
@@ -146,6 +151,7 @@ void meet_network_changed(struct meet *m);
 bool meet_look(const struct meet *m, const struct peer_id *peer, struct meet_look *out);
 /* Whether meet_begin() with |peer| makes sense now. */
 bool meet_may(const struct meet *m, const struct peer_id *peer, tstamp now);
+/* Counters since the beginning; valid until meet_free(). */
 const struct meet_stats *meet_statistics(const struct meet *m);
 
 #endif

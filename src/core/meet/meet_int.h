@@ -137,8 +137,11 @@ struct meet {
 };
 
 /* meeting.c */
+/* Our HELLO leaves; B: it was allowed. */
 void meet_hello(struct meeting *mt, tstamp now, struct acts *out);
+/* Bytes of the stream. */
 void meet_data(struct meeting *mt, struct slice in, tstamp now, struct acts *out);
+/* What there is on this side. */
 void meet_own_set(struct meeting *mt, const struct meet_own *own);
 /* All that was asked for is there, or waited for long enough. */
 void meet_gathered(struct meeting *mt, tstamp now, struct acts *out);
@@ -148,22 +151,33 @@ void meet_step(struct meeting *mt, tstamp now, struct acts *out);
 void meet_found(struct meeting *mt, size_t ix, tstamp now, struct acts *out);
 /* A: what comes after a dial that failed. */
 void meet_undialled(struct meeting *mt, tstamp now, struct acts *out);
-/* Ends |mt|, which is freed; |tell|: the peer hears why, 0: nothing. */
-void meet_over(struct meeting *mt, enum meet_fate fate, qudag_err err, const char *why,
-               enum meet_end tell, tstamp now, struct acts *out);
+/* How a meeting ends. */
+struct meet_ending {
+    enum meet_fate fate;
+    qudag_err err;
+    const char *why;    /* static */
+    enum meet_end tell; /* the peer hears it; 0: nothing */
+};
+/* Ends |mt|, which is freed at the end of the call. */
+void meet_over(struct meeting *mt, const struct meet_ending *how, tstamp now, struct acts *out);
 
 /* checks.c */
+/* From both secrets, which are wiped (spec/meet.md 4). */
 void meet_keys(struct meeting *mt);
 /* Pairs with the candidates that are new, and with those sockets of ours for which there is none. */
 void meet_pairs_add(struct meeting *mt);
 /* Everything that was not heard of is left alone from now on; what is counted for a round begins anew. */
 void meet_round_begin(struct meeting *mt);
+/* Sends what is due, at its pace. */
 void meet_checks_send(struct meeting *mt, tstamp now, struct acts *out);
+/* When that is. */
 tstamp meet_checks_due(const struct meeting *mt);
+/* A request with right integrity: it is answered, and its pair checked at once. */
 void meet_request_in(struct meeting *mt, const struct meet_pair *at, const uint8_t *id, tstamp now,
                      struct acts *out);
-void meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_t *id, tstamp now,
-                    struct acts *out);
+/* An answer with right integrity; true: it makes the pair |*ix| valid. */
+bool meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_t *id, tstamp now,
+                    size_t *ix, struct acts *out);
 /* A request from |sock| (0: listened on) to |to|, named |number|. */
 void meet_request_out(struct meeting *mt, uint16_t sock, const struct netaddr *to, uint32_t number,
                       struct acts *out);
@@ -171,9 +185,12 @@ void meet_request_out(struct meeting *mt, uint16_t sock, const struct netaddr *t
 struct meet_host *meet_host_of(struct meeting *mt, const struct netaddr *ip);
 
 /* birthday.c */
+/* By meet_rule_birthday(). */
 bool meet_birthday_may(const struct meeting *mt, tstamp now);
 /* Their address, that a birthday is about; false: there is none. */
 bool meet_birthday_target(const struct meeting *mt, struct netaddr *to);
+/* The round begins, if it may: it counts as had then. */
 void meet_birthday_begin(struct meeting *mt, tstamp now);
+/* Sends what is due of it. */
 void meet_birthday_send(struct meeting *mt, tstamp now, struct acts *out);
 #endif

@@ -27,7 +27,7 @@ static void say(struct meeting *mt, struct meet_msg *msg, struct acts *out)
 
 static void broken(struct meeting *mt, qudag_err err, const char *why, tstamp now, struct acts *out)
 {
-    meet_over(mt, MEET_BROKEN, err, why, 0, now, out);
+    meet_over(mt, &(struct meet_ending){MEET_BROKEN, err, why, 0}, now, out);
 }
 
 /* ---- HELLO ---- */
@@ -187,8 +187,8 @@ static size_t round_candidates(struct meeting *mt, struct meet_msg *msg)
             msg->v[msg->n++] = (struct meet_candidate){
                 .addr = s->external, .kind = MEET_OBSERVED, .set = (uint8_t)(i + 1)};
         }
-        for (unsigned k = 1;
-             mt->round == MEET_PREDICT && k <= MEET_PREDICTED && i + 1 == mt->n_socks; k++) {
+        for (unsigned k = 1; mt->round == MEET_PREDICT && k <= MEET_GUESSES && i + 1 == mt->n_socks;
+             k++) {
             struct meet_candidate c = {.addr = s->external, .kind = MEET_PREDICTED};
             c.addr.port = meet_rule_predict(s->external.port, mt->own.step, k);
             msg->v[msg->n++] = c;
@@ -204,8 +204,10 @@ void meet_gathered(struct meeting *mt, tstamp now, struct acts *out)
 
     mt->mem->look.sockets = open > mt->mem->look.sockets ? (uint32_t)open : mt->mem->look.sockets;
     if (mt->round == MEET_BIRTHDAY && meet_rule_hard(&mt->sides) && open < MEET_SOCKETS_MIN) {
-        meet_over(mt, MEET_SHORT_HERE, QUDAG_ELIMIT, "too few sockets are to be had here",
-                  MEET_END_SHORT, now, out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_SHORT_HERE, QUDAG_ELIMIT,
+                                        "too few sockets are to be had here", MEET_END_SHORT},
+                  now, out);
         return;
     }
     if (mt->flagged || !meet_birthday_may(mt, now)) {
@@ -227,14 +229,19 @@ static void next_round(struct meeting *mt, tstamp now, struct acts *out)
         return;
     }
     why = meet_rule_reason(&mt->mem->look, mt->n_pairs, why);
-    meet_over(mt, mt->lacked ? MEET_SHORT_HERE : MEET_ALL_TRIED, QUDAG_EUNREACHABLE, why,
-              MEET_END_GIVE_UP, now, out);
+    meet_over(mt,
+              &(struct meet_ending){mt->lacked ? MEET_SHORT_HERE : MEET_ALL_TRIED,
+                                    QUDAG_EUNREACHABLE, why, MEET_END_GIVE_UP},
+              now, out);
 }
 
 void meet_step(struct meeting *mt, tstamp now, struct acts *out)
 {
     if (now >= mt->limit) {
-        meet_over(mt, MEET_BROKEN, QUDAG_ETIMEOUT, "it took too long", MEET_END_GIVE_UP, now, out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_BROKEN, QUDAG_ETIMEOUT, "it took too long",
+                                        MEET_END_GIVE_UP},
+                  now, out);
     } else if (now < mt->due) {
         return;
     } else if (mt->state == MEET_CHECKING && mt->initiator) {
@@ -291,9 +298,13 @@ static void round_in(struct meeting *mt, const struct meet_msg *msg, tstamp now,
     if (mine) {
         start_say(mt, now, out);
     } else if (msg->round == MEET_BIRTHDAY && (mt->flagged || !meet_birthday_may(mt, now))) {
-        meet_over(mt, MEET_ALL_TRIED, QUDAG_EUNREACHABLE,
-                  "the peer's router gives each destination another port; many were tried lately",
-                  MEET_END_GIVE_UP, now, out);
+        meet_over(
+            mt,
+            &(struct meet_ending){
+                MEET_ALL_TRIED, QUDAG_EUNREACHABLE,
+                "the peer's router gives each destination another port; many were tried lately",
+                MEET_END_GIVE_UP},
+            now, out);
     } else {
         round_prepare(mt, msg->round, now, out);
     }
@@ -303,21 +314,30 @@ static void end_in(struct meeting *mt, enum meet_end end, tstamp now, struct act
 {
     switch (end) {
     case MEET_END_DIRECT:
-        meet_over(mt, MEET_WENT_WELL, QUDAG_OK, "", 0, now, out);
+        meet_over(mt, &(struct meet_ending){MEET_WENT_WELL, QUDAG_OK, "", 0}, now, out);
         break;
     case MEET_END_GIVE_UP:
-        meet_over(mt, MEET_ALL_TRIED, QUDAG_EUNREACHABLE,
-                  meet_rule_reason(&mt->mem->look, mt->n_pairs, ""), 0, now, out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_ALL_TRIED, QUDAG_EUNREACHABLE,
+                                        meet_rule_reason(&mt->mem->look, mt->n_pairs, ""), 0},
+                  now, out);
         break;
     case MEET_END_REFUSED:
-        meet_over(mt, MEET_NOT_NOW, QUDAG_EREFUSED, "the peer meets only peers that it knows", 0,
+        meet_over(mt,
+                  &(struct meet_ending){MEET_NOT_NOW, QUDAG_EREFUSED,
+                                        "the peer meets only peers that it knows", 0},
                   now, out);
         break;
     case MEET_END_BUSY:
-        meet_over(mt, MEET_NOT_NOW, QUDAG_EAGAIN, "the peer is busy with others", 0, now, out);
+        meet_over(
+            mt,
+            &(struct meet_ending){MEET_NOT_NOW, QUDAG_EAGAIN, "the peer is busy with others", 0},
+            now, out);
         break;
     case MEET_END_SHORT:
-        meet_over(mt, MEET_NOT_NOW, QUDAG_EAGAIN, "the peer lacks sockets", 0, now, out);
+        meet_over(mt,
+                  &(struct meet_ending){MEET_NOT_NOW, QUDAG_EAGAIN, "the peer lacks sockets", 0},
+                  now, out);
         break;
     }
 }
@@ -409,24 +429,27 @@ void meet_undialled(struct meeting *mt, tstamp now, struct acts *out)
             return;
         }
     }
-    meet_over(mt, MEET_BROKEN, QUDAG_EUNREACHABLE,
-              "checks go both ways, but QUIC does not get through", MEET_END_GIVE_UP, now, out);
+    meet_over(mt,
+              &(struct meet_ending){MEET_BROKEN, QUDAG_EUNREACHABLE,
+                                    "checks go both ways, but QUIC does not get through",
+                                    MEET_END_GIVE_UP},
+              now, out);
 }
 
-void meet_over(struct meeting *mt, enum meet_fate fate, qudag_err err, const char *why,
-               enum meet_end tell, tstamp now, struct acts *out)
+void meet_over(struct meeting *mt, const struct meet_ending *how, tstamp now, struct acts *out)
 {
+    enum meet_fate fate = how->fate;
     struct meet_look *look = &mt->mem->look;
-    struct meet_msg msg = {.type = MEET_END, .end = tell};
+    struct meet_msg msg = {.type = MEET_END, .end = how->tell};
     bool well = fate == MEET_WENT_WELL;
 
     if (mt->over) {
         return;
     }
-    if (!ref_none(mt->strm) && tell == 0 && fate == MEET_BROKEN) {
-        acts_reset(out, mt->strm, err);
+    if (!ref_none(mt->strm) && how->tell == 0 && fate == MEET_BROKEN) {
+        acts_reset(out, mt->strm, how->err);
     } else if (!ref_none(mt->strm)) {
-        if (tell != 0) {
+        if (how->tell != 0) {
             say(mt, &msg, out);
         }
         acts_fin(out, mt->strm);
@@ -435,8 +458,8 @@ void meet_over(struct meeting *mt, enum meet_fate fate, qudag_err err, const cha
     mt->over = true;
     mt->mem->failures = well || fate == MEET_SHORT_HERE ? 0 : mt->mem->failures + 1;
     look->state = well ? MEET_DIRECT : MEET_FAILED;
-    look->err = err;
-    look->why = why;
+    look->err = how->err;
+    look->why = how->why;
     look->next_try = tstamp_after(now, meet_rule_pause(fate, mt->mem->failures));
     if (well) {
         mt->m->stats.direct[mt->round]++;
@@ -445,6 +468,6 @@ void meet_over(struct meeting *mt, enum meet_fate fate, qudag_err err, const cha
     }
     struct act *a = acts_up(out, MEET_UP_ENDED);
     a->peer = mt->peer;
-    a->err = err;
+    a->err = how->err;
     a->n = mt->round;
 }

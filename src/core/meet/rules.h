@@ -16,9 +16,10 @@
 #define MEET_HOST_ROUND 24
 #define MEET_UNANSWERED_MAX 96
 #define MEET_TA                                                                                    \
-    (20 * NS_PER_MS) /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
+    (20 * NS_PER_MS)   /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
+#define MEET_AT_ONCE 3 /* after a pause of so many MEET_TA */
 #define MEET_ROUND_MIN NS_PER_S
-#define MEET_PREDICTED 8    /* ports that are announced */
+#define MEET_GUESSES 8      /* ports that are announced */
 #define MEET_SOCKETS_MIN 64 /* with fewer the birthday is not worth its packets */
 #define MEET_PROBES 1024
 #define MEET_PROBE_GAP (2 * NS_PER_MS)       /* 500 packets a second */
@@ -78,8 +79,8 @@ struct meet_birthday_asks {
     tstamp last_peer, last_host; /* the last one with the peer, to the host; 0: none */
 };
 /*
- * Where both routers are strict nothing can attest a host before: then only the peers that the program named are trusted
- * with it, and each host at most once in ten minutes, whoever names it.
+ * Where both routers are strict nothing can attest a host before: then only the peers that the program named are
+ * trusted with it, and each host at most once in ten minutes, whoever names it.
  */
 bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now);
 
