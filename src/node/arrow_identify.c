@@ -66,6 +66,16 @@ static void note_protocols(struct node_peer_note *note, const struct identify_ms
     note->protocols[at > 0 ? at - 1 : 0] = '\0';
 }
 
+static bool lists(const struct identify_msg *m, const char *proto)
+{
+    for (size_t i = 0; i < m->n_protos; i++) {
+        if (strcmp(m->proto[i], proto) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void note_change(struct node_peer_note *note, const struct identify_msg *m,
                         const struct node_identify_change *c)
 {
@@ -74,6 +84,7 @@ static void note_change(struct node_peer_note *note, const struct identify_msg *
     }
     if (c->protocols) {
         note_protocols(note, m);
+        note->dials_back = lists(m, AUTONAT_REQUEST_PROTOCOL);
         note->serves_dht = c->dht == NODE_DHT_OFFER;
     }
 }
@@ -86,6 +97,13 @@ void node_notes_free(struct node *n)
         list_del(&note->lru);
         mem_free(n->mem, note);
     }
+}
+
+bool node_peer_dials_back(const struct node *n, const struct peer_id *peer)
+{
+    const struct node_peer_note *note = note_get(n, peer);
+
+    return note != NULL && note->dials_back;
 }
 
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
@@ -156,6 +174,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
     struct node_identify_change c = node_rule_identify(m, a->n == 1, served, kad_protocol(n->kad));
     if (note != NULL) {
         note_change(note, m, &c);
+        if (note->dials_back) {
+            n->autonat->look_at = tstamp_min(n->autonat->look_at, tstamp_after(now, NS_PER_S));
+        }
     }
     if (node_rule_other_network(m, kad_protocol(n->kad), n->cfg.lab)) {
         n->news |= NODE_NEWS_OTHERS;
@@ -257,8 +278,11 @@ void node_identify_changed(struct node *n)
         bool dht = strcmp(protos[i], kad_protocol(n->kad)) == 0;
         bool onion = strcmp(protos[i], ONION_PROTOCOL) == 0;
         bool hop = strcmp(protos[i], CIRCUIT_HOP_PROTOCOL) == 0;
+        bool back = strcmp(protos[i], AUTONAT_BACK_PROTOCOL) == 0;
+        bool dials = strcmp(protos[i], AUTONAT_REQUEST_PROTOCOL) == 0;
         bool hidden = (dht && !node_serves_dht(n)) || (onion && !onion_has_keys(n->onion)) ||
-                      (hop && !node_relay_serves(n));
+                      (hop && !node_relay_serves(n)) || (back && !n->wants.probe) ||
+                      (dials && !node_dials_back(n));
         if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
             memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
         }

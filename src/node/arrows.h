@@ -266,8 +266,10 @@ struct node_peer_note {
     struct peer_id id;
     char agent[IDENTIFY_TEXT_MAX];
     char protocols[512];
-    bool serves_dht;
+    bool serves_dht, dials_back; /* its protocols: our DHT; AutoNAT v2 */
 };
+/* Whether |peer| said that it dials others back. */
+bool node_peer_dials_back(const struct node *n, const struct peer_id *peer);
 
 /*
  * Links through circuit relays (arrow_relay_links.c): made with the other transports, as |as| says; registered with the

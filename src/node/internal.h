@@ -47,11 +47,13 @@
 #include "core/succession/succession.h"
 #include "node/allowed.h"
 #include "node/arrows.h"
+#include "node/autonat.h"
 #include "node/budget.h"
 #include "node/circuits.h"
 #include "node/clock.h"
 #include "node/cores.h"
 #include "node/datagrams.h"
+#include "node/dialback.h"
 #include "node/doubts.h"
 #include "node/ending.h"
 #include "node/node.h"
@@ -117,6 +119,8 @@ struct node {
     tstamp services_clock_at; /* when services learn again whether the calendar is right */
     tstamp shed_next;         /* memory: no circuit is given up before */
     struct padding *padding;
+    struct node_autonat *autonat;
+    struct node_dialback *dialback; /* NULL: nobody was dialled back lately */
 
     struct node_core core[NODE_CORES_MAX];
     unsigned n_cores;

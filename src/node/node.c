@@ -241,6 +241,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
         (err = node_direct_init(n)) != QUDAG_OK || (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_autonat_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
@@ -317,6 +318,7 @@ void node_free(struct node *n)
     node_allowed_fini(n);
     swarm_free(n->swarm);
     node_cores_free(n);
+    node_autonat_free(n);
     hop_free(n->hop);
     dcutr_free(n->direct.core);
     node_relay_links_free(n);
@@ -461,7 +463,7 @@ void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
     struct quic_dgram g = *d;
 
     n->now = now;
-    if (node_datagrams_recv(n, &g, now)) {
+    if (node_datagrams_recv(n, &g, now) || node_autonat_recv(n, &g, now)) {
         node_drain(n, now);
     } else {
         quic_recv(n->quic, &g, now);
@@ -582,7 +584,8 @@ tstamp node_deadline(const struct node *n)
 
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 {
-    bool some = node_datagrams_send(n, tx) || quic_send(n->quic, now, tx);
+    bool some =
+        node_datagrams_send(n, tx) || node_dialback_send(n, now, tx) || quic_send(n->quic, now, tx);
 
     take_link_events(n, now); /* LINK_SENT */
     return some;

@@ -1,4 +1,4 @@
-/* reachable.c - whether this node is to be reached and how it can be: what is wanted, and what follows of core/reach. */
+/* reachable.c - whether this node is to be reached, and how it can be: what is wanted, and what core/reach knows. */
 #include "node/internal.h"
 
 /* ---- what is wanted ---- */
@@ -123,6 +123,11 @@ bool node_reach_addr_next(const struct node *n, size_t *it, struct reach_addr *o
 bool node_serves_dht(const struct node *n)
 {
     return node_rule_dht_server(&n->reach.view, n->cfg.dht_server, n->wants.announce);
+}
+
+bool node_dials_back(const struct node *n)
+{
+    return n->wants.probe && n->reach.view.serves && n->hooks.socket_open != NULL;
 }
 
 /* ---- its clock ---- */

@@ -59,11 +59,10 @@ QUDAG_MUST_USE qudag_err node_rule_reachable(const struct dark_target *t);
 const struct peer_id *node_rule_service(const struct dark_target *t);
 
 /*
- * Whether an address that a peer or a record names may be taken, passed on to others and dialled: QUIC over UDP, or
- * TCP, to a port, and on the Internet (|lab|: loopback and private networks too).
+ * Whether an address that a peer or a record names may be taken, passed on and dialled: reach_rule_addr().
  */
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
-/* The same for a hop of circuits: cells go over datagrams only (swarm_rule_cells). */
+/* For a hop of circuits: cells go over datagrams only (swarm_rule_cells). */
 bool node_rule_cells_addr(const struct multiaddr *addr, bool lab);
 
 /*

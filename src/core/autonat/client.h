@@ -6,8 +6,8 @@
  *                    bytes are asked for ┴───┘ once             └ it says OK and no nonce came yet ─▶ LATE ─▶ reported
  *   a stream of the dial-back protocol brings the nonce: whatever the response says, it proves the dial
  *
- * Only a nonce makes a "yes": a server that says OK and has not dialled is a liar, and says nothing.  One address is asked
- * about at a time, so no server can dial one and vouch for another.
+ * Only a nonce makes a "yes": a server that says OK and has not dialled is a liar, and says nothing.  One address is
+ * asked about at a time, so no server can dial one and vouch for another.
  */
 #ifndef QUDAG_SRC_CORE_AUTONAT_CLIENT_H
 #define QUDAG_SRC_CORE_AUTONAT_CLIENT_H
@@ -16,10 +16,11 @@
 #include "core/link.h"
 #include "wire/autonat_msg.h"
 
-#define AUTONAT_TRIES_MAX 2                 /* questions under way */
-#define AUTONAT_BACKS_MAX 8                 /* streams that bring nonces; the oldest makes room */
-#define AUTONAT_TIMEOUT (40 * NS_PER_S)     /* for the whole of a question: bytes, the dial, its handshake */
-#define AUTONAT_LATE (5 * NS_PER_S)         /* for a nonce behind the response */
+#define AUTONAT_TRIES_MAX 2 /* questions under way */
+#define AUTONAT_BACKS_MAX 8 /* streams that bring nonces; the oldest makes room */
+#define AUTONAT_TIMEOUT                                                                            \
+    (40 * NS_PER_S) /* for the whole of a question: bytes, the dial, its handshake */
+#define AUTONAT_LATE (5 * NS_PER_S)          /* for a nonce behind the response */
 #define AUTONAT_BACK_TIMEOUT (10 * NS_PER_S) /* for a nonce on its stream */
 
 enum autonat_word {
@@ -81,6 +82,7 @@ struct autonat_client {
 /* Of AUTONAT_REQUEST_PROTOCOL, to servers; of AUTONAT_BACK_PROTOCOL, inbound. */
 extern const struct core_ops autonat_ask_ops, autonat_back_ops;
 
+/* All zeros but |rng|, which is copied. */
 void autonat_client_init(struct autonat_client *c, const struct rng *rng);
 /*
  * Asks about->peer, linked at about->server, about about->addr; AUTONAT_UP_ANSWER follows.  The actions are of
@@ -92,7 +94,7 @@ QUDAG_MUST_USE qudag_err autonat_ask(struct autonat_client *c, const struct auto
 void autonat_back_link(struct autonat_client *c, struct ref strm, const struct link_info *link);
 /*
  * Whether a nonce over |link| proves that the server, linked with us at |server|, dialled |addr|: it was dialled to us,
- * directly, by that transport and IP version, and not from where the server's own link comes, whose packets a NAT lets in.
+ * directly, by that transport and IP version, and not from where the server's own link comes: a NAT lets that in.
  */
 bool autonat_rule_back(const struct multiaddr *addr, const struct multiaddr *server,
                        const struct link_info *link);

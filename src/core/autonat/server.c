@@ -46,7 +46,8 @@ size_t autonat_rule_pick(const struct autonat_msg *m, const struct autonat_self 
     return m->n_addrs;
 }
 
-bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_recent *next, bool lab)
+bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_recent *next,
+                      bool lab)
 {
     unsigned all = 0, net = 0, peer = 0, target = 0;
 
@@ -66,9 +67,9 @@ bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_
 
 uint64_t autonat_rule_price(const struct netaddr *at, const struct netaddr *from, uint64_t chance)
 {
-    return netaddr_same_ip(at, from) ? 0
-                                     : AUTONAT_DATA_MIN +
-                                           chance % (AUTONAT_DATA_MAX - AUTONAT_DATA_MIN + 1);
+    return netaddr_same_ip(at, from)
+               ? 0
+               : AUTONAT_DATA_MIN + chance % (AUTONAT_DATA_MAX - AUTONAT_DATA_MIN + 1);
 }
 
 /* ---- answers ---- */
@@ -114,11 +115,16 @@ static void dial(struct autonat_server *s, struct autonat_job *j, tstamp now, st
     }
 }
 
-void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial how, struct acts *out)
+void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial how,
+                     struct acts *out)
 {
     for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
         struct autonat_job *j = &s->job[i];
         if (j->state == DIALLING && j->order.job == job) {
+            if (how == AUTONAT_DIAL_UNUSED) {
+                respond(j, AUTONAT_INTERNAL_ERROR, how, out);
+                return;
+            }
             s->stats.dialled_ok += how == AUTONAT_DIAL_OK ? 1 : 0;
             s->stats.dialled_failed += how == AUTONAT_DIAL_OK ? 0 : 1;
             respond(j, AUTONAT_OK, how, out);

@@ -1,24 +1,24 @@
 /*
  * server.h - the side of AutoNAT v2 that dials others back, so that they know whether they can be dialled.
  *
- *   request ─▶ READING ─ an address that may be dialled ─┬─ of the host that asks ──────────────▶ DIALLING ─ outcome ─▶ response
- *                                                        └─ of another ─▶ PAYING ─ 30 to 100 kB ─▶
+ *   request ─▶ READING ─ an address ─┬─ of the host that asks ─────────────▶ DIALLING ─ outcome ─▶ response
+ *                                    └─ of another ─▶ PAYING ─ 30 to 100 kB ─▶
  *
- * What others make a node dial is bounded: one address for each request, AUTONAT_JOBS_MAX at once, AUTONAT_MINUTE a minute,
- * AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_NET for who asks; never private addresses, our
- * own, or ports of services that answer anybody.  A dial is at most ten datagrams, 12 kB, to a host that does not answer;
- * another host than the one that asks costs it 30 kB before.
+ * What others make a node dial is bounded: one address for each request, AUTONAT_JOBS_MAX at once, AUTONAT_MINUTE a
+ * minute, AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_NET for who asks; never private
+ * addresses, our own, or ports of services that answer anybody.  A dial is about ten datagrams, 12 kB, to a host that
+ * does not answer; another host than the one that asks costs it 30 kB before.
  */
 #ifndef QUDAG_SRC_CORE_AUTONAT_SERVER_H
 #define QUDAG_SRC_CORE_AUTONAT_SERVER_H
 
 #include "core/autonat/client.h"
 
-#define AUTONAT_JOBS_MAX 8       /* requests at once; more are rejected */
-#define AUTONAT_MINUTE 60        /* dials in a minute, in all ... */
-#define AUTONAT_MINUTE_NET 12    /* ... asked for by one network (/24, /48) ... */
-#define AUTONAT_MINUTE_PEER 6    /* ... by one peer ... */
-#define AUTONAT_MINUTE_TARGET 3  /* ... and to one host */
+#define AUTONAT_JOBS_MAX 8      /* requests at once; more are rejected */
+#define AUTONAT_MINUTE 60       /* dials in a minute, in all ... */
+#define AUTONAT_MINUTE_NET 12   /* ... asked for by one network (/24, /48) ... */
+#define AUTONAT_MINUTE_PEER 6   /* ... by one peer ... */
+#define AUTONAT_MINUTE_TARGET 3 /* ... and to one host */
 #define AUTONAT_READ_TIMEOUT (10 * NS_PER_S)
 #define AUTONAT_PAY_TIMEOUT (30 * NS_PER_S)
 #define AUTONAT_DIAL_TIMEOUT (15 * NS_PER_S) /* for the dial and what comes after it */
@@ -77,21 +77,24 @@ struct autonat_server {
 /* Of AUTONAT_REQUEST_PROTOCOL, inbound. */
 extern const struct core_ops autonat_serve_ops;
 
+/* Serves nobody yet; |rng| is copied.  |lab|: private addresses are dialled, too. */
 void autonat_server_init(struct autonat_server *s, const struct rng *rng, bool lab);
+/* From now on it is that; copied. */
 void autonat_server_set(struct autonat_server *s, const struct autonat_self *self);
 /* The stream of a request that was opened in this call comes from |remote|. */
 void autonat_server_from(struct autonat_server *s, struct ref strm, const struct multiaddr *remote);
-/* What became of an order; of one that is not awaited any more nothing follows.  |how|: any but UNUSED. */
-void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial how, struct acts *out);
+/* What became of an order; of one that is not awaited any more nothing follows.  UNUSED: it could not be begun. */
+void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial how,
+                     struct acts *out);
 
 /*
  * The first address of a request that may be dialled: QUIC, on the Internet (not in a |lab|), of an IP version that we
  * have, none of ours, and to a port above 1023 or 443: below are services that answer strangers.  n_addrs: none.
  */
 size_t autonat_rule_pick(const struct autonat_msg *m, const struct autonat_self *self, bool lab);
-/* Whether one more dial like |next| keeps the limits of a minute; |recent| is AUTONAT_MINUTE long.  In a |lab| all are of
- * one network. */
-bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_recent *next, bool lab);
+/* Whether one more dial like |next| keeps the limits of a minute; in a |lab| all are of one network, and one host. */
+bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_recent *next,
+                      bool lab);
 /* How many bytes are asked for before |at| is dialled for one who comes |from|; 0: none. |chance|: a random number. */
 uint64_t autonat_rule_price(const struct netaddr *at, const struct netaddr *from, uint64_t chance);
 

@@ -199,7 +199,7 @@ static bool has_bound(const struct multiaddr *list, size_t n, const struct multi
     return false;
 }
 
-/* Another network of that IP version: what was seen and said there is of no use, but for a global address that stays. */
+/* Another network of that IP version: what was seen and said there is void, but for a global address that stays. */
 static void forget_network(struct reach *r, uint8_t family)
 {
     for (size_t k = 0; k < REACH_KINDS; k++) {

@@ -10,9 +10,9 @@
  * Which of these the node does is decided here and nowhere else.  Nothing here reads a clock, logs or allocates: a
  * struct reach is a value.  The kind of NAT is for people and for the order of attempts, never a gate.
  *
- * Announced are: the operator's addresses, and then nothing else; a socket's that are on the Internet, until REACH_AGREE
- * networks could not dial them and none could within an hour; and what the router mapped or others see, of a transport
- * and IP version of which no socket's is announced, once REACH_AGREE networks have dialled it.
+ * Announced are: the operator's addresses, and then nothing else; a socket's that are on the Internet, until
+ * REACH_AGREE networks could not dial them and none could within an hour; and what the router mapped or others see, of
+ * a transport and IP version of which no socket's is announced, once REACH_AGREE networks have dialled it.
  */
 #ifndef QUDAG_SRC_CORE_REACH_REACH_H
 #define QUDAG_SRC_CORE_REACH_REACH_H
@@ -123,7 +123,7 @@ void reach_init(struct reach *r, bool lab);
  * are cut to REACH_ANNOUNCED_MAX.
  */
 
-/* What our sockets are bound to, best first.  What was observed and said is forgotten when it changes: another network. */
+/* What our sockets are bound to, best first.  Where it changes, what was observed and said is forgotten. */
 bool reach_set_bound(struct reach *r, const struct multiaddr *addr, size_t n, tstamp now);
 /* What the operator wants announced, instead of anything else; n == 0: nothing is wanted. */
 bool reach_set_operator(struct reach *r, const struct multiaddr *addr, size_t n, tstamp now);
@@ -185,8 +185,8 @@ bool reach_has_said(const struct reach *r, const struct multiaddr *addr, uint64_
 /* Every candidate with its evidence, |*it| from 0 on; false at the end. */
 bool reach_addr_next(const struct reach *r, size_t *it, struct reach_addr *out);
 /*
- * For a meeting: bound addresses (of a LAN too, loopback in a lab only), mapped ones and those that others see, the best
- * first, QUIC only; at most |max|, how many.
+ * For a meeting: bound addresses (of a LAN too, loopback in a lab only), mapped ones and those that others see, in that
+ * order, QUIC only; at most |max|, how many.
  */
 size_t reach_candidates(const struct reach *r, struct reach_addr *out, size_t max);
 

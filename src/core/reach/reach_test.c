@@ -1,4 +1,4 @@
-/* reach_test.c - what is known of our addresses by its sources, and what follows: what others are told, and the view. */
+/* reach_test.c - what is known of our addresses by its sources, and what follows: what is announced, and the view. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
