@@ -1,5 +1,6 @@
 /*
  * internal.h - the objects of the swarm; included by swarm/ only.
+ *
  *   swarm.c    life, registration, what waits to be delivered      rules.c   decisions, pure
  *   peers.c    the table of peers: addresses, links                opens.c   streams that wait for a link
  *   pins.c     what peers have proven, on disk too                 quiet.c   links whose path may be dead
@@ -176,24 +177,22 @@ struct swarm {
     size_t n_plain;
     uint32_t n_opens, n_links;
     bool trimming;              /* the low mark is not reached yet */
-    uint64_t n_ups;             /* links that ever came up */
+    uint64_t n_ups, n_link_ids; /* links that ever came up, that were told of */
     tstamp next_prune, rekeyed; /* since when our ML-DSA key is another; 0: it never was */
     struct swarm_limited limited;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
-    struct resources *resources; /* cfg.accounts, or else */
-    struct resources *own;
-    struct limiter refusals_said, keys_said,
-        rescues; /* lines in the log; dials beside quiet links */
+    struct resources *resources, *own;       /* cfg.accounts, or else |own| */
+    struct limiter refusals_said, keys_said; /* lines in the log */
+    struct limiter rescues;                  /* dials beside quiet links */
     struct swarm_tags tags;
-    struct swarm_nets nets;   /* breakers of networks */
-    struct limiter newcomers; /* strangers and such for whom another link is closed */
-    bool door_closed, doubts_new,
-        quiet_new;    /* swarm_close_door(); one for swarm_doubt_next(); quiet.c */
-    uint64_t refused; /* swarm_refused() */
+    struct swarm_nets nets;       /* breakers of networks */
+    struct limiter newcomers;     /* strangers and such for whom another link is closed */
+    bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
+    bool quiet_new;               /* there is one for swarm_rescue_links() */
+    uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
-    uint64_t n_link_ids;
 };
 
 /* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
