@@ -180,6 +180,7 @@ void node_moved(struct node *n, const struct swarm_moved *m, tstamp now)
 {
     n->now = now;
     forget_failures(n, m);
+    node_stun_moved(n, now);
     uint32_t closed = swarm_moved(n->swarm, m, now);
     if (closed > 0) {
         log_event(&n->cfg.log, LOG_INFO, "node.moved", LOG_NUM("links", closed));

@@ -66,6 +66,7 @@
 #include "node/saved.h"
 #include "node/services.h"
 #include "node/streams.h"
+#include "node/stun.h"
 #include "node/tcp.h"
 
 struct node {
@@ -98,6 +99,7 @@ struct node {
     struct node_direct direct;
     tstamp tcp_room_told;
     struct node_datagrams datagrams;
+    struct node_stun stun;
     struct swarm *swarm;
     unsigned quic_tp, tcp_tp, circuit_tp; /* their indices as transports of the swarm */
     struct ping ping;

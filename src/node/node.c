@@ -222,7 +222,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
 
     if ((err = node_datagrams_init(n)) != QUDAG_OK || (err = node_ping_init(n)) != QUDAG_OK ||
         (err = node_identify_init(n)) != QUDAG_OK || (err = node_reach_init(n)) != QUDAG_OK ||
-        (err = node_portmap_init(n)) != QUDAG_OK || (err = node_succession_init(n)) != QUDAG_OK ||
+        (err = node_portmap_init(n)) != QUDAG_OK || (err = node_stun_init(n, now)) != QUDAG_OK ||
+        (err = node_succession_init(n)) != QUDAG_OK ||
         (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
@@ -288,6 +289,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     rng_fill(&n->cfg.rng, seed, sizeof(seed));
     map_init(&n->strm_map, n->mem, seed, NODE_STREAMS_MAX);
     node_datagrams_begin(n, seed);
+    slots_init(&n->stun.asks, n->mem, STUN_QUESTIONS_MAX);
     if ((err = make_acts(n)) != QUDAG_OK || (err = make_links(n, now)) != QUDAG_OK ||
         (err = make_cores(n, now)) != QUDAG_OK) {
         node_free(n);
@@ -319,6 +321,7 @@ void node_free(struct node *n)
     swarm_free(n->swarm);
     node_cores_free(n);
     node_autonat_free(n);
+    node_stun_free(n);
     hop_free(n->hop);
     dcutr_free(n->direct.core);
     node_relay_links_free(n);

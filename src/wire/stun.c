@@ -33,6 +33,7 @@ enum {
     ATTR_OPTIONAL = 0x8000,
     ATTR_SOFTWARE = 0x8022,
     ATTR_FINGERPRINT = 0x8028,
+    ATTR_DELAY = 0xfda6, /* of ours: u16 seconds, zeros; who does not know it ignores it */
 };
 
 /* CRC-32 of ISO 3309 (ITU V.42), half a byte at a time. */
@@ -99,6 +100,14 @@ static bool read_error(struct stun_msg *m, struct slice v)
     }
     m->error = (uint16_t)(hundreds * 100 + rest);
     return true;
+}
+
+static bool read_delay(struct stun_msg *m, struct slice v)
+{
+    struct rd r = rd_init(v);
+
+    m->delay_s = rd_u16(&r);
+    return rd_ok(&r);
 }
 
 static bool read_priority(struct stun_msg *m, struct slice v)
@@ -181,6 +190,8 @@ static bool read_plain(struct stun_msg *m, struct stun_reading *g, uint16_t type
         return m->error != 0 || read_error(m, v);
     case ATTR_PRIORITY:
         return m->has_priority || read_priority(m, v);
+    case ATTR_DELAY:
+        return m->delay_s != 0 || read_delay(m, v);
     case ATTR_USE_CANDIDATE:
         m->nominates = true;
         return v.len == 0;
@@ -331,6 +342,12 @@ static void put_plain(struct wr *w, const struct stun_msg *m)
     }
     if (m->nominates) {
         put_attr(w, ATTR_USE_CANDIDATE, (struct slice){NULL, 0});
+    }
+    if (m->delay_s != 0) {
+        const uint8_t delay[4 + STUN_DELAY_PADDING] = {(uint8_t)(m->delay_s >> 8),
+                                                       (uint8_t)m->delay_s};
+        put_attr(w, ATTR_DELAY,
+                 (struct slice){delay, m->class == STUN_REQUEST ? sizeof(delay) : 4});
     }
     if (m->error != 0) {
         put_error(w, m);

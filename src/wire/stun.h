@@ -20,6 +20,8 @@
 #define STUN_USERNAME_MAX 64       /* bytes that are taken; the RFC allows 508 */
 #define STUN_UNKNOWN_MAX 8         /* attributes told in a 420 answer */
 #define STUN_UNKNOWN_ATTRIBUTE 420 /* that error */
+#define STUN_DELAY_PADDING                                                                         \
+    96 /* bytes of a request with a delay: it is longer than both of its answers */
 
 enum stun_class { STUN_REQUEST, STUN_INDICATION, STUN_SUCCESS, STUN_ERROR };
 
@@ -38,6 +40,11 @@ struct stun_msg {
     bool has_priority; /* PRIORITY, USE-CANDIDATE, ICE-CONTROLLING and -CONTROLLED: RFC 8445 7.1 */
     uint32_t priority;
     bool nominates;
+    /*
+     * DELAY, of ours: in a request, that a second answer shall come after so many seconds without a packet; in an
+     * answer, that it will, or that this is it.  0: none.
+     */
+    uint16_t delay_s;
     bool fingerprint; /* had one, and it was right; to be written: append one */
     enum stun_integrity
         integrity;       /* there (of two the stronger); whether it is right: stun_check() */

@@ -27,6 +27,7 @@ static void again(struct stun_msg *m, struct slice key)
     ASSERT(r.class == m->class && memcmp(r.id, m->id, sizeof(r.id)) == 0);
     ASSERT(r.username.len == m->username.len && r.error == m->error);
     ASSERT(netaddr_eq(&r.mapped, &m->mapped) && r.nominates == m->nominates);
+    ASSERT(r.delay_s == m->delay_s);
     ASSERT(r.has_priority == m->has_priority && r.priority == m->priority);
     ASSERT(r.integrity == m->integrity && r.fingerprint == m->fingerprint);
     ASSERT(stun_check(&r, d, key) == (m->integrity != STUN_NO_INTEGRITY));
