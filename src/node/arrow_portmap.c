@@ -99,6 +99,9 @@ static void apply(struct node *n, tstamp now, struct acts *out)
         of[i] = ports(n, i, internal + count, tcp + count, &source[i].port);
         count += of[i];
     }
+    if (count > 0) {
+        log_event(&n->cfg.log, LOG_DEBUG, "nat.port_mapping_wanted", LOG_NUM("ports", count));
+    }
     portmap_want(p->core, internal, tcp, count, now, out); /* removes, while the gateway is known */
     for (size_t i = 0; i < 2; i++) {
         struct netaddr gateway = p->way[i].gateway;

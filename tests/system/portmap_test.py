@@ -1,0 +1,248 @@
+#!/usr/bin/python3
+"""A home whose router opens ports (miniupnpd: PCP, NAT-PMP, UPnP IGD 2, pinholes of IPv6): a node with nothing set has its
+ports opened, is reached from outside, closes them at its end; who is told not to, or need not, asks nothing.
+
+TEST: timeout=300 waits
+
+Skipped, and said so, where namespaces cannot be made or there is no miniupnpd.
+"""
+import datetime
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import hosts  # noqa: E402
+from hosts import Missing, must  # noqa: E402
+from homes import Home, Relay, counted, down, until, up  # noqa: E402
+from programs import SLOW, check  # noqa: E402
+
+RELAY, HOME = 1, 4
+PORT = 4433  # of a node with nothing set
+TABLES = '''
+table inet filter {
+    chain miniupnpd {
+    }
+    chain forward {
+        type filter hook forward priority 0
+        jump miniupnpd
+    }
+}
+table inet nat {
+    chain prerouting_miniupnpd {
+    }
+    chain postrouting_miniupnpd {
+    }
+    chain prerouting {
+        type nat hook prerouting priority -100
+        jump prerouting_miniupnpd
+    }
+}
+table ip6 home6 {
+    chain through {
+        type filter hook forward priority 0; policy drop;
+        ct state established,related accept
+        iifname "lan" accept
+        meta mark 6 accept
+    }
+}
+'''
+CONF = '''
+ext_ifname=eth0
+listening_ip=lan
+enable_natpmp={natpmp}
+enable_upnp={upnp}
+ipv6_disable={no_ipv6}
+upnp_table_name=filter
+upnp_nat_table_name=nat
+upnp_forward_chain=miniupnpd
+upnp_nat_chain=prerouting_miniupnpd
+upnp_nat_postrouting_chain=postrouting_miniupnpd
+uuid=00000000-0000-4000-8000-000000000001
+allow 1024-65535 0.0.0.0/0 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+'''
+ASKED = '''
+table inet asked {
+    counter router { }
+    chain out {
+        type filter hook output priority 0;
+        udp dport { 1900, 5351 } counter name router
+    }
+}
+'''
+
+
+class Opener:
+    """miniupnpd in the router of |home|"""
+
+    def __init__(self, home):
+        self.home, self.router, self.process = home, home.router, None
+        must(*self.router.command('nft', '-f', '-'), text=TABLES)
+        must(*self.router.command('nft', 'insert', 'rule', 'ip', 'home', 'through', 'ct', 'status', 'dnat', 'accept'))
+
+    def start(self, natpmp=True, upnp=True, ipv6=False):
+        conf = pathlib.Path('/run/miniupnpd.conf')
+        conf.write_text(CONF.format(natpmp='yes' if natpmp else 'no', upnp='yes' if upnp else 'no', no_ipv6='no' if ipv6 else 'yes'))
+        self.process = subprocess.Popen(self.router.command('miniupnpd', '-d', '-f', conf, '-P', '/run/miniupnpd.pid'),
+                                        stdout=subprocess.DEVNULL, stderr=open('/run/miniupnpd.log', 'w'))
+        until('miniupnpd listens', lambda: 'HTTP listening' in pathlib.Path('/run/miniupnpd.log').read_text(), 10)
+
+    def stop(self):
+        """with all that it has opened, as a router that starts again"""
+        self.process.terminate()
+        self.process.wait(10)
+        for chain in (('filter', 'miniupnpd'), ('nat', 'prerouting_miniupnpd')):
+            must(*self.router.command('nft', 'flush', 'chain', 'inet', *chain))
+
+    def open(self):
+        """-> external ports of IPv4 that lead to the home, by protocol"""
+        rules = must(*self.router.command('nft', 'list', 'chain', 'inet', 'nat', 'prerouting_miniupnpd'))
+        return sorted(re.findall(r'(0x11|0x6|udp|tcp)\b.*dport (\d+) dnat ip to 192.168.1.2:', rules))
+
+
+def log_of(node):
+    return (node.dir / 'qudagd.log').read_text()
+
+
+def lines(node, event):
+    """-> (time in s, fields) of each"""
+    out = []
+    for line in log_of(node).splitlines():
+        at, _, name, *fields = line.split()
+        if name == event:
+            out.append((datetime.datetime.fromisoformat(at.replace('Z', '+00:00')).timestamp(),
+                        dict(f.split('=', 1) for f in fields if '=' in f)))
+    return out
+
+
+def mapped(node, count):
+    """waits until so many ports have been opened since its start -> their lines"""
+    return until(f'{count} ports', lambda: lines(node, 'nat.port_mapped') if len(lines(node, 'nat.port_mapped')) >= count else None, 20)
+
+
+def took(node, line):
+    """s from the first question to that answer"""
+    return line[0] - lines(node, 'nat.port_mapping_wanted')[0][0]
+
+
+def begin(node, *options):
+    if (node.dir / 'qudagd.log').exists():
+        (node.dir / 'qudagd.log').unlink()
+    up(node, '-o', 'log.level=debug', *options)
+
+
+def closed(opener, node):
+    began = time.monotonic()
+    node.down()
+    check(time.monotonic() - began < 5 * SLOW, f'the end took {time.monotonic() - began:.1f} s')
+    until('the router closes the ports', lambda: opener.open() == [], 5)
+
+
+def by_pcp(opener, home, relay):
+    """with the settings of `qudag up`; a host outside reaches it"""
+    opener.start()
+    begin(home, '--bootstrap', relay.bootstrap)
+    for line in mapped(home, 2):
+        check(line[1]['method'] == 'PCP' and line[1]['external_port'] == str(PORT) and line[1]['double_nat'] == '0', f'{line}')
+        check(took(home, line) <= 0.05 * SLOW, f'PCP took {took(home, line):.3f} s')
+    check(len(opener.open()) == 2, f'{opener.open()}')
+    print(f'ok: PCP in {1000 * max(took(home, x) for x in mapped(home, 2)):.0f} ms', flush=True)
+    must(*relay.command('sh', '-c', 'true'))
+    code, text = relay.tool('connect', f'/ip4/{home.v4}/udp/{PORT}/quic-v1/p2p/{home.peer}')
+    check(code == 0, f'nobody outside reaches it: {text}')
+    code, text = relay.tool('connect', f'/ip4/{home.v4}/tcp/{PORT}/p2p/{home.peer}')
+    check(code == 0, f'nobody outside reaches it by TCP: {text}')
+    print('ok: a host outside reaches the home, by UDP and TCP', flush=True)
+
+
+def starts_again(opener, home):
+    """the router forgets all: the next look at its epoch maps again"""
+    opener.stop()
+    check(opener.open() == [], 'it remembers')
+    opener.start()
+    began = time.monotonic()
+    until('the ports are open again', lambda: len(opener.open()) == 2, 40)
+    print(f'ok: open again {time.monotonic() - began:.1f} s after the router is back', flush=True)
+    closed(opener, home)
+    opener.stop()
+    print('ok: closed at the end', flush=True)
+
+
+def by_upnp(opener, home, relay):
+    opener.start(natpmp=False)
+    begin(home, '--bootstrap', relay.bootstrap)
+    for line in mapped(home, 2):
+        check(line[1]['method'] == 'UPnP' and line[1]['external_port'] == str(PORT), f'{line}')
+    first = took(home, mapped(home, 2)[0])
+    check(first <= 2.5 * SLOW, f'UPnP took {first:.1f} s')
+    check(int(mapped(home, 2)[0][1]['life_s']) > 7000, f'{mapped(home, 2)}')
+    joined = lines(home, 'bootstrap')[0][0]
+    check(joined < mapped(home, 2)[0][0], 'the start waits for the router')
+    print(f'ok: UPnP in {first:.1f} s, and the start did not wait for it', flush=True)
+    code, text = relay.tool('connect', f'/ip4/{home.v4}/udp/{PORT}/quic-v1/p2p/{home.peer}')
+    check(code == 0, f'nobody outside reaches it: {text}')
+    closed(opener, home)
+    opener.stop()
+
+
+def nobody_there(home):
+    """a router that opens nothing: said once, with the reason"""
+    begin(home)
+    why = until('a word of it', lambda: lines(home, 'nat.port_mapping_failed'), 40)
+    text = next(line for line in log_of(home).splitlines() if 'nat.port_mapping_failed' in line)
+    check('PCP: no answer' in text and 'UPnP: no router answers' in text and why[0][1]['failures'] == '1', text)
+    began = time.monotonic()
+    home.down()
+    check(time.monotonic() - began < 5 * SLOW, f'the end took {time.monotonic() - began:.1f} s')
+    print('ok: a router that opens nothing, and why', flush=True)
+
+
+def asks(node, *options):
+    """whether a node with these options says anything to a router within 3 s"""
+    before = counted(node, 'inet', 'asked', 'router')
+    begin(node, *options)
+    time.sleep(3 * SLOW)
+    node.down()
+    return counted(node, 'inet', 'asked', 'router') > before
+
+
+def who_does_not_ask(home, relay):
+    """nobody is asked by a lab, on loopback, by a host that is on the Internet, by who is told not to or wants nothing"""
+    for place in (home, relay):
+        must(*place.command('nft', '-f', '-'), text=ASKED)
+    loopback = '/ip4/127.0.0.1/udp/4433/quic-v1'
+    check(asks(home), 'a home does not ask: the counter counts nothing')
+    for what, options in (('a lab', ['lab.lab=yes']), ('a lab that is to be reached', ['lab.lab=yes', 'nat.reachable=yes']),
+                          ('who listens on loopback', [f'node.listen={loopback}', 'node.listen_tcp=off']),
+                          ('who is told not to', ['nat.port_mapping=no']), ('who is not to be reached', ['nat.reachable=no']),
+                          ('who serves nobody', ['onion.relay=no', 'dht.server=no'])):
+        check(not asks(home, *[x for o in options for x in ('-o', o)]), f'{what} asks a router')
+    check(not asks(relay), 'a host on the Internet asks a router')
+    print('ok: nobody else asks', flush=True)
+
+
+def main():
+    hosts.enter()
+    if shutil.which('miniupnpd') is None:
+        raise Missing('no miniupnpd (Debian: miniupnpd-nftables)')
+    relay, home = Relay(RELAY), Home(HOME, 'home')
+    up(relay)
+    opener = Opener(home)
+    by_pcp(opener, home, relay)
+    starts_again(opener, home)
+    by_upnp(opener, home, relay)
+    nobody_there(home)
+    down(relay)
+    who_does_not_ask(home, relay)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except Missing as missing:
+        print(f'SKIPPED: {missing}', flush=True)
+        sys.exit(hosts.SKIPPED)
