@@ -19,11 +19,14 @@ static void end(struct node *n)
 static void connect(struct node *n, const struct relay_links_action *a, tstamp now)
 {
     struct relayed_info to = {.peer = a->peer};
+    uint8_t first[CIRCUIT_EARLY_MAX];
     qudag_err err = multiaddr_peer(&a->relay, &to.relay) ? QUDAG_OK : QUDAG_EINVAL;
 
     if (err == QUDAG_OK) {
         swarm_addr_add(n->swarm, &to.relay, &a->relay);
-        err = relayed_connect(n->through.user, &to, a->id, now, node_begin(n));
+        size_t len = relay_links_first(n->through.links, a->id, first, sizeof(first), now);
+        err = relayed_connect(n->through.user, &to, (struct slice){first, len}, a->id, now,
+                              node_begin(n));
         end(n);
     }
     if (err != QUDAG_OK) {

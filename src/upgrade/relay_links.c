@@ -254,6 +254,15 @@ size_t relay_links_output(struct relay_links *r, uint64_t stream, uint8_t *dst, 
     return n;
 }
 
+size_t relay_links_first(struct relay_links *r, uint64_t id, uint8_t *dst, size_t cap, tstamp now)
+{
+    const struct carried *c = slots_get(&r->all, ref_from_u64(id));
+
+    return c == NULL || c->state != CONNECTING || c->to_abort
+               ? 0
+               : upgrade_output(r->carrier.up, c->link, dst, cap, now);
+}
+
 /* ---- what the host tells ---- */
 
 bool relay_links_connected(struct relay_links *r, uint64_t id, const struct relay_links_stream *s)

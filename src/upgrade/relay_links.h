@@ -64,6 +64,12 @@ void relay_links_set_times(struct relay_links *r, uint64_t handshake_ns, uint64_
 /* The next thing for the host to do; false: nothing.  Until false after every input, tick or write. */
 bool relay_links_next_action(struct relay_links *r, struct relay_links_action *out, tstamp now);
 
+/*
+ * The first bytes of what is to be connected with |id|, at most |cap|: for the host to send when it connects.  Later
+ * ones come by relay_links_output().
+ */
+size_t relay_links_first(struct relay_links *r, uint64_t id, uint8_t *dst, size_t cap, tstamp now);
+
 /* What the host tells.  For names that are void these do nothing; _connected() is false then: the host ends it. */
 bool relay_links_connected(struct relay_links *r, uint64_t id, const struct relay_links_stream *s);
 /* It does not come about. */

@@ -28,19 +28,6 @@ static qudag_err propose(struct upgrade_link *l, const char *proto, bool sealed)
     return sealed ? upgrade_put_sealed(l, out) : upgrade_put(l, out);
 }
 
-qudag_err upgrade_stage_begin(struct upgrade_link *l)
-{
-    l->n_protos = upgrade_rule_protos(&l->wish, l->proto);
-    for (size_t i = 0; i < l->n_protos; i++) {
-        l->protos[i] = upgrade_proto_id(l->proto[i]);
-    }
-    if (l->dialer) {
-        return propose(l, l->protos[l->next_proto++], false);
-    }
-    mss_listen(&l->mss, l->protos, l->n_protos);
-    return QUDAG_OK;
-}
-
 static qudag_err begin_tls(struct upgrade_link *l)
 {
     struct tls_stream_config c = {.mem = l->u->cfg.mem,
@@ -121,6 +108,10 @@ static qudag_err on_security(struct upgrade_link *l, struct slice in, size_t *us
     case MSS_MORE:
         return QUDAG_OK;
     case MSS_DONE:
+        if (l->agreeing) {
+            l->agreeing = false;
+            return QUDAG_OK;
+        }
         return begin_security(l, l->proto[l->dialer ? l->next_proto - 1 : mss_chosen(&l->mss)]);
     case MSS_NA:
         return next_proposal(l, text);
@@ -395,21 +386,46 @@ static qudag_err on_noise(struct upgrade_link *l, struct slice in, const char **
     return QUDAG_OK;
 }
 
+qudag_err upgrade_stage_begin(struct upgrade_link *l)
+{
+    const char *text = NULL;
+
+    l->n_protos = upgrade_rule_protos(&l->wish, l->proto);
+    for (size_t i = 0; i < l->n_protos; i++) {
+        l->protos[i] = upgrade_proto_id(l->proto[i]);
+    }
+    if (l->dialer) {
+        qudag_err err = propose(l, l->protos[l->next_proto++], false);
+        if (err != QUDAG_OK || l->n_protos > 1) {
+            return err;
+        }
+        l->agreeing =
+            true; /* without another proposal nothing is lost if it is refused: a round trip less */
+        err = begin_security(l, l->proto[0]);
+        return err == QUDAG_OK && l->tls != NULL ? on_tls(l, (struct slice){NULL, 0}, &text) : err;
+    }
+    mss_listen(&l->mss, l->protos, l->n_protos);
+    return QUDAG_OK;
+}
+
+static bool is_agreeing(const struct upgrade_link *l)
+{
+    return l->stage == STAGE_SECURITY || l->agreeing;
+}
+
 qudag_err upgrade_stage_input(struct upgrade_link *l, struct slice in, const char **text)
 {
-    if (l->stage == STAGE_SECURITY) {
-        while (l->stage == STAGE_SECURITY && in.len > 0) {
-            size_t used;
-            qudag_err err = on_security(l, in, &used, text);
+    while (is_agreeing(l) && in.len > 0) {
+        size_t used;
+        qudag_err err = on_security(l, in, &used, text);
 
-            if (err != QUDAG_OK) {
-                return err;
-            }
-            in = (struct slice){in.base + used, in.len - used};
+        if (err != QUDAG_OK) {
+            return err;
         }
-        if (l->stage == STAGE_SECURITY) {
-            return QUDAG_OK;
-        }
+        in = (struct slice){in.base + used, in.len - used};
+    }
+    if (is_agreeing(l)) {
+        return QUDAG_OK;
     }
     return l->tls != NULL ? on_tls(l, in, text) : on_noise(l, in, text);
 }

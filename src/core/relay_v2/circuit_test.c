@@ -445,11 +445,16 @@ static void what_is_given_up_leaves_nothing(void **state)
     struct hop_stats s;
 
     (void)state;
-    assert_int_equal(relayed_connect(w->user[1], &self, 1, w->now, &w->acts), QUDAG_EINVAL);
-    assert_int_equal(relayed_connect(w->user[1], &relay, 1, w->now, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(
+        relayed_connect(w->user[1], &self, (struct slice){NULL, 0}, 1, w->now, &w->acts),
+        QUDAG_EINVAL);
+    assert_int_equal(
+        relayed_connect(w->user[1], &relay, (struct slice){NULL, 0}, 1, w->now, &w->acts),
+        QUDAG_EINVAL);
     assert_int_equal(relayed_reserve(w->user[1], &w->id[1], w->now), QUDAG_EINVAL);
     w_reserve(w, 2);
-    assert_int_equal(relayed_connect(w->user[1], &want, 5, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        relayed_connect(w->user[1], &want, (struct slice){NULL, 0}, 5, w->now, &w->acts), QUDAG_OK);
     assert_true(relayed_cancel(w->user[1], 5, &w->acts)); /* before its stream is there */
     assert_false(relayed_cancel(w->user[1], 5, &w->acts));
     w_carry_out(w, 1);

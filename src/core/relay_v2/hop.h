@@ -23,6 +23,7 @@
 #define HOP_LINGER (10 * NS_PER_S)         /* for the peer to close after our answer */
 #define HOP_AGAIN (60 * NS_PER_S) /* who reserves again before is told the same: signatures cost */
 #define HOP_QUANTUM 16384         /* bytes of credit that a circuit gets at its turn */
+#define HOP_EARLY_MAX 8192        /* bytes that are kept for a circuit before it is made */
 #define HOP_STREAMS_PEER 24       /* streams that one peer may have open to us */
 
 /* Copied.  A 0 takes the default, but for |limit| and |rate|. */

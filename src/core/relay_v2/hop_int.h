@@ -58,6 +58,8 @@ struct hop_job {
     struct limiter rate;
     tstamp since;            /* CARRYING */
     struct dyn frame;        /* READING, ASKED */
+    struct dyn early;        /* what came behind a CONNECT, until it is passed on */
+    bool to_early;           /* the peer that was asked for takes it before its answer */
     struct hop_side side[2]; /* of who asked; of who was asked for */
 };
 

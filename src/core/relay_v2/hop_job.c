@@ -45,6 +45,7 @@ void hop_job_free(struct hop_service *h, struct hop_job *j)
     hop_peer_leave(h, j);
     fair_del(&h->fair_requests, &j->place, h->now);
     dyn_fini(&j->frame);
+    dyn_fini(&j->early);
     slots_del(&h->jobs, j->self);
     mem_free(h->cfg.mem, j);
 }
@@ -146,6 +147,7 @@ void hop_job_open(struct hop_service *h, const struct ev *ev, tstamp now, struct
         list_init(&j->side[i].turn);
     }
     dyn_init(&j->frame, h->cfg.mem, RELAYED_FRAME_MAX);
+    dyn_init(&j->early, h->cfg.mem, HOP_EARLY_MAX);
     qudag_err err = job_start(h, j, ev, now);
     if (err != QUDAG_OK) {
         acts_reset(out, ev->strm, err);
@@ -186,6 +188,7 @@ static void answer(struct hop_service *h, struct hop_job *j, const struct circui
     }
     acts_fin(out, j->side[0].strm);
     dyn_fini(&j->frame);
+    dyn_fini(&j->early);
     j->state = HOP_ENDING;
     hop_peer_leave(h, j);
     hop_job_due(h, j, tstamp_after(now, HOP_LINGER));
@@ -265,20 +268,43 @@ static void connect(struct hop_service *h, struct hop_job *j, const struct peer_
 
 /* ------------------------------------------------------------------ messages */
 
-static void requested(struct hop_service *h, struct hop_job *j, struct slice body, bool more,
-                      tstamp now, struct acts *out)
+/* Bytes of who asked that came before there is a circuit: kept, or the request is refused. */
+static bool keep_early(struct hop_service *h, struct hop_job *j, struct slice in, tstamp now,
+                       struct acts *out)
+{
+    if (in.len > 0 && (!relayed_rule_early_bytes(j->props) ||
+                       dyn_append(&j->early, in.base, in.len) != QUDAG_OK)) {
+        hop_job_refuse(h, j, CIRCUIT_UNEXPECTED_MESSAGE, now, out);
+        return false;
+    }
+    return true;
+}
+
+/* They go to the peer that was asked for; their credit went back when they were kept. */
+static void pass_early(struct hop_service *h, struct hop_job *j, struct acts *out)
+{
+    if (j->early.len > 0) {
+        j->side[1].own += j->early.len;
+        struct ev ev = {
+            .type = EV_DATA, .strm = j->side[0].strm, .data = {j->early.p, j->early.len}};
+        hop_carry_data(h, &j->side[0], &ev, out);
+    }
+}
+
+static void requested(struct hop_service *h, struct hop_job *j, struct slice body,
+                      struct slice rest, tstamp now, struct acts *out)
 {
     struct circuit_msg m;
 
     if (circuit_msg_read(&m, CIRCUIT_HOP, body) != QUDAG_OK) {
         hop_job_refuse(h, j, CIRCUIT_MALFORMED_MESSAGE, now, out);
-    } else if (m.type == CIRCUIT_STATUS || more) { /* nothing may follow before our answer */
+    } else if (m.type == CIRCUIT_STATUS || (m.type == CIRCUIT_RESERVE && rest.len > 0)) {
         hop_job_refuse(h, j, CIRCUIT_UNEXPECTED_MESSAGE, now, out);
     } else if (m.type == CIRCUIT_RESERVE) {
         reserve(h, j, now, out);
     } else if (m.peer.len == 0) {
         hop_job_refuse(h, j, CIRCUIT_MALFORMED_MESSAGE, now, out);
-    } else {
+    } else if (keep_early(h, j, rest, now, out)) {
         connect(h, j, &m.peer, now, out);
     }
 }
@@ -301,6 +327,9 @@ void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *e
     m.limit = j->limit = hop_rule_limit(&h->cfg.limit, &h->cfg.stranger, (both & LINK_QUDAG) != 0);
     if (!hop_side_write(&j->side[1], CIRCUIT_STOP, &m, out)) {
         hop_job_refuse(h, j, CIRCUIT_CONNECTION_FAILED, now, out);
+    } else if (relayed_rule_early_bytes(ev->props)) {
+        j->to_early = true;
+        pass_early(h, j, out);
     }
 }
 
@@ -317,6 +346,13 @@ static void answered(struct hop_service *h, struct hop_job *j, struct slice body
     }
     dyn_fini(&j->frame);
     j->state = HOP_CARRYING;
+    struct ref self = j->self;
+    if (!j->to_early) {
+        pass_early(h, j, out);
+    }
+    if (slots_get(&h->jobs, self) == NULL) {
+        return; /* that was over its limit */
+    }
     j->since = now;
     h->stats.connected++;
     uint32_t s = j->limit.duration_s;
@@ -326,6 +362,19 @@ static void answered(struct hop_service *h, struct hop_job *j, struct slice body
         struct ev ev = {.type = EV_DATA, .strm = j->side[1].strm, .data = rest};
         hop_carry_data(h, &j->side[1], &ev, out);
     }
+}
+
+/* More of it: on its way as soon as the peer that was asked for takes it. */
+static void early(struct hop_service *h, struct hop_job *j, struct slice in, tstamp now,
+                  struct acts *out)
+{
+    if (!j->to_early) {
+        (void)keep_early(h, j, in, now, out);
+        return;
+    }
+    j->side[1].own += in.len;
+    struct ev ev = {.type = EV_DATA, .strm = j->side[0].strm, .data = in};
+    hop_carry_data(h, &j->side[0], &ev, out);
 }
 
 void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, tstamp now,
@@ -338,6 +387,10 @@ void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, ts
         return;
     }
     bool reads = s == &j->side[0] ? j->state == HOP_READING : j->state == HOP_ASKED;
+    if (!reads && s == &j->side[0] && relayed_rule_early_bytes(j->props)) {
+        early(h, j, in, now, out);
+        return;
+    }
     if (!reads) { /* who asked must wait for the answer */
         hop_job_end(h, j, QUDAG_EPROTO, out);
         return;
@@ -351,7 +404,7 @@ void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, ts
                        s == &j->side[0] ? CIRCUIT_MALFORMED_MESSAGE : CIRCUIT_CONNECTION_FAILED,
                        now, out);
     } else if (s == &j->side[0]) {
-        requested(h, j, body, in.len > 0, now, out);
+        requested(h, j, body, in, now, out);
     } else {
         answered(h, j, body, in, now, out);
     }

@@ -599,7 +599,9 @@ static void a_user_asks_over_direct_links_only(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         w->acts.n = w->acts.bytes_n = 0;
-        assert_int_equal(relayed_connect(w->user[1], &want, 4, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(
+            relayed_connect(w->user[1], &want, (struct slice){NULL, 0}, 4, w->now, &w->acts),
+            QUDAG_OK);
         uint64_t cookie = find(w, ACT_OPEN)->cookie;
         hand(w, 1,
              (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = s1, .props = wrong[i]});
@@ -629,7 +631,9 @@ static void answers_to_connect_that_are_wrong_are_failures(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows) + 3; i++) {
         w->acts.n = w->acts.bytes_n = 0;
-        assert_int_equal(relayed_connect(w->user[1], &want, 40 + i, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(
+            relayed_connect(w->user[1], &want, (struct slice){NULL, 0}, 40 + i, w->now, &w->acts),
+            QUDAG_OK);
         hand(w, 1,
              (struct ev){.type = EV_STREAM_OPEN, .cookie = find(w, ACT_OPEN)->cookie, .strm = s1});
         if (i < ARRAY_LEN(rows)) {
@@ -703,7 +707,9 @@ static void a_relay_that_hides_its_limit_or_makes_one_up_harms_nothing(void **st
     for (unsigned told = 0; told < 2; told++) {
         w->acts.n = w->acts.bytes_n = 0;
         ok.limit.data = told != 0 ? 1000 : 0;
-        assert_int_equal(relayed_connect(w->user[1], &want, 4, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(
+            relayed_connect(w->user[1], &want, (struct slice){NULL, 0}, 4, w->now, &w->acts),
+            QUDAG_OK);
         hand(w, 1,
              (struct ev){.type = EV_STREAM_OPEN, .cookie = find(w, ACT_OPEN)->cookie, .strm = s1});
         say_msg(w, 1, s1, CIRCUIT_HOP, &ok);

@@ -79,7 +79,7 @@ static void call(struct side *s, uint8_t what, uint8_t arg, tstamp now, struct a
         (void)!relayed_reserve(r, &peer[arg % PEERS], now);
         break;
     case 1:
-        (void)!relayed_connect(r, &want, arg, now, out);
+        (void)!relayed_connect(r, &want, (struct slice){NULL, 0}, arg, now, out);
         break;
     case 2:
         (void)relayed_cancel(r, arg, out);

@@ -21,6 +21,7 @@
 #define RELAYED_STREAMS_RELAY 64         /* that one relay may have opened to us */
 #define RELAYED_QUEUE (256 * 1024)       /* bytes that may wait to leave on one */
 #define RELAYED_TIMEOUT (20 * NS_PER_S)  /* from asking a relay to its answer */
+#define CIRCUIT_EARLY_MAX 4096           /* bytes that go with a request for a circuit */
 #define RELAYED_LINGER (10 * NS_PER_S)   /* for the other side's end after ours */
 #define RELAYED_PAUSE_MIN (5 * NS_PER_S) /* after the first failure; doubled each time */
 #define RELAYED_PAUSE_MAX (600 * NS_PER_S)
@@ -104,11 +105,13 @@ const struct relayed_place *relayed_place_next(const struct relayed *r, size_t *
 bool relayed_holds(const struct relayed *r, const struct peer_id *relay);
 
 /*
- * Asks to->relay for a circuit to to->peer; one RELAYED_UP_OPENED or _FAILED with |cookie| follows.  QUDAG_EINVAL:
- * to ourselves, or to the relay; QUDAG_ELIMIT, QUDAG_ENOMEM.
+ * Asks to->relay for a circuit to to->peer; one RELAYED_UP_OPENED or _FAILED with |cookie| follows.  |early| are the
+ * first bytes on it, copied, at most CIRCUIT_EARLY_MAX: where the relay is a node of this project they go with the
+ * request, else behind its answer.  QUDAG_EINVAL: to ourselves, or to the relay; QUDAG_ELIMIT, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err relayed_connect(struct relayed *r, const struct relayed_info *to,
-                                         uint64_t cookie, tstamp now, struct acts *out);
+                                         struct slice early, uint64_t cookie, tstamp now,
+                                         struct acts *out);
 /* What was asked for with |cookie| is given up without a report; false: nothing is being made with it. */
 bool relayed_cancel(struct relayed *r, uint64_t cookie, struct acts *out);
 

@@ -32,6 +32,8 @@ struct relayed_job {
     enum relayed_state state;
     uint64_t cookie; /* CONNECTING: the caller's */
     struct relayed_info info;
+    struct dyn early; /* CONNECTING: what is sent first, until it is sent */
+    bool early_ok;    /* it may go, or come, before the answer */
     struct dyn frame;
     uint64_t own;    /* bytes of messages that have not left yet */
     uint64_t queued; /* bytes of content that have not left yet */

@@ -28,6 +28,7 @@ qudag_err relayed_job_new(struct relayed *r, enum relayed_kind kind, tstamp due,
     }
     j->kind = kind;
     dyn_init(&j->frame, r->cfg.mem, RELAYED_FRAME_MAX);
+    dyn_init(&j->early, r->cfg.mem, CIRCUIT_EARLY_MAX);
     qudag_err err = slots_add(&r->jobs, j, &j->self);
     if (err == QUDAG_OK) {
         err = heap_set(&r->timers, &j->timer, due);
@@ -47,6 +48,7 @@ void relayed_job_free(struct relayed *r, struct relayed_job *j)
     }
     heap_del(&r->timers, &j->timer);
     dyn_fini(&j->frame);
+    dyn_fini(&j->early);
     slots_del(&r->jobs, j->self);
     mem_free(r->cfg.mem, j);
 }
@@ -109,8 +111,20 @@ void relayed_content(struct relayed *r, struct relayed_job *j, struct slice in, 
     }
 }
 
-qudag_err relayed_connect(struct relayed *r, const struct relayed_info *to, uint64_t cookie,
-                          tstamp now, struct acts *out)
+/* What is to be the first on it, if it has not gone yet. */
+static void write_early(struct relayed *r, struct relayed_job *j, struct acts *out)
+{
+    if (j->early.len > 0) {
+        j->queued += j->early.len;
+        j->out += j->early.len;
+        r->stats.bytes_out += j->early.len;
+        acts_write(out, j->strm, j->early.p, j->early.len);
+    }
+    dyn_fini(&j->early);
+}
+
+qudag_err relayed_connect(struct relayed *r, const struct relayed_info *to, struct slice early,
+                          uint64_t cookie, tstamp now, struct acts *out)
 {
     struct relayed_job *j;
 
@@ -120,6 +134,10 @@ qudag_err relayed_connect(struct relayed *r, const struct relayed_info *to, uint
     }
     qudag_err err = relayed_job_new(r, RELAYED_CONNECTING, tstamp_after(now, RELAYED_TIMEOUT), &j);
     if (err != QUDAG_OK) {
+        return err;
+    }
+    if ((err = dyn_append(&j->early, early.base, early.len)) != QUDAG_OK) {
+        relayed_job_free(r, j);
         return err;
     }
     j->cookie = cookie;
@@ -162,6 +180,8 @@ void relayed_job_opened(struct relayed *r, struct relayed_job *j, const struct e
     j->state = RELAYED_ASKED;
     if (!write_msg(j, CIRCUIT_HOP, &m, out)) {
         relayed_job_fail(r, j, QUDAG_EINTERNAL, 0, now, out);
+    } else if (relayed_rule_early_bytes(ev->props)) {
+        write_early(r, j, out);
     }
 }
 
@@ -202,6 +222,7 @@ static void answered(struct relayed *r, struct relayed_job *j, struct slice body
     }
     j->info.limit = m.limit;
     r->stats.connects++;
+    write_early(r, j, out);
     carries(r, j, RELAYED_UP_OPENED, now, out);
     relayed_content(r, j, rest, out);
 }
@@ -242,6 +263,7 @@ void relayed_stop_open(struct relayed *r, const struct ev *ev, tstamp now, struc
         return;
     }
     j->state = RELAYED_ASKED;
+    j->early_ok = relayed_rule_early_bytes(ev->props);
     j->info = (struct relayed_info){.relay = *ev->peer, .inbound = true, .net = ev->net};
     if (!relayed_job_stream(r, j, ev->strm)) {
         acts_reset(out, ev->strm, QUDAG_ENOMEM);
@@ -273,7 +295,7 @@ static void asked(struct relayed *r, struct relayed_job *j, struct slice body, s
         refuse(r, j, CIRCUIT_MALFORMED_MESSAGE, now, out);
         return;
     }
-    if (m.type != CIRCUIT_CONNECT || rest.len > 0) { /* nothing may follow before our answer */
+    if (m.type != CIRCUIT_CONNECT || (rest.len > 0 && !j->early_ok)) {
         refuse(r, j, CIRCUIT_UNEXPECTED_MESSAGE, now, out);
         return;
     }
@@ -286,6 +308,7 @@ static void asked(struct relayed *r, struct relayed_job *j, struct slice body, s
     (void)write_msg(j, CIRCUIT_STOP, &ok, out);
     r->stats.accepted++;
     carries(r, j, RELAYED_UP_INCOMING, now, out);
+    relayed_content(r, j, rest, out);
 }
 
 void relayed_job_data(struct relayed *r, struct relayed_job *j, struct slice in, tstamp now,

@@ -6,6 +6,11 @@ bool relayed_rule_carrier(uint8_t props, const struct peer_id *peer)
     return peer != NULL && peer->len > 0 && (props & (LINK_ANON | LINK_RELAYED)) == 0;
 }
 
+bool relayed_rule_early_bytes(uint8_t props)
+{
+    return (props & LINK_QUDAG) != 0;
+}
+
 bool hop_rule_room(const struct hop_room *r)
 {
     return r->host < r->host_max && r->net < r->net_max && (r->all < r->all_max || r->gives_way);

@@ -12,6 +12,12 @@
  */
 bool relayed_rule_carrier(uint8_t props, const struct peer_id *peer);
 
+/*
+ * Whether bytes may follow a CONNECT before its answer over a link with these properties: only nodes of this project
+ * take them, a round trip earlier than the specification has it.
+ */
+bool relayed_rule_early_bytes(uint8_t props);
+
 /* How many places are taken, and the most that may be. */
 struct hop_room {
     uint32_t all, net, host; /* in all; by the network, by the host that asks */

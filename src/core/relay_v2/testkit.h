@@ -97,7 +97,8 @@ static inline qudag_err w_connect(struct world *w, uint32_t from, uint32_t to, u
     struct relayed_info want = {.relay = w->id[0], .peer = w->id[to]};
 
     w->failed[from] = QUDAG_OK;
-    qudag_err err = relayed_connect(w->user[from], &want, cookie, w->now, &w->acts);
+    qudag_err err =
+        relayed_connect(w->user[from], &want, (struct slice){NULL, 0}, cookie, w->now, &w->acts);
     w_carry_out(w, from);
     w_settle(w);
     return err != QUDAG_OK ? err : w->failed[from];
