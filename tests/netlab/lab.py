@@ -5,7 +5,7 @@
     a = lab.Site(11, 'symmetric', rejects=1)             192.168.1.10 behind the public address of far(11)
     carrier = lab.Site(12, 'symmetric', provider=True)   100.64.12.0/24
     b = lab.Site(13, 'port-restricted', via=carrier, hosts=2)
-    a.impair(delay_ms=40, loss=20); a.flush(); a.renumber(); lab.cut(a, b); lab.mend()
+    a.impair(delay_ms=40, loss=20); a.flush(); a.renumber(); lab.cut(a, b); lab.mend(a, b)
 
 Every home has the same private addresses.  What the words of a NAT and of a link are says words.h.
 """
@@ -286,16 +286,19 @@ def outside(place):
     return place.v4, place.net6
 
 
+def between(what, a, b):
+    (a4, a6), (b4, b6) = outside(a), outside(b)
+    must('nft', what, 'element', 'inet', 'cuts', 'pairs4', f'{{ {a4} . {b4}, {b4} . {a4} }}')
+    must('nft', what, 'element', 'inet', 'cuts', 'pairs6', f'{{ {a6} . {b6}, {b6} . {a6} }}')
+
+
 def cut(a, b):
     """no packet passes between them until mend()"""
-    (a4, a6), (b4, b6) = outside(a), outside(b)
-    must('nft', 'add', 'element', 'inet', 'cuts', 'pairs4', f'{{ {a4} . {b4}, {b4} . {a4} }}')
-    must('nft', 'add', 'element', 'inet', 'cuts', 'pairs6', f'{{ {a6} . {b6}, {b6} . {a6} }}')
+    between('add', a, b)
 
 
-def mend():
-    for family in '46':
-        must('nft', 'flush', 'set', 'inet', 'cuts', f'pairs{family}')
+def mend(a, b):
+    between('delete', a, b)
 
 
 def until(what, condition, limit=10):

@@ -214,7 +214,8 @@ def cuts(judges, site, other):
         lab.cut(site, place)
     check(not judges.seen(s), 'they are not cut')
     check(judges.seen(s, host=judges.b), 'others are cut, too')
-    lab.mend()
+    for place in (judges.a, other):
+        lab.mend(site, place)
     check(judges.seen(s), 'it does not heal')
     ok('a partition of two, and its end')
 
@@ -232,7 +233,7 @@ def six(judges, number):
     lab.cut(walled, free)
     f.sendto(b'fourth', (walled.hosts[0].v6, 4001))
     check(not gets(w, b'fourth', 0.3), 'they are not cut')
-    lab.mend()
+    lab.mend(walled, free)
     check(judges.seen(opened(walled)), 'IPv4 does not work beside it')
     ok('IPv6 with and without a firewall')
 

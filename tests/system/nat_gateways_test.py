@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""A router is asked for a port by PCP, NAT-PMP and UPnP, and may be any router: one that is full, lies, is slow, starts again.
+
+TEST: timeout=240 waits
+
+One home for each; a caller elsewhere dials those whose ports are open, directly.  Skipped, and said so, where namespaces cannot be
+made.
+"""
+import concurrent.futures
+import re
+import signal
+import sys
+import time
+
+from meeting import DIRECT, Resident, begin, check, lab, pinged, relays, said, side_by_side, until
+import hosts
+
+UPNP = ('no-pcp', 'no-natpmp')
+# what the router is -> by which protocol the port is open; None: by none, and the reason is told
+OPEN = {(): 'pcp', ('no-pcp',): 'nat-pmp', UPNP: 'upnp', (*UPNP, 'igd2'): 'upnp', (*UPNP, 'permanent'): 'upnp',
+        (*UPNP, 'slow'): 'upnp', (*UPNP, 'two'): 'upnp', ('other-port',): 'pcp', ('short',): 'pcp'}
+CLOSED = {('conflict', *UPNP): None, ('full',): None, ('unauthorized',): None, ('garbage',): None}
+USELESS = {('private',): None, ('zero',): None}  # there is a port, at an address that is none
+
+
+class Home(Resident):
+    def __init__(self, number, faults):
+        site = lab.Site(number)
+        self.faults = faults
+        self.box = site.gateway(*faults)
+        super().__init__('-'.join(faults) or 'good', site)
+
+    def log(self):
+        return (lab.TOP / f'gateway{self.site.number}.log').read_text()
+
+    def status(self):
+        return self.ask('status')
+
+    @property
+    def is_open(self):
+        return self.status().get('port_mapping') not in (None, 'none')
+
+
+def ok(what):
+    print(f'ok: {what}', flush=True)
+
+
+def opened(home, by, began):
+    until(f'{home.dir.name}: a port', lambda: home.is_open, 30)
+    took = time.monotonic() - began
+    status = home.status()
+    check(status['port_mapping'] == by, f'{home.dir.name}: by {status["port_mapping"]}: {status.get("ports")}{said(home)}')
+    ok(f'{home.dir.name}: by {by}, known {took:.1f} s after the last home began: {status.get("ports")}')
+
+
+def closed(home):
+    """its node is well, and says what the router said"""
+    until(f'{home.dir.name}: a reason', lambda: home.status().get('port_why'), 45)
+    status = home.status()
+    check(not home.is_open, f'{status}')
+    ok(f'{home.dir.name}: {status["port_why"]}')
+
+
+def useless(home):
+    """nobody is told of an address that cannot be one"""
+    until(f'{home.dir.name}: the router is asked', lambda: 'map' in home.log(), 30)
+    time.sleep(2)
+    told = str(home.status().get('announced', ''))
+    check('192.168.0.2' not in told and '0.0.0.0' not in told, told)
+    ok(f'{home.dir.name}: announced nowhere')
+
+
+def dialled(caller, homes):
+    """whoever knows only the peer id reaches them without a relay"""
+    for home in homes:
+        got = until(f'{home.dir.name} is reached', lambda h=home: pinged(caller, h, 30), 60)[0]
+        until(f'{home.dir.name} is reached directly', lambda h=home: (p := pinged(caller, h, 30)) and p[0].get('path') in DIRECT, 30)
+        ok(f'{home.dir.name}: dialled: {got.get("path")}')
+
+
+def renewed(home):
+    """a lease of 30 s is renewed at half of it"""
+    until(f'{home.dir.name}: renewed', lambda: len(re.findall(' map udp ', home.log())) >= 2, 40)
+    check(home.is_open, f'{home.status()}')
+    ok('a short lease is renewed')
+
+
+def restarted(home):
+    """the router forgets all and says nothing"""
+    count = len(re.findall(' map udp ', home.log()))
+    home.box.process.send_signal(signal.SIGUSR1)
+    began = time.monotonic()
+    until('the port is open again', lambda: len(re.findall(' map udp ', home.log())) > count, 60)
+    ok(f'a router that started again: asked after {time.monotonic() - began:.1f} s')
+
+
+def removed(homes):
+    """who leaves gives his port back"""
+    side_by_side(lambda n: n.down(), homes)
+    for home in homes:
+        until(f'{home.dir.name}: the port is given back', lambda h=home: ' unmap ' in h.log(), 10)
+    ok('ports are given back')
+
+
+def main():
+    lab.begin()
+    public = relays()
+    homes = {faults: Home(11 + i, faults) for i, faults in enumerate([*OPEN, *CLOSED, *USELESS])}
+    caller = Resident('caller', lab.Site(40))
+    began = time.monotonic()
+    begin([*homes.values(), caller], public[0].bootstrap, reachable=True)
+    work = [lambda f=f, by=by: opened(homes[f], by, began) for f, by in OPEN.items()] + \
+        [lambda f=f: closed(homes[f]) for f in CLOSED] + [lambda f=f: useless(homes[f]) for f in USELESS]
+    with concurrent.futures.ThreadPoolExecutor(len(work)) as pool:
+        for done in [pool.submit(w) for w in work]:
+            done.result()
+    dialled(caller, [homes[f] for f in OPEN])
+    renewed(homes['short',])
+    restarted(homes[()])
+    removed([homes['no-pcp',], homes[UPNP]])
+    for n in [h for f, h in homes.items() if f not in (('no-pcp',), UPNP)]:
+        n.healthy()
+
+
+try:
+    main()
+except hosts.Missing as e:
+    print(f'SKIPPED: {e}', flush=True)
+    sys.exit(hosts.SKIPPED)

@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+"""Two homes behind routers of any two kinds reach each other by peer id: at once through a relay, directly where that can be.
+
+TEST: timeout=300 waits
+
+Four homes on each side, one behind each kind of NAT; all sixteen pairs, four at a time, then files.  Skipped, and said so, where
+namespaces cannot be made.
+"""
+import concurrent.futures
+import sys
+
+from meeting import Meeting, Resident, allow, begin, check, file_of, has_places, lab, relays, said, send, until
+import hosts
+
+SHORT = {'full-cone': 'F', 'restricted': 'R', 'port-restricted': 'P', 'symmetric': 'S'}
+HARD = {('port-restricted', 'symmetric'), ('symmetric', 'port-restricted')}  # by guessing ports, nearly always
+NEVER = {('symmetric', 'symmetric')}  # of random ports: by a relay
+SIZE = 2 << 20
+
+
+def neighbourhood(first, side):
+    """one home of each kind"""
+    return [Resident(f'{SHORT[kind]}-{side}', lab.Site(first + i, kind)) for i, kind in enumerate(lab.KINDS)]
+
+
+def one_pair(a, b):
+    kinds = a.site.kind, b.site.kind
+    m = Meeting(a, b, limit=3 if kinds in NEVER else 30)
+    check(m.first is not None, f'{kinds} do not reach each other{said(a, b)}')
+    check(m.direct is not None or kinds in HARD | NEVER, f'{kinds}: {m}{said(a, b)}')
+    check(m.direct is None or kinds not in NEVER, f'{kinds}: {m}')
+    print(f'ok: {kinds[0]} to {kinds[1]}: {m}', flush=True)
+    return m
+
+
+def pairs(left, right):
+    """each of the left with each of the right, nobody in two at a time"""
+    found = {}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for turn in range(4):
+            work = [(left[i], right[(i + turn) % 4]) for i in range(4)]
+            for (a, b), m in zip(work, pool.map(lambda p: one_pair(*p), work)):
+                found[a.site.kind, b.site.kind] = m
+    direct = sum(m.direct is not None for m in found.values())
+    print(f'ok: 16 of 16 pairs reached, {direct} directly', flush=True)
+
+
+def files(left, right):
+    """hashed by both, over the path there is"""
+    path = file_of(SIZE)
+    for i, b in enumerate(right):
+        allow(b, left[i])
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda i: send(left[i], right[i], path), range(4)))
+    print(f'ok: files over {[r.get("over") for r in rows]}', flush=True)
+
+
+def main():
+    lab.begin()
+    public = relays()
+    left, right = neighbourhood(11, 'a'), neighbourhood(21, 'b')
+    begin(right, public[0].bootstrap, reachable=True)
+    begin(left, public[1].bootstrap)
+    for b in right:
+        until(f'{b.dir.name} has a place', lambda n=b: has_places(n), 90)
+    pairs(left, right)
+    files(left, right)
+    for n in left + right + public:
+        n.healthy()
+
+
+try:
+    main()
+except hosts.Missing as e:
+    print(f'SKIPPED: {e}', flush=True)
+    sys.exit(hosts.SKIPPED)
