@@ -67,25 +67,27 @@ static size_t add(struct multiaddr *v, size_t n, const struct multiaddr *a)
     return n;
 }
 
-/* Where we may be found: what others are told, then what observers say, and in a lab what sockets are bound to. */
+/* Where we may be found: candidates of QUIC, then what others are told, TCP among it. */
 static void tell_addrs(struct node *n)
 {
-    const struct node_own_addrs *own = &n->own;
-    struct multiaddr v[DCUTR_ADDRS_MAX];
-    size_t count = 0;
+    struct reach_addr found[DCUTR_ADDRS_MAX];
+    struct multiaddr v[DCUTR_ADDRS_MAX], a;
+    size_t count = 0, n_found = reach_candidates(&n->reach, found, DCUTR_ADDRS_MAX);
 
-    for (size_t i = 0; i < own->n_announced; i++) {
-        count = add(v, count, &own->announced[i]);
-    }
-    for (size_t k = 0; k < NODE_OWN_KINDS; k++) {
-        for (size_t i = 0; i < NODE_OWN_VOICES && own->voice[k][i].net != 0; i++) {
-            count = add(v, count, &own->voice[k][i].addr);
+    for (size_t i = 0; i < n_found; i++) {
+        if (dcutr_rule_addr(&found[i].addr, n->cfg.lab)) {
+            count = add(v, count, &found[i].addr);
         }
     }
-    for (size_t i = 0; n->cfg.lab && i < own->n_local; i++) {
-        count = add(v, count, &own->local[i]);
+    for (size_t it = 0; node_announced_next(n, &it, &a);) {
+        count = add(v, count, &a);
     }
     dcutr_set_addrs(n->direct.core, v, count);
+}
+
+const struct dcutr_stats *node_dcutr_stats(const struct node *n)
+{
+    return dcutr_stats(n->direct.core);
 }
 
 bool node_dcutr_look(const struct node *n, const struct peer_id *peer, struct dcutr_look *out)

@@ -45,6 +45,7 @@ struct dcutr {
     size_t n_tries;
     uint64_t cookies;
     struct dcutr_msg ours;
+    struct dcutr_stats stats;
 };
 
 qudag_err dcutr_new(struct dcutr **out, const struct dcutr_config *cfg)
@@ -181,10 +182,12 @@ static void let_go(struct try *t, qudag_err err, struct acts *out)
     t->rx_len = 0;
 }
 
-static void over(struct try *t, qudag_err err, const char *why, tstamp now, struct acts *out)
+static void over(struct dcutr *d, struct try *t, qudag_err err, const char *why, tstamp now,
+                 struct acts *out)
 {
     let_go(t, err == QUDAG_OK ? QUDAG_ECANCELED : err, out);
     t->state = err == QUDAG_OK ? DCUTR_DIRECT : DCUTR_FAILED;
+    *(err == QUDAG_OK ? &d->stats.direct : &d->stats.failed) += 1;
     t->err = err;
     t->why = why;
     t->ended = now;
@@ -233,6 +236,7 @@ qudag_err dcutr_begin(struct dcutr *d, const struct peer_id *peer, bool shows, t
         return err;
     }
     let_go(t, QUDAG_ECANCELED, out);
+    d->stats.begun++;
     t->initiator = true;
     t->attempts = 0;
     t->packets = 0;
@@ -273,11 +277,11 @@ static void opened(struct dcutr *d, const struct ev *ev, tstamp now, struct acts
     t->cookie = 0;
     t->strm = ev->strm;
     if ((ev->props & LINK_RELAYED) == 0) { /* the best link there is: none is needed any more */
-        over(t, QUDAG_OK, "", now, out);
+        over(d, t, QUDAG_OK, "", now, out);
         return;
     }
     if (d->ours.n_addrs == 0) {
-        over(t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
+        over(d, t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
              out);
         return;
     }
@@ -296,7 +300,7 @@ static void answered(struct dcutr *d, struct try *t, const struct dcutr_msg *m, 
     t->theirs = *m;
     dcutr_rule_take(&t->theirs, &t->ours, d->cfg.lab);
     if (t->theirs.n_addrs == 0) {
-        over(t, QUDAG_EUNREACHABLE, "the peer told no address that may be dialled", now, out);
+        over(d, t, QUDAG_EUNREACHABLE, "the peer told no address that may be dialled", now, out);
         return;
     }
     t->rtt_ns = now - t->connect_at;
@@ -329,6 +333,7 @@ static void packets(struct dcutr *d, struct try *t, struct acts *out)
         if (up != NULL) {
             up->peer = t->peer;
             t->packets++;
+            d->stats.packets++;
         }
     }
     t->sent_rounds++;
@@ -353,7 +358,7 @@ static void again(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
     if (t->attempts < DCUTR_ATTEMPTS) {
         attempt(d, t, now, out);
     } else {
-        over(t, QUDAG_ETIMEOUT, "nothing came through in any attempt", now, out);
+        over(d, t, QUDAG_ETIMEOUT, "nothing came through in any attempt", now, out);
     }
 }
 
@@ -388,6 +393,7 @@ static void asked(struct dcutr *d, const struct ev *ev, tstamp now, struct acts 
         return;
     }
     let_go(t, QUDAG_ECANCELED, out);
+    d->stats.asked++;
     t->asked++;
     t->attempts = t->asked;
     t->initiator = false;
@@ -406,7 +412,7 @@ static void wanted(struct dcutr *d, struct try *t, const struct dcutr_msg *m, ts
     t->theirs = *m;
     dcutr_rule_take(&t->theirs, &d->ours, d->cfg.lab);
     if (t->theirs.n_addrs == 0) {
-        over(t, QUDAG_EUNREACHABLE, "the peer told no address that may be dialled", now, out);
+        over(d, t, QUDAG_EUNREACHABLE, "the peer told no address that may be dialled", now, out);
         return;
     }
     t->state = DCUTR_ASKED;
@@ -423,12 +429,13 @@ void dcutr_allow(struct dcutr *d, const struct peer_id *peer, bool yes, tstamp n
         return;
     }
     if (!yes) {
-        over(t, QUDAG_EREFUSED, "the program has not named this peer: it is not told where we are",
-             now, out);
+        d->stats.refused++;
+        over(d, t, QUDAG_EREFUSED,
+             "the program has not named this peer: it is not told where we are", now, out);
         return;
     }
     if (d->ours.n_addrs == 0) {
-        over(t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
+        over(d, t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
              out);
         return;
     }
@@ -460,7 +467,7 @@ static void message(struct dcutr *d, struct try *t, const struct dcutr_msg *m, t
     } else if (t->state == DCUTR_ANSWERED && m->type == DCUTR_SYNC) {
         go(t, now, out);
     } else {
-        over(t, QUDAG_EPROTO, "the peer sent a message out of turn", now, out);
+        over(d, t, QUDAG_EPROTO, "the peer sent a message out of turn", now, out);
     }
 }
 
@@ -497,7 +504,8 @@ static void data(struct dcutr *d, struct try *t, struct slice in, tstamp now, st
 
     if (!takes(t) || in.len > sizeof(t->rx) - t->rx_len) {
         if (!is_over(t)) {
-            over(t, QUDAG_EPROTO, "the peer sent what is no message, or one out of turn", now, out);
+            over(d, t, QUDAG_EPROTO, "the peer sent what is no message, or one out of turn", now,
+                 out);
         }
         return;
     }
@@ -509,18 +517,18 @@ static void data(struct dcutr *d, struct try *t, struct slice in, tstamp now, st
             return;
         }
         if (err != QUDAG_OK) {
-            over(t, err, "the peer sent what is no message", now, out);
+            over(d, t, err, "the peer sent what is no message", now, out);
             return;
         }
         message(d, t, &m, now, out);
     }
     if (t->rx_len > 0 && !is_over(t)) {
-        over(t, QUDAG_EPROTO, "the peer sent a message out of turn", now, out);
+        over(d, t, QUDAG_EPROTO, "the peer sent a message out of turn", now, out);
     }
 }
 
 /* The stream ended, or could not be opened. */
-static void ended(struct try *t, const struct ev *ev, tstamp now, struct acts *out)
+static void ended(struct dcutr *d, struct try *t, const struct ev *ev, tstamp now, struct acts *out)
 {
     bool waits = takes(t) || t->state == DCUTR_OPENING || t->state == DCUTR_ASKED;
     bool fin = ev->type == EV_FIN;
@@ -533,7 +541,7 @@ static void ended(struct try *t, const struct ev *ev, tstamp now, struct acts *o
         t->strm = (struct ref){0, 0}; /* it is gone, or both sides have ended it */
     }
     if (waits) {
-        over(t, err,
+        over(d, t, err,
              err == QUDAG_EUNSUPPORTED ? "the peer does not know the protocol"
                                        : "the peer ended the exchange",
              now, out);
@@ -556,7 +564,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     case EV_STREAM_FAIL:
         if ((t = by_cookie(d, ev->cookie)) != NULL) {
             t->cookie = 0;
-            ended(t, ev, now, out);
+            ended(d, t, ev, now, out);
         }
         break;
     case EV_DATA:
@@ -567,7 +575,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     case EV_FIN:
     case EV_RESET:
         if ((t = by_strm(d, ev->strm)) != NULL) {
-            ended(t, ev, now, out);
+            ended(d, t, ev, now, out);
         }
         break;
     case EV_PEER_UP:
@@ -597,10 +605,10 @@ static void due(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
         }
         break;
     case DCUTR_DIALLING:
-        over(t, QUDAG_ETIMEOUT, "no address of the peer's answered", now, out);
+        over(d, t, QUDAG_ETIMEOUT, "no address of the peer's answered", now, out);
         break;
     default:
-        over(t, QUDAG_ETIMEOUT, "the peer did not answer in time", now, out);
+        over(d, t, QUDAG_ETIMEOUT, "the peer did not answer in time", now, out);
         break;
     }
 }
@@ -644,11 +652,16 @@ void dcutr_linked(struct dcutr *d, const struct peer_id *peer, tstamp now, struc
     struct try *t = find(d, peer);
 
     if (t != NULL && !is_over(t)) {
-        over(t, QUDAG_OK, "", now, out);
+        over(d, t, QUDAG_OK, "", now, out);
     }
 }
 
 /* ---- looking in ---- */
+
+const struct dcutr_stats *dcutr_stats(const struct dcutr *d)
+{
+    return &d->stats;
+}
 
 bool dcutr_next(const struct dcutr *d, size_t *it, struct peer_id *out)
 {

@@ -75,6 +75,13 @@ struct dcutr_look {
     const char *why;               /* static; "" */
 };
 
+/* Counted since the beginning. */
+struct dcutr_stats {
+    uint64_t begun, asked, refused; /* as B; as A; of these, that were told nothing */
+    uint64_t direct, failed;        /* how they ended */
+    uint64_t packets;
+};
+
 /* Copied. */
 struct dcutr_config {
     struct mem *mem;
@@ -112,6 +119,8 @@ void dcutr_linked(struct dcutr *d, const struct peer_id *peer, tstamp now, struc
 
 /* One with whom it is under way, |*it| from 0 on; false at the end. */
 bool dcutr_next(const struct dcutr *d, size_t *it, struct peer_id *out);
+/* Valid as long as |d|. */
+const struct dcutr_stats *dcutr_stats(const struct dcutr *d);
 /* The last try with |peer|; false: there was none, or it is forgotten. */
 bool dcutr_look(const struct dcutr *d, const struct peer_id *peer, struct dcutr_look *out);
 
