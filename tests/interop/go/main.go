@@ -1,6 +1,6 @@
 // A go-libp2p node on a leash: the command language of ../peer.c, the same answers.
 //
-//	go-peer [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes]
+//	go-peer [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes] [--punch yes]
 //
 // Values live in the namespace "test", which takes anything here as it does in the node under test.
 package main
@@ -21,6 +21,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
@@ -76,6 +77,10 @@ func newHost() (host.Host, error) {
 	}
 	if option("relay", "no") == "yes" {
 		options = append(options, libp2p.EnableRelayService(relay.WithInfiniteLimits()), libp2p.ForceReachabilityPublic())
+	}
+	if option("punch", "no") == "yes" {
+		observedaddrs.ActivationThresh = 1 // one relay is all that sees us
+		options = append(options, libp2p.EnableHolePunching())
 	}
 	return libp2p.New(options...)
 }

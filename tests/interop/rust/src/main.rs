@@ -1,6 +1,6 @@
 //! A rust-libp2p node on a leash: the command language of ../../peer.c, the same answers.
 //!
-//!     interop [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes]
+//!     interop [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes] [--punch yes]
 mod opener;
 mod streams;
 
@@ -18,7 +18,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{NetworkBehaviour, Stream, StreamProtocol, SwarmEvent};
-use libp2p::{identify, noise, ping, relay, tcp, tls, yamux, Multiaddr, PeerId, Swarm, SwarmBuilder};
+use libp2p::{dcutr, identify, noise, ping, relay, tcp, tls, yamux, Multiaddr, PeerId, Swarm, SwarmBuilder};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
@@ -35,6 +35,7 @@ struct Behaviour {
     kad: Toggle<kad::Behaviour<MemoryStore>>,
     relay: Toggle<relay::Behaviour>,
     relay_client: relay::client::Behaviour,
+    dcutr: Toggle<dcutr::Behaviour>,
     opener: opener::Behaviour,
 }
 
@@ -74,6 +75,7 @@ fn behaviour(key: &libp2p::identity::Keypair, relay_client: relay::client::Behav
         kad: dht.into(),
         relay: relay.into(),
         relay_client,
+        dcutr: (option("punch", "no") == "yes").then(|| dcutr::Behaviour::new(id)).into(),
         opener: opener::Behaviour::new(counters),
     }
 }
