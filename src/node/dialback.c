@@ -203,9 +203,9 @@ static void event(struct node *n, const struct link_ev *ev, tstamp now)
         }
         break;
     case LINK_FIN:
-    case LINK_RESET:
+    case LINK_RESET: /* go-libp2p resets the stream behind its answer: whether the nonce came its client knows best */
         if (ours) {
-            end(n, l, AUTONAT_DIAL_BACK_ERROR, now);
+            end(n, l, AUTONAT_DIAL_OK, now);
         }
         break;
     default:

@@ -451,6 +451,9 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
             s->circuit_relay = strcmp(argv[i + 1], "yes") == 0;
             s->circuit_relay_bytes = 0; /* as the relays of the others here */
             s->circuit_relay_time = 0;
+        } else if (strcmp(argv[i], "--reachable") == 0) {
+            s->reachable =
+                strcmp(argv[i + 1], "yes") == 0 ? QUDAG_REACHABLE_YES : QUDAG_REACHABLE_NO;
         } else if (strcmp(argv[i], "--idle") == 0) {
             s->idle_timeout = strtoull(argv[i + 1], NULL, 10) * QUDAG_S;
         } else if (strcmp(argv[i], "--port") != 0 && strcmp(argv[i], "--listen") != 0) {

@@ -119,7 +119,7 @@ def get_js(until):
 
 
 def get_go(until):
-    program, mark = os.path.join(KEEP, "go-peer"), mark_of("go/go.sum", "go/main.go", "go/streams.go")
+    program, mark = os.path.join(KEEP, "go-peer"), mark_of("go/go.sum", *(f"go/{f}.go" for f in ("main", "autonat", "streams")))
     if not (made("go", mark) and os.path.exists(program)):
         env = {"GOFLAGS": "-mod=readonly -buildvcs=false", **os.environ}
         run_bounded(["go", "build", "-trimpath", "-o", program, "."], os.path.join(HERE, "go"), until, env)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { FREE, READING, PAYING, DIALLING };
+enum { FREE, READING, PAYING, RESTING, DIALLING };
 
 #define MINUTE (60 * NS_PER_S)
 
@@ -242,11 +242,13 @@ static void message(struct autonat_server *s, struct autonat_job *j, struct slic
         give_up(j, QUDAG_EPROTO, out);
     } else if (j->state == READING && m.type == AUTONAT_REQUEST) {
         request(s, j, &m, now, out);
-    } else if (j->state == PAYING && m.type == AUTONAT_DATA && m.data.len > 0) {
+    } else if (j->state == PAYING && m.type == AUTONAT_DATA &&
+               (m.data.len >= AUTONAT_PIECE_MIN || (m.data.len > 0 && m.data.len >= j->left))) {
         j->left -= m.data.len < j->left ? m.data.len : j->left;
         s->stats.paid += m.data.len;
         if (j->left == 0) {
-            dial(s, j, now, out);
+            j->state = RESTING;
+            j->due = tstamp_after(now, rng_u64(&s->rng) % AUTONAT_REST);
         }
     } else {
         give_up(j, QUDAG_EPROTO, out);
@@ -285,7 +287,7 @@ static void serve_event(void *core, const struct ev *ev, tstamp now, struct acts
             data(s, j, ev->data, now, out);
         } else if (ev->type == EV_RESET) {
             j->state = FREE; /* an order that is out finds nobody */
-        } else if (j->state != DIALLING) {
+        } else if (j->state < RESTING) {
             give_up(j, QUDAG_ECLOSED, out);
         }
     }
@@ -300,7 +302,9 @@ static void serve_tick(void *core, tstamp now, struct acts *out)
         if (j->state == FREE || j->due > now) {
             continue;
         }
-        if (j->state == DIALLING) {
+        if (j->state == RESTING) {
+            dial(s, j, now, out);
+        } else if (j->state == DIALLING) {
             s->stats.dialled_failed++;
             respond(j, AUTONAT_OK, AUTONAT_DIAL_ERROR, out);
         } else {

@@ -2,7 +2,7 @@
  * server.h - the side of AutoNAT v2 that dials others back, so that they know whether they can be dialled.
  *
  *   request ─▶ READING ─ an address ─┬─ of the host that asks ─────────────▶ DIALLING ─ outcome ─▶ response
- *                                    └─ of another ─▶ PAYING ─ 30 to 100 kB ─▶
+ *                                    └─ of another ─▶ PAYING ─ 30 to 100 kB ─▶ RESTING
  *
  * What others make a node dial is bounded: one address for each request, AUTONAT_JOBS_MAX at once, AUTONAT_MINUTE a
  * minute, AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_NET for who asks; never private
@@ -23,6 +23,9 @@
 #define AUTONAT_PAY_TIMEOUT (30 * NS_PER_S)
 #define AUTONAT_DIAL_TIMEOUT (15 * NS_PER_S) /* for the dial and what comes after it */
 #define AUTONAT_OWN_MAX 16
+#define AUTONAT_PIECE_MIN 100 /* bytes of data in a message, but for the last */
+#define AUTONAT_REST                                                                               \
+    (3 * NS_PER_S) /* at most, before another host is dialled: many who ask do not hit it at once */
 
 /* To be dialled: as a link with |peer|, that brings the nonce on a stream of AUTONAT_BACK_PROTOCOL. */
 struct autonat_order {

@@ -55,6 +55,7 @@ static void pays(unsigned n, uint64_t left)
         arrives(&autonat_serve_ops, &s, strm(n), &m);
         left -= len;
     }
+    autonat_serve_ops.tick(&s, now + AUTONAT_REST, &acts);
 }
 
 static void who_asks_is_dialled_and_told(void **state)
@@ -106,6 +107,10 @@ static void another_host_is_dialled_for_its_price_only(void **state)
     assert_false(has(ACT_UP));
     pays(1, 1);
     assert_true(has(ACT_UP));
+    start(); /* pieces that cost more work than bytes are no price */
+    asks(1, true, "5.9.1.1", &m);
+    pays(1, AUTONAT_PIECE_MIN - 1);
+    assert_int_equal(last(ACT_RESET)->err, QUDAG_EPROTO);
     start(); /* who does not pay is let go */
     asks(1, true, "5.9.1.1", &m);
     autonat_serve_ops.tick(&s, now + AUTONAT_PAY_TIMEOUT, &acts);

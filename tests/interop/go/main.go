@@ -1,6 +1,6 @@
 // A go-libp2p node on a leash: the command language of ../peer.c, the same answers.
 //
-//	go-peer [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes] [--punch yes]
+//	go-peer [--listen MULTIADDR,...] [--sec tls|noise] [--kad server|client|off] [--relay yes] [--punch yes] [--autonat yes]
 //
 // Values live in the namespace "test", which takes anything here as it does in the node under test.
 package main
@@ -22,6 +22,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
+	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
@@ -41,6 +42,8 @@ type node struct {
 	kept   network.Stream // of "open"
 	resets atomic.Int64   // echo streams that the peer reset
 	seen   atomic.Int64   // bytes that came on the last stream of "half"
+
+	autonat *autonatv2.AutoNAT
 }
 
 // anything is the validator of a namespace without rules; the newer value comes first.
@@ -92,6 +95,11 @@ func newNode() (*node, error) {
 	}
 	n := &node{host: h}
 	n.serve()
+	if option("autonat", "no") == "yes" {
+		if n.autonat, err = startAutonat(h); err != nil {
+			return nil, err
+		}
+	}
 	kad := option("kad", "server")
 	if kad == "off" {
 		return n, nil
@@ -255,6 +263,8 @@ func (n *node) command(ctx context.Context, verb, a, b string) (string, error) {
 		return n.closest(ctx, a)
 	case "links":
 		return n.links()
+	case "reach":
+		return n.reach(ctx, a)
 	case "reserve":
 		return n.reserve(ctx, a)
 	case "use":
