@@ -100,13 +100,12 @@ const struct conf_row conf_table[CONF_KEYS] = {
                  "known, #HASH, or peer id."},
     [CONF_REACHABLE] = {"nat", "reachable", WORDS("auto", "auto|yes|no"), INTO(reachable),
                         .help = "Whether peers are to reach this node: others are asked to try its "
-                                "addresses, and those that answer are told.  auto: where it serves "
-                                "others, or a program serves peers; no: nothing is told but "
-                                "[node] announce."},
+                                "addresses, which then are told.  auto: where it serves others, or "
+                                "a program serves peers; no: only [node] announce is told."},
     [CONF_PORT_MAPPING] = {"nat", "port_mapping", SWITCH("yes"), INTO(port_mapping),
-                           .help = "Ask the router to open the ports that are listened at (PCP, "
-                                   "NAT-PMP, UPnP), where peers are to reach this node and it has "
-                                   "no address on the Internet; of IPv6, through its firewall."},
+                           .help =
+                               "Ask the router (PCP, NAT-PMP, UPnP) to open the ports that are "
+                               "listened at, where peers are to reach this node and need that."},
     [CONF_FIND_RELAYS] = {"nat", "relays", WORDS("auto", "auto|no"), INTO(find_relays),
                           .help = "Circuit relays that keep places for this node are chosen by "
                                   "itself while peers are to reach it and nobody can dial it; no: "

@@ -76,7 +76,8 @@ bool upnp_rule_url(const char *url, const struct netaddr *gateway, const struct 
     }
     memcpy(host, url, ip);
     host[ip] = '\0';
-    if (netaddr_parse_ip(&a, host) != QUDAG_OK || a.family != gateway->family) {
+    if (netaddr_parse_ip(&a, host) != QUDAG_OK || a.family != gateway->family ||
+        six != (a.family == 6)) {
         return false;
     }
     if (a.family == 4) {

@@ -351,6 +351,9 @@ static void hand_on_news(struct node *n, tstamp now)
         node_published_review(n);
         node_cores_act(n, now);
     }
+    if ((news & NODE_NEWS_SILENCE) != 0) {
+        node_portmap_doubt(n, now); /* the router may have forgotten us */
+    }
     if ((news & NODE_NEWS_REACH) != 0 && n->hooks.reach_changed != NULL) {
         n->hooks_called++;
         n->hooks.reach_changed(n->hooks.ctx);

@@ -180,6 +180,9 @@ void portmap_mapped(struct portmap *p, struct portmap_port *o, const struct port
     struct portmap_gate *g = portmap_gate_of(p, o->internal.family);
     bool same = o->state == PORTMAP_MAPPED && netaddr_eq(&o->external, &f->external);
 
+    if (o->state == PORTMAP_MAPPED && !same) {
+        report(o, PORTMAP_UP_LOST, now, out);
+    }
     o->state = PORTMAP_MAPPED;
     o->method = f->method;
     o->external = f->external;
@@ -299,7 +302,7 @@ void portmap_doubt(struct portmap *p, tstamp now, struct acts *out)
     for (size_t i = 0; i < ARRAY_LEN(p->gate); i++) {
         struct portmap_gate *g = &p->gate[i];
         if (g->look.at != TSTAMP_NEVER && g->look.tries == 0 && now >= g->doubt_at) {
-            g->doubt_at = tstamp_after(now, PORTMAP_LOOK_SOON);
+            g->doubt_at = tstamp_after(now, PORTMAP_DOUBT);
             g->look.at = now;
         }
     }

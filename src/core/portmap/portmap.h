@@ -42,6 +42,7 @@
 #define PORTMAP_LOOK                                                                               \
     (30 * NS_PER_S) /* between looks at the epoch, while ports are mapped by PCP or NAT-PMP ... */
 #define PORTMAP_LOOK_SOON (2 * NS_PER_S)  /* ... and while the router is silent */
+#define PORTMAP_DOUBT (10 * NS_PER_S)     /* between two looks that doubts cause */
 #define PORTMAP_UPNP_LOOK (60 * NS_PER_S) /* a doubt asks UPnP no sooner than this again */
 #define PORTMAP_UPNP_MAX                                                                           \
     (90 * NS_PER_S) /* until an answer of the host that does not come is given up */
@@ -70,7 +71,7 @@ struct portmap_look {
 enum portmap_up {
     PORTMAP_UP_SEND = 1, /* ptr: struct portmap_send */
     PORTMAP_UP_UPNP,     /* ptr: struct portmap_upnp; then portmap_upnp_done() unless it removes */
-    PORTMAP_UP_MAPPED,   /* ptr: struct portmap_look: it is, or is otherwise than before */
+    PORTMAP_UP_MAPPED,   /* ptr: struct portmap_look: it is; what was before has been lost */
     PORTMAP_UP_LOST,     /* ptr: struct portmap_look as it was: it is no more */
     PORTMAP_UP_FAILED,   /* ptr: struct portmap_look: by no method; tried again later */
 };

@@ -43,7 +43,7 @@ static void carry_out(struct bed *b)
         } else if (a->kind != PORTMAP_UP_FAILED) {
             const struct portmap_look *l = a->ptr;
             bool *m = &b->mapped[l->internal.family == 6][l->tcp];
-            ASSERT(a->kind == PORTMAP_UP_MAPPED || *m);
+            ASSERT((a->kind == PORTMAP_UP_MAPPED) != *m);
             ASSERT(portmap_rule_external(&l->external) != PORTMAP_USELESS);
             *m = a->kind == PORTMAP_UP_MAPPED;
         }

@@ -324,6 +324,7 @@ static void another_external_address_after_a_restart_is_told(void **state)
         pass(PORTMAP_LOOK + NS_PER_S);
         assert_int_equal(bed.mapped, 2);
         assert_int_equal(bed.last.external.ip[0], 26);
+        assert_int_equal(bed.lost, 1);
         teardown(state);
         setup(state);
     }
