@@ -23,7 +23,11 @@ static void connect(struct node *n, const struct relay_links_action *a, tstamp n
     qudag_err err = multiaddr_peer(&a->relay, &to.relay) ? QUDAG_OK : QUDAG_EINVAL;
 
     if (err == QUDAG_OK) {
+        struct multiaddr twin;
         swarm_addr_add(n->swarm, &to.relay, &a->relay);
+        if (n->tcp != NULL && node_rule_tcp_twin(&a->relay, &twin)) {
+            swarm_addr_add(n->swarm, &to.relay, &twin); /* behind it: datagrams may be blocked */
+        }
         size_t len = relay_links_first(n->through.links, a->id, first, sizeof(first), now);
         err = relayed_connect(n->through.user, &to, (struct slice){first, len}, a->id, now,
                               node_begin(n));

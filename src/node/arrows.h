@@ -12,7 +12,8 @@
 /* What became of one address of the list; of an answered peer those that wait are left out. */
 struct node_boot_dial {
     enum { NODE_BOOT_WAITS, NODE_BOOT_DIALS, NODE_BOOT_ANSWERED, NODE_BOOT_ENDED } state;
-    uint64_t cookie; /* while it is dialled */
+    uint64_t cookie, twin; /* while it is dialled, also by TCP (node_rule_tcp_twin); 0: not */
+    bool twinned;          /* that was begun */
     tstamp begun;
 };
 

@@ -5,6 +5,7 @@
  *   each peer: IPv6 first, if it has both ─ answered ─▶ its other addresses are left out, those under way given up
  *                                         ├ failed ──▶ the next
  *                                         └ SWARM_ATTEMPT_DELAY ─▶ the next beside it
+ *   a peer of the list at QUIC addresses only ─ NODE_TCP_TWIN_AFTER, or it failed ─▶ the same port of TCP beside it
  */
 #include "node/internal.h"
 
@@ -67,20 +68,76 @@ static bool is_first(const struct node *n, size_t i)
     return true;
 }
 
-static void begin(struct node *n, size_t i)
+/* The cookie of a dial at |addr|, of the entry |i|; 0: no memory. */
+static uint64_t dial_at(struct node *n, size_t i, const struct multiaddr *addr)
 {
-    struct node_boot_dial *d = &n->boot.dial[i];
-    struct node_request r = {.kind = NODE_OP_BOOT_DIAL, .addr = *addr_of(n, i)};
+    struct node_request r = {.kind = NODE_OP_BOOT_DIAL, .addr = *addr};
 
     if (i < n->cfg.n_boot) {
         r.has_pq = n->cfg.boot[i].has_pq;
         memcpy(r.pq_hash, n->cfg.boot[i].pq_hash, sizeof(r.pq_hash));
     }
     const struct node_op *op = node_op_new(n, &r);
+    return op != NULL ? node_op_cookie(op) : 0;
+}
+
+static void begin(struct node *n, size_t i)
+{
+    struct node_boot_dial *d = &n->boot.dial[i];
+
     d->begun = n->now;
-    d->state = op != NULL ? NODE_BOOT_DIALS : NODE_BOOT_ENDED;
-    d->cookie = op != NULL ? node_op_cookie(op) : 0;
-    n->boot.ended += op == NULL ? 1 : 0;
+    d->cookie = dial_at(n, i, addr_of(n, i));
+    d->state = d->cookie != 0 ? NODE_BOOT_DIALS : NODE_BOOT_ENDED;
+    n->boot.ended += d->cookie == 0 ? 1 : 0;
+}
+
+/* Whether the entry |i| may be tried by TCP too: |*twin|.  Not one whose peer has an address of TCP in the list. */
+static bool has_twin(const struct node *n, size_t i, struct multiaddr *twin)
+{
+    struct netaddr a;
+
+    if (n->tcp == NULL || i >= n->cfg.n_boot || n->boot.dial[i].twinned ||
+        !node_rule_tcp_twin(addr_of(n, i), twin)) {
+        return false;
+    }
+    for (size_t j = 0; j < n->cfg.n_boot; j++) {
+        if (multiaddr_to_tcp(addr_of(n, j), &a) && same_peer(n, i, j)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool begin_twin(struct node *n, size_t i)
+{
+    struct node_boot_dial *d = &n->boot.dial[i];
+    struct multiaddr twin;
+
+    if (!has_twin(n, i, &twin)) {
+        return false;
+    }
+    d->twinned = true;
+    d->twin = dial_at(n, i, &twin);
+    return d->twin != 0;
+}
+
+/* Twins that are due; when the next one is goes into more_at. */
+static void begin_twins(struct node *n)
+{
+    struct node_boot_state *b = &n->boot;
+    struct multiaddr twin;
+
+    for (size_t i = 0; i < b->n_dials && i < n->cfg.n_boot; i++) {
+        if (b->dial[i].state != NODE_BOOT_DIALS || !has_twin(n, i, &twin)) {
+            continue;
+        }
+        tstamp at = tstamp_after(b->dial[i].begun, NODE_TCP_TWIN_AFTER);
+        if (at <= n->now) {
+            (void)begin_twin(n, i);
+        } else {
+            b->more_at = tstamp_min(b->more_at, at);
+        }
+    }
 }
 
 void node_boot_dial_more(struct node *n)
@@ -102,6 +159,7 @@ void node_boot_dial_more(struct node *n)
             b->more_at = tstamp_min(b->more_at, tstamp_after(g.begun, SWARM_ATTEMPT_DELAY));
         }
     }
+    begin_twins(n);
 }
 
 void node_boot_dial_all(struct node *n, bool anchors)
@@ -123,24 +181,47 @@ void node_boot_dial_all(struct node *n, bool anchors)
     node_boot_dial_more(n);
 }
 
+/* One of the two dials of |d| has ended; whether the other goes on. */
+static bool goes_on(struct node *n, size_t i, uint64_t cookie, bool answered)
+{
+    struct node_boot_dial *d = &n->boot.dial[i];
+
+    *(d->cookie == cookie ? &d->cookie : &d->twin) = 0;
+    if (answered) {
+        return false;
+    }
+    return d->cookie != 0 || d->twin != 0 || begin_twin(n, i);
+}
+
+static void stop(struct node *n, const struct node_boot_dial *d)
+{
+    if (d->cookie != 0) {
+        node_names_stop(n, d->cookie);
+    }
+    if (d->twin != 0) {
+        node_names_stop(n, d->twin);
+    }
+}
+
 void node_boot_dial_ended(struct node *n, uint64_t cookie, bool answered)
 {
     struct node_boot_state *b = &n->boot;
     size_t i = 0;
 
-    while (i < b->n_dials && (b->dial[i].state != NODE_BOOT_DIALS || b->dial[i].cookie != cookie)) {
+    while (i < b->n_dials && (b->dial[i].state != NODE_BOOT_DIALS ||
+                              (b->dial[i].cookie != cookie && b->dial[i].twin != cookie))) {
         i++;
     }
-    if (i == b->n_dials) {
-        return; /* of an earlier attempt */
+    if (i == b->n_dials || goes_on(n, i, cookie, answered)) {
+        return; /* of an earlier attempt, or not over */
     }
     b->ended++;
     b->answered += answered ? 1 : 0;
     b->dial[i].state = answered ? NODE_BOOT_ANSWERED : NODE_BOOT_ENDED;
     for (size_t j = 0; answered && j < b->n_dials; j++) {
         struct node_boot_dial *d = &b->dial[j];
-        if (d->state == NODE_BOOT_DIALS && same_peer(n, i, j)) {
-            node_names_stop(n, d->cookie);
+        if (j == i || (d->state == NODE_BOOT_DIALS && same_peer(n, i, j))) {
+            stop(n, d);
         }
     }
     node_boot_dial_more(n);

@@ -359,6 +359,7 @@ static void hand_on_news(struct node *n, tstamp now)
         n->hooks.reach_changed(n->hooks.ctx);
     }
     if ((news & NODE_NEWS_PATHS) != 0) {
+        node_udp_review(n, now);
         node_direct_paths(n, now);
         node_cores_act(n, now);
     }

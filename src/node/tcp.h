@@ -23,6 +23,24 @@ size_t node_tcp_output(struct node *n, uint64_t id, uint8_t *dst, size_t cap, ts
 /* Nobody can connect for a while: this process has no descriptors left.  Goes to the log, once a minute. */
 void node_tcp_no_room(struct node *n, tstamp now);
 
+/*
+ * Where UDP is blocked (udp.c).  Nodes listen at one number of UDP and of TCP by default, and lists of bootstrap peers have
+ * the address of QUIC: the same one of TCP is tried, too, where nothing came for NODE_TCP_TWIN_AFTER.  False: |quic| is none.
+ */
+#define NODE_TCP_TWIN_AFTER (600 * NS_PER_MS)
+bool node_rule_tcp_twin(const struct multiaddr *quic, struct multiaddr *twin);
+
+/* What says whether datagrams pass. */
+struct node_udp_view {
+    uint64_t sent, came; /* datagrams, since the start */
+    bool tcp_works;      /* a direct link over TCP is up */
+};
+enum node_udp { NODE_UDP_UNKNOWN, NODE_UDP_PASSES, NODE_UDP_BLOCKED };
+#define NODE_UDP_ENOUGH 3 /* datagrams without an answer: two retransmissions of a dial */
+enum node_udp node_rule_udp(const struct node_udp_view *v);
+/* Looks at it again, as a link came up; core/reach learns what it is. */
+void node_udp_review(struct node *n, tstamp now);
+
 /* The connections, for statistics; NULL: there are none. */
 struct tcp *node_tcp(const struct node *n);
 
