@@ -1,8 +1,8 @@
 # A thin front: meson builds, tools/*.sh do.  Each goal gets what it lacks, saying so first.
 #
 #   make                   libraries it needs, then the library and the programs in build/out
-#   make demo [FILE= MESSAGE= NET=yes]    a network on this machine, and something sent through it; NET: 24 hosts far from
-#                          each other, in network namespaces, with the settings of `qudag up`
+#   make demo [FILE= MESSAGE= NET=yes NAT=yes]    a network on this machine, and something sent through it; NET: 24 hosts far
+#                          from each other, in network namespaces, with the settings of `qudag up`; NAT: two of them behind NATs
 #   make test [T=SUITE]    all tests, or one suite: unit, fuzz, system, or a folder (base, core_kad, ...)
 #   make check             format, layers, style, exported names
 #   make bench [RUNS=5]    benchmarks: a table, and build/bench.json
@@ -25,7 +25,8 @@ ONLY ?=
 FILE ?=
 MESSAGE ?=
 NET ?=
-export FILE MESSAGE NET
+NAT ?=
+export FILE MESSAGE NET NAT
 
 all: deps
 	@TARGETS=product tools/build.sh $(BUILD)
@@ -38,6 +39,7 @@ test: deps-test
 	@meson test -C $(BUILD) $(if $(T),,--no-rebuild) --print-errorlogs $(addprefix --suite ,$(T))
 
 demo: all
+	@if [ -n "$(NAT)" ]; then TARGETS=tests/netlab_natbox tools/build.sh $(BUILD); fi
 	@test -e tools/demo.sh || { echo "make demo: tools/demo.sh does not exist yet"; exit 1; }
 	@QUDAG_BUILD=$(abspath $(BUILD)) QUDAG_SRC=$(CURDIR) bash tools/demo.sh
 
