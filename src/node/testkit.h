@@ -22,7 +22,8 @@
 #define NT_START (1000 * NS_PER_S)
 #define NT_SPIN_MAX 20000 /* rounds at one instant; more is a loop that never rests */
 
-#define NT_EXTRA 320 /* sockets of one node beside its first */
+#define NT_SENT_TO 64 /* that a firewall remembers, the latest */
+#define NT_EXTRA 320  /* sockets of one node beside its first */
 
 struct nt;
 
@@ -52,6 +53,10 @@ struct nt_node {
     struct netaddr extra[NT_EXTRA];
     size_t n_extra, extra_max; /* extra_max 0: NT_EXTRA */
     uint16_t extra_ports;      /* used so far */
+    bool
+        guarded; /* by a firewall: nothing comes from an address and port that nothing was sent to */
+    struct netaddr sent_to[NT_SENT_TO];
+    size_t n_sent_to;
     struct node *node;
     enum node_phase phase;
     qudag_err phase_err;

@@ -121,6 +121,7 @@ static inline void nt_flush(struct nt *nt, struct nt_node *t)
             size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
             bool other = tx.local.family != 0 && tx.local.port != t->addr.port;
             if (!other || nt_has(t, &tx.local)) { /* else it was closed meanwhile */
+                nt_sent(t, &tx.remote);
                 nt_inject(nt, other ? &tx.local : &t->addr, &tx.remote, tx.buf + at, n);
             }
         }
@@ -142,6 +143,9 @@ static inline void nt_deliver(struct nt *nt)
         struct nt_node *t = &nt->node[i];
         if (t->node != NULL && nt_has(t, &p->to)) {
             found = true;
+            if (!nt_lets_in(t, &p->from)) {
+                continue;
+            }
             struct quic_dgram d = {.local = p->to, .remote = p->from, .data = {p->data, p->len}};
             node_recv(t->node, &d, nt->now);
         }

@@ -43,4 +43,22 @@ static inline bool nt_has(const struct nt_node *t, const struct netaddr *a)
     return has;
 }
 
+static inline void nt_sent(struct nt_node *t, const struct netaddr *to)
+{
+    if (t->guarded && !netaddr_eq(&t->sent_to[(t->n_sent_to + NT_SENT_TO - 1) % NT_SENT_TO], to)) {
+        t->sent_to[t->n_sent_to++ % NT_SENT_TO] = *to;
+    }
+}
+
+/* Whether what comes from |from| reaches it. */
+static inline bool nt_lets_in(const struct nt_node *t, const struct netaddr *from)
+{
+    bool in = !t->guarded;
+
+    for (size_t i = 0; i < NT_SENT_TO && i < t->n_sent_to && !in; i++) {
+        in = netaddr_eq(&t->sent_to[i], from);
+    }
+    return in;
+}
+
 #endif
