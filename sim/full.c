@@ -25,6 +25,11 @@ static struct full *full_of(const struct sim *s)
     return s->full;
 }
 
+struct full *full_inside(const struct sim *s)
+{
+    return s->full;
+}
+
 /* ---- what the files below ask ---- */
 
 tstamp full_now(const struct full *f)
@@ -140,17 +145,32 @@ static void on_tick(struct sim *s, uint32_t node)
 static void on_datagram(struct sim *s, const struct sim_event *ev)
 {
     struct full *f = full_of(s);
-    const struct full_node *from = &f->node[(uint32_t)ev->cookie];
-    struct netaddr at = net_full_addr((uint32_t)ev->cookie, (uint32_t)(ev->cookie >> 32));
+    struct full_way way = {.from =
+                               net_full_addr((uint32_t)ev->cookie, (uint32_t)(ev->cookie >> 32)),
+                           .to = f->node[ev->node].addr};
 
-    if (from->nat == NAT_SYMMETRIC) {
-        at.port = (uint16_t)(30000 + ev->node);
-    }
     world_log_u64(&s->world, ev->at);
     world_log_u64(&s->world, (uint64_t)ev->node << 32 | (uint32_t)ev->cookie);
     world_log_u64(&s->world, ev->data->len);
-    fn_recv(&f->node[ev->node], &at, (struct slice){ev->data->b, ev->data->len}, s->world.now);
+    fn_recv(&f->node[ev->node], &way, (struct slice){ev->data->b, ev->data->len}, s->world.now);
     host_full_apply(s, ev->node);
+}
+
+/* One that a router, or another socket than the first of a node, has to do with. */
+static void on_routed(struct sim *s, const struct sim_event *ev)
+{
+    struct full *f = full_of(s);
+    struct full_way way;
+    struct slice data;
+    uint32_t node = net_full_routed(f, ev, &way, &data);
+
+    world_log_u64(&s->world, ev->at);
+    world_log_u64(&s->world, (uint64_t)node << 32 | (uint64_t)way.from.port << 16 | way.to.port);
+    world_log_u64(&s->world, data.len);
+    if (node != FULL_NONE) {
+        fn_recv(&f->node[node], &way, data, s->world.now);
+        host_full_apply(s, node);
+    }
 }
 
 /* ---- counting and checking ---- */
@@ -203,7 +223,9 @@ static void host_full_init(struct sim *s)
     f->cap = s->cap_n;
     f->node = sim_alloc(f->cap, sizeof(*f->node));
     f->buf = sim_alloc(TX_MAX, 1);
+    f->routed = sim_alloc(TX_MAX + sizeof(struct full_way), 1);
     net_full_init(f);
+    full_nat_init(f);
     s->full = f;
     if (s->sc->circuit_every > 0) {
         next_circuit(f, s->world.now + s->sc->work_from);
@@ -239,7 +261,8 @@ static void host_full_fini(struct sim *s)
     free(f->known);
     free(f->known_of);
     free(f->last);
-    free(f->sent);
+    full_nat_fini(f);
+    free(f->routed);
     free(f->buf);
     free(f->node);
     free(f);
@@ -279,10 +302,13 @@ static void host_full_make(struct sim *s, uint32_t node)
     fn->ix = node;
     fn->epoch = nd->epoch;
     fn->mem = &nd->mem;
-    fn->addr = net_full_addr(node, nd->epoch);
+    full_place_by_scenario(f, node);
+    struct netaddr outside = net_full_addr(node, nd->epoch);
+    fn->addr = fn->router == FULL_NONE ? outside : fn->addr;
+    fn->addr.port = outside.port;
+    fn->extras = 0;
     nd->skew = node < s->sc->bootstrap ? 0 : fault_skew(s, node);
     fn->skew = nd->skew;
-    fn->nat = nd->nat ? (enum full_nat)(NAT_CONE + node % 3) : NAT_NONE;
     dice_node(&s->dice, "qudag sim 2026 node", node, nd->epoch, seed);
     rng_stream_init(&fn->stream, seed);
     introduce(f, node, &setup);
@@ -337,6 +363,10 @@ static bool host_full_event(struct sim *s, const struct sim_event *ev)
         on_tick(s, ev->node);
         return true;
     case SIM_WORK:
+        if (ev->data != NULL && ev->cookie == FULL_ROUTED) {
+            on_routed(s, ev);
+            return true;
+        }
         if ((ev->cookie & ((1u << STEP_BITS) - 1)) != SIM_CIRCUIT) {
             return false;
         }
@@ -400,5 +430,8 @@ const char *full_objection(const struct scenario *sc)
 
 const char *bare_objection(const struct scenario *sc)
 {
+    if (scenario_nats(sc)) {
+        return "only complete nodes have a NAT of some kind before them: --host full";
+    }
     return sc->circuit_every > 0 ? "only complete nodes build circuits: --host full" : NULL;
 }

@@ -2,7 +2,8 @@
  * full_int.h - what the files of the second host share.
  *
  *   full.c        the host: lives of nodes, their events, requests           sees sim_int.h
- *   full_net.c    datagrams: delay, loss, uplink, NAT, partitions            sees sim_int.h
+ *   full_net.c    datagrams: delay, loss, uplink, partitions                 sees sim_int.h
+ *   full_nat.c    routers before nodes, of the kinds of sim/nat.h            sees sim_int.h
  *   full_node.c   one complete node, its requests and their answers          sees node.h
  *   full_work.c   circuits that carry a pattern both ways                    sees node.h
  *   full_check.c  what a relay knows, keys left behind in memory             sees core/onion
@@ -17,6 +18,7 @@
 #include "core/kad/kad.h"
 #include "crypto/identity.h"
 #include "sim/full.h"
+#include "sim/nat.h"
 
 #define FULL_CONTACTS_MAX 20
 #define FULL_PATH_MAX 8
@@ -24,17 +26,12 @@
 #define FULL_SECRET 32
 #define FULL_SECRETS_MAX 64 /* of one node */
 #define FULL_MARKS_MAX 256  /* blocks of one node that hold keys of circuits */
+#define FULL_EXTRA_MAX 320  /* sockets of a node beside its first */
 
 struct full;
+struct full_way;
 struct sim;
-
-/* What a datagram from outside needs to come in. */
-enum full_nat {
-    NAT_NONE,
-    NAT_CONE,       /* the node sent anything lately */
-    NAT_RESTRICTED, /* it sent to that very address lately */
-    NAT_SYMMETRIC,  /* the same, and each destination sees another port of it */
-};
+struct sim_event;
 
 /* A request under way at a node. */
 struct full_request {
@@ -59,15 +56,18 @@ struct full_node {
     struct rng_stream stream;
     struct identity id;
     struct peer_id peer;
-    struct netaddr addr;
-    enum full_nat nat;
+    struct netaddr addr; /* of its first socket; behind a router an inside one */
+    uint32_t router;     /* FULL_NONE: it is on the Internet */
+    bool placed;         /* |router| is said */
+    uint16_t extra[FULL_EXTRA_MAX],
+        extra_ports; /* ports of its other sockets; how many were used so far */
+    size_t extras;
     bool started, alone; /* alone: nobody to join through */
     bool ready;          /* joined, and knows relays */
     tstamp joined;
     int64_t skew;         /* s its clock is wrong by */
     uint64_t join_cookie; /* 0: answered */
     qudag_err join_err;   /* how the first attempt ended */
-    tstamp sent_at;       /* its last datagram */
     struct full_request *request;
     size_t requests, requests_cap;
     struct full_served *served;
@@ -94,6 +94,17 @@ struct full_counts {
     uint64_t rpcs, dials, datagrams, bytes;
 };
 
+/* A router; of a carrier those of homes are behind it. */
+struct full_router {
+    struct nat *nat;
+    struct rng_stream stream;
+    struct netaddr external;
+    uint32_t owner;  /* the node whose public address it has */
+    uint32_t parent; /* the router it is behind itself; FULL_NONE: none */
+    uint32_t hosts;  /* behind it */
+    bool carrier;
+};
+
 struct full_relay_seen {
     uint64_t entries,
         matched; /* of relays' tables; which belong to a circuit whose ends are known */
@@ -104,9 +115,9 @@ struct full {
     const struct scenario *sc;
     uint32_t cap;
     struct full_node *node;
-    tstamp *last; /* [from * cap + to] arrival of the latest datagram: none overtakes */
-    tstamp *sent; /* [from * cap + to] when it was sent: what a NAT remembers */
-    uint8_t *buf; /* QUIC_TX_MAX */
+    tstamp *last;    /* [from * cap + to] arrival of the latest datagram: none overtakes */
+    uint8_t *buf;    /* QUIC_TX_MAX */
+    uint8_t *routed; /* the same, and a way before it */
     struct full_counts counts, gone;
     struct full_carry *carry;
     size_t carries, carry_ids;
@@ -116,9 +127,13 @@ struct full {
     size_t knowns, knowns_cap;
     uint8_t filter[8192]; /* bit set of their first two bytes */
     uint64_t freed;       /* blocks looked into */
+    struct mem nat_mem;
+    struct full_router *router;
+    uint32_t routers, last_router, carrier;
 };
 
 /* full.c: what the files below report to the simulator */
+struct full *full_inside(const struct sim *s); /* for tests that do not see sim_int.h */
 tstamp full_now(const struct full *f);
 uint32_t full_draw(struct full *f, uint32_t below); /* of the workload's dice */
 
@@ -154,11 +169,51 @@ void net_full_init(struct full *f);
  * A datagram leaves |from| for |to|: its bytes are copied into an event, or it is dropped as the network
  * does.
  */
-void net_full_send(struct full *f, struct full_node *from, const struct netaddr *to,
+void net_full_send(struct full *f, struct full_node *from, const struct full_way *way,
                    const uint8_t *p, size_t len);
 
-/* The address of a node in one of its lives. */
+/* The address that a node has in one of its lives, or the router that was made for it (any port). */
 struct netaddr net_full_addr(uint32_t node, uint32_t epoch);
+
+/* A datagram of SIM_WORK that net_full_send() left has come to where it was sent: the node that gets it; FULL_NONE. */
+struct full_way {
+    struct netaddr from, to;
+};
+uint32_t net_full_routed(struct full *f, const struct sim_event *ev, struct full_way *way,
+                         struct slice *data);
+#define FULL_ROUTED 0xfe /* low byte of the cookie of such an event */
+
+/* full_nat.c */
+void full_nat_init(struct full *f);
+void full_nat_fini(struct full *f);
+
+/*
+ * A router of kind |cfg| (mem, rng, external are filled in) with the public address of |owner|, a node behind it, or
+ * behind |parent| with one of its inside; then full_place() its hosts, before they join.
+ */
+uint32_t full_router_add(struct full *f, const struct nat_config *cfg, uint32_t owner,
+                         uint32_t parent);
+/* |node| is behind |router|, or with FULL_NONE on the Internet, whatever the scenario says. */
+void full_place(struct full *f, uint32_t node, uint32_t router);
+/* As the scenario says, unless it was placed. */
+void full_place_by_scenario(struct full *f, uint32_t node);
+
+enum full_outcome {
+    FULL_DROPPED,
+    FULL_INSIDE, /* it stays behind a router of the sender: |*there| gets it */
+    FULL_OUT,    /* it goes to way->to on the Internet, from way->from */
+};
+/* What |node| sends by |way| passes its routers. */
+enum full_outcome full_outwards(struct full *f, uint32_t node, struct full_way *way,
+                                uint32_t *there);
+/* It arrives at way->to: who gets it there, which becomes an inside address; FULL_NONE: nobody. */
+uint32_t full_arrives(struct full *f, struct full_way *way);
+/* The node whose public address, or whose router's, |to| is; FULL_NONE: nobody's. */
+uint32_t full_owner(const struct full *f, const struct netaddr *to);
+/* Whether |a| is of a network behind a router. */
+bool full_is_inside(const struct netaddr *a);
+/* Whether |port| is one of a socket of its. */
+bool full_has_socket(const struct full_node *fn, uint16_t port);
 
 /* full_node.c */
 struct fn_setup {
@@ -181,8 +236,8 @@ enum fn_op { FN_PUT, FN_GET, FN_FIND };
 qudag_err fn_request(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
                      struct slice value);
 
-/* A datagram from |from| has come; borrowed for the call. */
-void fn_recv(struct full_node *fn, const struct netaddr *from, struct slice data, tstamp now);
+/* A datagram has come by |way|; borrowed for the call. */
+void fn_recv(struct full_node *fn, const struct full_way *way, struct slice data, tstamp now);
 
 void fn_turn(struct full_node *fn, tstamp now); /* requests, due ticks, then what is to be sent */
 

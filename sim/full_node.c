@@ -14,6 +14,7 @@
 
 #define LINKS_MAX 512
 #define CIRCUITS_MAX 512
+#define EXTRA_PORTS 40000
 #define RELAYS_MIN 8 /* known before a node builds circuits: three hops and a choice */
 
 /* ---- hooks ---- */
@@ -112,6 +113,37 @@ static void on_circuit_closed(void *ctx, struct ref circuit, qudag_err why)
     carry_circuit_closed(ctx, circuit, why);
 }
 
+static qudag_err on_socket_open(void *ctx, uint8_t family, struct netaddr *local)
+{
+    struct full_node *fn = ctx;
+
+    if (family != 4) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (fn->extras == FULL_EXTRA_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    do {
+        fn->extra_ports = (uint16_t)(fn->extra_ports + 1);
+        *local = fn->addr;
+        local->port = (uint16_t)(EXTRA_PORTS + fn->extra_ports % 20000);
+    } while (full_has_socket(fn, local->port));
+    fn->extra[fn->extras++] = local->port;
+    return QUDAG_OK;
+}
+
+static void on_socket_close(void *ctx, const struct netaddr *local)
+{
+    struct full_node *fn = ctx;
+
+    for (size_t i = 0; i < fn->extras; i++) {
+        if (fn->extra[i] == local->port) {
+            fn->extra[i] = fn->extra[--fn->extras];
+            return;
+        }
+    }
+}
+
 /* ---- life ---- */
 
 static void contacts(struct node_config *c, const struct fn_setup *setup)
@@ -130,7 +162,9 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
                                             .stream_closed = on_stream_closed,
                                             .op_done = on_op_done,
                                             .phase = on_phase,
-                                            .circuit_closed = on_circuit_closed};
+                                            .circuit_closed = on_circuit_closed,
+                                            .socket_open = on_socket_open,
+                                            .socket_close = on_socket_close};
     struct node_hooks h = hooks;
     struct rng rng = rng_of_stream(&fn->stream);
     struct multiaddr ma;
@@ -159,8 +193,8 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
                               .relays_min = RELAYS_MIN,
                               .times.idle = setup->idle,
                               .hops = 3,
-                              .relay = fn->nat == NAT_NONE,
-                              .dht_server = fn->nat == NAT_NONE,
+                              .relay = fn->router == FULL_NONE,
+                              .dht_server = fn->router == FULL_NONE,
                               .small_network = true};
     contacts(c, setup);
     h.ctx = fn;
@@ -169,9 +203,9 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
     fn->join_cookie = 0;
     ASSERT(node_new(&fn->node, c, &h, now) == QUDAG_OK);
     mem_free(fn->mem, c);
-    if (fn->nat == NAT_NONE) {
-        multiaddr_quic(&ma, &fn->addr, NULL);
-        node_set_addrs(fn->node, &ma, 1);
+    multiaddr_quic(&ma, &fn->addr, NULL);
+    node_set_addrs(fn->node, &ma, 1);
+    if (fn->router == FULL_NONE) {
         ASSERT(node_serve(fn->node, FULL_ECHO) == QUDAG_OK);
     }
 }
@@ -181,9 +215,13 @@ static void flush(struct full_node *fn, tstamp now)
     struct quic_tx tx = {.buf = fn->full->buf};
 
     while (node_send(fn->node, now, &tx)) {
-        for (size_t at = 0; at < tx.len; at += tx.segment) {
+        struct full_way way = {.from = fn->addr, .to = tx.remote};
+        bool extra = tx.local.family != 0 && tx.local.port != fn->addr.port;
+        way.from.port = extra ? tx.local.port : way.from.port;
+        bool closed = !full_has_socket(fn, way.from.port);
+        for (size_t at = 0; at < tx.len && !closed; at += tx.segment) {
             size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
-            net_full_send(fn->full, fn, &tx.remote, tx.buf + at, n);
+            net_full_send(fn->full, fn, &way, tx.buf + at, n);
         }
         tx = (struct quic_tx){.buf = fn->full->buf};
     }
@@ -207,9 +245,9 @@ void fn_unmake(struct full_node *fn, bool tell, tstamp now)
 
 /* ---- driving ---- */
 
-void fn_recv(struct full_node *fn, const struct netaddr *from, struct slice data, tstamp now)
+void fn_recv(struct full_node *fn, const struct full_way *way, struct slice data, tstamp now)
 {
-    struct quic_dgram d = {.local = fn->addr, .remote = *from, .data = data};
+    struct quic_dgram d = {.local = way->to, .remote = way->from, .data = data};
 
     node_recv(fn->node, &d, now);
 }

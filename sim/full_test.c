@@ -173,24 +173,28 @@ static void nodes_behind_nat_join_and_nobody_reaches_them_unasked(void **state)
 {
     (void)state;
     struct sim *s = make("nat = 40 %\n" LINKS WORK, 16, 2);
-    uint32_t behind[4] = {0}, hidden = SIM_NONE, open = 0;
+    uint32_t kinds[3] = {0}, hidden = SIM_NONE, open = 0;
 
     (void)sim_run(s, 70 * NS_PER_S);
     struct full *f = full_of(s);
     for (uint32_t i = 0; i < s->n; i++) {
-        behind[f->node[i].nat]++;
+        bool behind = f->node[i].router != FULL_NONE;
         assert_int_equal(f->node[i].join_err, i == 0 ? QUDAG_EUNREACHABLE : QUDAG_OK);
-        hidden = f->node[i].nat == NAT_RESTRICTED ? i : hidden;
-        open = f->node[i].nat == NAT_NONE ? i : open;
+        kinds[i % 3] += behind ? 1 : 0;
+        hidden = behind && i % 3 == 1 ? i : hidden;
+        open = behind ? open : i;
     }
-    assert_true(behind[NAT_CONE] > 0 && behind[NAT_RESTRICTED] > 0 && behind[NAT_SYMMETRIC] > 0);
-    size_t queued = s->world.n;
-    f->sent[(size_t)hidden * f->cap + open] = 0;
-    net_full_send(f, &f->node[open], &f->node[hidden].addr, (const uint8_t *)"x", 1);
-    assert_int_equal(s->world.n, queued);
-    net_full_send(f, &f->node[hidden], &f->node[open].addr, (const uint8_t *)"x", 1);
-    net_full_send(f, &f->node[open], &f->node[hidden].addr, (const uint8_t *)"x", 1);
-    assert_int_equal(s->world.n, queued + 2);
+    assert_true(kinds[0] > 0 && kinds[1] > 0 && kinds[2] > 0);
+    struct full_way in = {.from = f->node[open].addr,
+                          .to = f->router[f->node[hidden].router].external};
+    in.to.port = 9;
+    assert_int_equal(full_arrives(f, &in), FULL_NONE);
+    struct full_way out = {.from = f->node[hidden].addr, .to = f->node[open].addr};
+    uint32_t there;
+    assert_int_equal(full_outwards(f, hidden, &out, &there), FULL_OUT);
+    in = (struct full_way){.from = out.to, .to = out.from};
+    assert_int_equal(full_arrives(f, &in), hidden);
+    assert_true(netaddr_eq(&in.to, &f->node[hidden].addr));
     assert_int_equal(sim_report(s)->violations, 0);
     sim_free(s);
 }

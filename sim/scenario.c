@@ -14,6 +14,7 @@ enum unit { UNIT_COUNT, UNIT_TIME, UNIT_SHARE, UNIT_SIZE, UNIT_FACTOR, UNIT_WORD
 enum section {
     SEC_NONE,
     SEC_NETWORK,
+    SEC_NAT,
     SEC_LINKS,
     SEC_WORK,
     SEC_RUN,
@@ -22,8 +23,8 @@ enum section {
     SECTIONS
 };
 
-static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
-                                                   "run", "fault",   "phase"};
+static const char *const section_name[SECTIONS] = {"",     "network", "nat",   "links",
+                                                   "work", "run",     "fault", "phase"};
 
 /* Lists of words; the value of a key is the place of its word.  NULL ends a list. */
 static const char *const fault_name[] = {"none",    "kill",    "churn",   "partition", "loss",
@@ -31,6 +32,8 @@ static const char *const fault_name[] = {"none",    "kill",    "churn",   "parti
                                          "eclipse", "sybil",   NULL};
 static const char *const start_name[] = {"join", "warm", NULL};
 static const char *const flag_name[] = {"no", "yes", NULL};
+static const char *const depends_name[] = {"mixed", "independent", "address", "address_port", NULL};
+static const char *const ports_name[] = {"mixed", "preserve", "sequential", "random", NULL};
 static const char *const read_name[] = {"default", "first", "confirmed", "quorum", "paths", NULL};
 
 struct key {
@@ -60,6 +63,17 @@ static const struct key keys[] = {
     {SEC_NETWORK, "awake", UNIT_COUNT, S(awake), 100, SIM_NODES_MAX, NULL},
     {SEC_NETWORK, "dead", UNIT_SHARE, S(dead), 0, 900000, NULL},
     {SEC_NETWORK, "records", UNIT_COUNT, S(records), 1, 1000000, NULL},
+    {SEC_NAT, "mapping", UNIT_WORD, S(nat_mapping), 0, 0, depends_name},
+    {SEC_NAT, "filter", UNIT_WORD, S(nat_filter), 0, 0, depends_name},
+    {SEC_NAT, "ports", UNIT_WORD, S(nat_ports), 0, 0, ports_name},
+    {SEC_NAT, "step", UNIT_COUNT, S(nat_step), 1, 1000, NULL},
+    {SEC_NAT, "timeout", UNIT_TIME, S(nat_timeout), NS_PER_S, DAY, NULL},
+    {SEC_NAT, "timeout_new", UNIT_TIME, S(nat_timeout_new), NS_PER_S, DAY, NULL},
+    {SEC_NAT, "shared", UNIT_COUNT, S(nat_shared), 1, 200, NULL},
+    {SEC_NAT, "per_host", UNIT_COUNT, S(nat_per_host), 1, 65535, NULL},
+    {SEC_NAT, "hairpin", UNIT_WORD, S(nat_hairpin), 0, 0, flag_name},
+    {SEC_NAT, "rejects", UNIT_WORD, S(nat_rejects), 0, 0, flag_name},
+    {SEC_NAT, "carrier", UNIT_WORD, S(nat_carrier), 0, 0, flag_name},
     {SEC_LINKS, "rtt", UNIT_TIME, S(rtt), NS_PER_US, 10 * NS_PER_S, NULL},
     {SEC_LINKS, "spread", UNIT_FACTOR, S(spread), 0, 2000, NULL},
     {SEC_LINKS, "jitter", UNIT_SHARE, S(jitter), 0, SIM_ALL, NULL},
@@ -109,15 +123,15 @@ static const struct key keys[] = {
     {SEC_PHASE, "put_attacked_min", UNIT_SHARE, P(put_attacked_min), 0, SIM_ALL, NULL},
     {SEC_PHASE, "get_attacked_min", UNIT_SHARE, P(get_attacked_min), 0, SIM_ALL, NULL},
 };
-_Static_assert(ARRAY_LEN(keys) <= 64, "a bit of |given| for each");
+_Static_assert(ARRAY_LEN(keys) <= 128, "a bit of |given| for each");
 
 struct parser {
     struct scenario *sc;
     struct scenario_error *error;
     enum section section;
     unsigned line;
-    uint64_t given; /* keys seen in this section; bit: index in |keys| */
-    unsigned begun; /* sections seen that may stand once */
+    uint64_t given[2]; /* keys seen in this section; bit: index in |keys| */
+    unsigned begun;    /* sections seen that may stand once */
 };
 
 static qudag_err fail(const struct parser *p, const char *what)
@@ -203,6 +217,7 @@ static uint8_t *target(struct parser *p)
         return (uint8_t *)&p->sc->phase[p->sc->n_phases - 1];
     case SEC_NONE:
     case SEC_NETWORK:
+    case SEC_NAT:
     case SEC_LINKS:
     case SEC_WORK:
     case SEC_RUN:
@@ -261,10 +276,10 @@ static qudag_err assign(struct parser *p, const char *name, const char *value)
         if (keys[i].section != p->section || strcmp(keys[i].name, name) != 0) {
             continue;
         }
-        if ((p->given >> i & 1u) != 0) {
+        if ((p->given[i / 64] >> (i % 64) & 1u) != 0) {
             return fail(p, "said twice");
         }
-        p->given |= UINT64_C(1) << i;
+        p->given[i / 64] |= UINT64_C(1) << (i % 64);
         return set(p, &keys[i], value);
     }
     return fail(p, "unknown key");
@@ -275,7 +290,7 @@ static qudag_err begin(struct parser *p, const char *name)
     struct scenario *sc = p->sc;
 
     p->section = SEC_NONE;
-    p->given = 0;
+    p->given[0] = p->given[1] = 0;
     for (unsigned i = SEC_NONE + 1; i < SECTIONS; i++) {
         if (strcmp(section_name[i], name) == 0) {
             p->section = (enum section)i;

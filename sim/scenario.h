@@ -58,6 +58,9 @@ struct scenario {
     uint64_t nodes, bootstrap, contacts, join_over, nat;
     uint64_t memory_max;                         /* bytes of one node */
     uint64_t start, fixed, awake, dead, records; /* enum sim_start; fixed: "static" */
+    /* [nat]; 0: as scenarios.md says.  mapping, filter: 1 + enum nat_depends; ports: 1 + enum nat_ports. */
+    uint64_t nat_mapping, nat_filter, nat_ports, nat_step, nat_timeout, nat_timeout_new, nat_shared;
+    uint64_t nat_per_host, nat_hairpin, nat_rejects, nat_carrier;
     /* [links] */
     uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout, standing;
     uint64_t dial_trips; /* 0: as complete nodes need */
@@ -87,6 +90,14 @@ QUDAG_MUST_USE qudag_err scenario_parse(struct scenario *out, struct slice text,
 
 /* "90 s", "10 min", "0.5 h", "80 ms" to ns; false when it is no such time. */
 bool scenario_time(const char *text, uint64_t *ns);
+
+/* It says of which kind its NATs are, which complete nodes alone have. */
+static inline bool scenario_nats(const struct scenario *sc)
+{
+    return (sc->nat_mapping | sc->nat_filter | sc->nat_ports | sc->nat_step | sc->nat_timeout |
+            sc->nat_timeout_new | sc->nat_shared | sc->nat_per_host | sc->nat_hairpin |
+            sc->nat_rejects | sc->nat_carrier) != 0;
+}
 
 /* Keys and the nodes around them are attacked. */
 static inline bool scenario_attacks(uint64_t kind)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define CANDIDATES_MAX 64 /* links that are looked at */
+#define STEP_TRIES 3
 
 /* Cookies of our questions: what, and the IP version; those of others are references, with a generation. */
 enum what { ASK_KIND = 1, ASK_STEP, ASK_LIFE };
@@ -200,6 +201,13 @@ static void on_step(struct node *n, size_t family, const struct stun_answer *a)
 
     f->step = stun_rule_step(a);
     f->asking = false;
+    if (f->step == 0 &&
+        ++f->step_tries <
+            STEP_TRIES) { /* others behind the router may have had a port in between */
+        f->next = tstamp_after(n->now, NODE_STUN_RETRY);
+    } else {
+        f->step_tries = 0;
+    }
     drop_socket(n, &f->fresh);
     tell(n, f);
 }
@@ -377,8 +385,9 @@ void node_stun_moved(struct node *n, tstamp now)
 /* When a life is measured: once it is known that something keeps a state for us. */
 static tstamp life_at(const struct node_stun_family *f)
 {
-    return f->probes == 0 && f->mapping != STUN_MAPPING_UNKNOWN && !f->open ? f->life_next
-                                                                            : TSTAMP_NEVER;
+    return f->probes == 0 && !f->asking && f->mapping != STUN_MAPPING_UNKNOWN && !f->open
+               ? f->life_next
+               : TSTAMP_NEVER;
 }
 
 static void tick(void *node, tstamp now, struct acts *out)

@@ -40,6 +40,7 @@ struct node_stun_family {
     struct netaddr external; /* of the socket that is listened on; family 0: not known */
     bool open;               /* it is one of our own addresses */
     int32_t step;
+    uint8_t step_tries;
     uint32_t life_s;
     struct netaddr fresh;             /* the socket of a question for the step; family 0: none */
     struct netaddr probe[STUN_LIVES]; /* those of a measurement */
