@@ -15,8 +15,8 @@
 static size_t addrs(const struct node *n, struct peer_record *r)
 {
     r->n_addrs = 0;
-    for (size_t i = 0; i < n->own.n_announced && i < NODE_PEER_RECORD_DIRECT; i++) {
-        r->addr[r->n_addrs++] = n->own.announced[i];
+    for (size_t i = 0; i < n->reach.n_announced && i < NODE_PEER_RECORD_DIRECT; i++) {
+        r->addr[r->n_addrs++] = n->reach.announced[i];
     }
     for (size_t i = 0; i < n->through.n_addrs; i++) {
         r->addr[r->n_addrs++] = n->through.addr[i];

@@ -21,7 +21,7 @@ static uint64_t host_of(const struct node *n, const struct ev *ev)
 
 bool node_is_dialled(const struct node *n)
 {
-    return n->own.n_announced > 0;
+    return n->reach.view.serves;
 }
 
 bool node_relay_serves(const struct node *n)
