@@ -160,7 +160,9 @@ static int say(struct tool *t, const struct saying *what, int argc, char **argv)
     if (word[0] == NULL) {
         return ask_done(t, "retried", "all peers");
     }
-    return ask_one(t, cols, N(cols));
+    int code = ask_one(t, cols, N(cols));
+    bool waits = code == TOOL_OK && strcmp(what->cmd, "peer.reserve") == 0;
+    return waits ? reserve_wait(t, word[0]) : code;
 }
 
 int run_peer(struct tool *t, int argc, char **argv)

@@ -99,9 +99,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
                  "dial this node reach it through them: multiaddr with /p2p/ID and, if "
                  "known, #HASH, or peer id."},
     [CONF_REACHABLE] = {"nat", "reachable", WORDS("auto", "auto|yes|no"), INTO(reachable),
-                        .help = "Whether peers are to reach this node: others are asked to try its "
-                                "addresses, which then are told.  auto: where it serves others, or "
-                                "a program serves peers; no: only [node] announce is told."},
+                        .help =
+                            "Whether peers are to reach this node: others try its addresses, and "
+                            "those that answer are told.  auto: where it serves others, or a "
+                            "program serves peers; no: nothing is told but [node] announce."},
     [CONF_PORT_MAPPING] = {"nat", "port_mapping", SWITCH("yes"), INTO(port_mapping),
                            .help =
                                "Ask the router (PCP, NAT-PMP, UPnP) to open the ports that are "
@@ -112,10 +113,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                   "only those of [peers] reserve_at."},
     [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", WORDS("auto", "no|yes|auto"),
                             INTO(circuit_relay),
-                            .help = "Pass bytes on between peers that cannot dial each other.  "
-                                    "They are encrypted between those two; this node learns who "
-                                    "talks to whom, when and how much.  auto: while others can "
-                                    "dial this node, unless it only uses circuits."},
+                            .help = "Pass on bytes of peers that cannot dial each other; this "
+                                    "node learns who talks to whom, when and how much, not what.  "
+                                    "auto: while others can dial it, unless it only uses circuits."},
     [CONF_CIRCUIT_RELAY_PLACES] = {"circuit_relay", "places",
                                    NUMBER(CONF_INT, circuit_relay_places)},
     [CONF_CIRCUIT_RELAY_CIRCUITS] = {"circuit_relay", "circuits",

@@ -234,6 +234,12 @@ static void every_key_of_the_library_arrives_there(void **state)
                                       "onion.small_network=yes",
                                       "onion.padding=reduced",
                                       "nat.reachable=no",
+                                      "nat.relays=no",
+                                      "circuit_relay.serve=yes",
+                                      "circuit_relay.rate_circuit=1M",
+                                      "circuit_relay.rate_peer=2M",
+                                      "circuit_relay.stranger_time_s=77",
+                                      "circuit_relay.stranger_bytes=3M",
                                       "log.level=debug",
                                       "lab.lab=yes"};
     qudag_settings s;
@@ -272,6 +278,12 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_true(s.small_network);
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
     assert_int_equal(s.reachable, QUDAG_REACHABLE_NO);
+    assert_int_equal(s.find_relays, QUDAG_FIND_RELAYS_NO);
+    assert_int_equal(s.circuit_relay, QUDAG_SERVE_YES);
+    assert_int_equal(s.circuit_relay_rate_circuit, 1 << 20);
+    assert_int_equal(s.circuit_relay_rate_peer, 2 << 20);
+    assert_int_equal(s.circuit_relay_stranger_time, 77 * QUDAG_S);
+    assert_int_equal(s.circuit_relay_stranger_bytes, 3 << 20);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 4);

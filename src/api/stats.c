@@ -160,6 +160,17 @@ struct all_stats {
     XX("circuit_relay_refused_message", relay.hop.refused[HOP_REFUSED_MESSAGE], COUNTER, "",       \
        "circuit_relay_refused", "reason=\"message\"",                                              \
        "Requests to this node as a circuit relay that were refused")                               \
+    XX("circuit_relay_refused_closed", relay.hop.refused[HOP_REFUSED_CLOSED], COUNTER, "",         \
+       "circuit_relay_refused", "reason=\"closed\"",                                               \
+       "Requests to this node as a circuit relay that were refused")                               \
+    XX("relay_candidates", relay.found.candidates, GAUGE, "", "relay_candidates", "",              \
+       "Circuit relays that are known")                                                            \
+    XX("relay_places_chosen", relay.found.taken, COUNTER, "", "relay_places_chosen", "",           \
+       "Places at circuit relays that were had by itself")                                         \
+    XX("relay_places_lost", relay.found.lost, COUNTER, "", "relay_places_lost", "",                \
+       "Places at circuit relays that were lost")                                                  \
+    XX("relay_places_refused", relay.found.refused, COUNTER, "", "relay_places_refused", "",       \
+       "Places at circuit relays that were refused, or not answered for")                          \
     XX("relay_places_held", relay.user.held, GAUGE, "", "relay_places_held", "",                   \
        "Circuit relays at which places are kept for this node")                                    \
     XX("relayed_streams", relay.links.streams, GAUGE, "", "relayed_streams", "",                   \

@@ -48,7 +48,7 @@ void node_autorelay_identified(struct node *n, const struct peer_id *peer, bool 
 
 void node_autorelay_review(struct node *n)
 {
-    bool wanted = n->cfg.circuit_relay.finds && n->wants.places && !node_is_dialled(n) &&
+    bool wanted = n->cfg.circuit_relay.finds && n->wants.places && n->reach.view.needs_places &&
                   n->boot.started && !n->closing && n->ending.state == NODE_RUNS;
 
     if (wanted != n->autorelay.wanted) {

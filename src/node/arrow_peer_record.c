@@ -12,11 +12,23 @@
 #define EVERY (2400 * NS_PER_S) /* a third of its life */
 #define VAIN_MAX 8
 
+/* What only others have seen, and nobody has tried, is told to those whom we meet, and to nobody else. */
+bool node_rule_published(const struct reach_addr *a)
+{
+    return a->announced && a->verdict != REACH_REFUTED &&
+           (a->source != REACH_OBSERVED || a->verdict == REACH_CONFIRMED);
+}
+
 static size_t addrs(const struct node *n, struct peer_record *r)
 {
+    struct reach_addr a;
+
     r->n_addrs = 0;
-    for (size_t i = 0; i < n->reach.n_announced && i < NODE_PEER_RECORD_DIRECT; i++) {
-        r->addr[r->n_addrs++] = n->reach.announced[i];
+    for (size_t it = 0;
+         reach_addr_next(&n->reach, &it, &a) && r->n_addrs < NODE_PEER_RECORD_DIRECT;) {
+        if (node_rule_published(&a)) {
+            r->addr[r->n_addrs++] = a.addr;
+        }
     }
     for (size_t i = 0; i < n->through.n_addrs; i++) {
         r->addr[r->n_addrs++] = n->through.addr[i];

@@ -19,11 +19,6 @@ static uint64_t host_of(const struct node *n, const struct ev *ev)
     return 0;
 }
 
-bool node_is_dialled(const struct node *n)
-{
-    return n->reach.view.serves;
-}
-
 bool node_relay_serves(const struct node *n)
 {
     return n->hop != NULL && hop_is_open(n->hop);
@@ -34,8 +29,8 @@ void node_relay_service_review(struct node *n)
     if (n->hop == NULL) {
         return;
     }
-    bool open = node_rule_serves(n->cfg.circuit_relay.serve, node_is_dialled(n), n->wants.announce,
-                                 n->cfg.lab);
+    bool open = node_rule_serves(n->cfg.circuit_relay.serve, n->reach.view.serves,
+                                 n->wants.announce, n->cfg.lab);
     if (open != hop_is_open(n->hop)) {
         hop_set_open(n->hop, open);
         log_plain(&n->cfg.log, LOG_INFO, open ? "circuit_relay.open" : "circuit_relay.closed");

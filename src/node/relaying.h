@@ -41,8 +41,6 @@ void node_place_drop(struct node *n, const struct peer_id *relay);
 
 /* This node as a circuit relay for others, if it is to be one; freed with hop_free(). */
 QUDAG_MUST_USE qudag_err node_relay_service_init(struct node *n, tstamp now);
-/* Whether others can dial this node, as far as is known. */
-bool node_is_dialled(const struct node *n);
 /* What that depends on may have changed: places are given away from now on, or not. */
 void node_relay_service_review(struct node *n);
 /* Whether places are given away, and peers are told so. */
@@ -61,6 +59,8 @@ QUDAG_MUST_USE qudag_err node_finds_init(struct node *n); /* program, keep - DHT
 void node_finds_free(struct node *n);
 /* node_core.holds: an open to a peer without link and address waits for a search. */
 bool node_find_holds(struct node *n, unsigned core, const struct act *a, const char *proto);
+/* Whether an address of ours goes into our record in the DHT: announced, and not merely observed. */
+bool node_rule_published(const struct reach_addr *a);
 QUDAG_MUST_USE qudag_err node_published_init(struct node *n); /* our record - DHT */
 /* Our addresses, or what is wanted of them, may have changed. */
 void node_published_review(struct node *n);

@@ -136,6 +136,14 @@ static void sizes_that_were_not_set_and_padding_that_was_are_refused(void **stat
     s.reachable = (qudag_reachable)(QUDAG_REACHABLE_NO + 1);
     assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
     assert_true(strncmp(why, "reachable", 9) == 0);
+    s = settings();
+    s.circuit_relay = (qudag_serve)(QUDAG_SERVE_AUTO + 1);
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_true(strncmp(why, "circuit_relay", 13) == 0);
+    s = settings();
+    s.find_relays = (qudag_find_relays)(QUDAG_FIND_RELAYS_NO + 1);
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_true(strncmp(why, "find_relays", 11) == 0);
 }
 
 /* ---- callbacks, options, rules */

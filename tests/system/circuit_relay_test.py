@@ -17,6 +17,7 @@ from programs import check, run, QUDAG  # noqa: E402
 
 RELAY, OTHER, STRANGER, REACHED, CALLER = 1, 2, 3, 4, 5
 SERVES = ('-o', 'circuit_relay.serve=yes')
+NEVER = ('-o', 'circuit_relay.serve=no')  # a host that everybody can dial is a relay by itself
 LIMIT = 64 * 1024  # bytes one way: a handshake with ML-DSA, and some hundred pings
 
 
@@ -48,8 +49,9 @@ def human(node, *args):
 
 
 def no_relay(reached, other):
-    """the service is off by default, and who asks for it there learns why it has no place"""
-    reached.ask('peer', 'reserve', other.bootstrap)
+    """where the service is off, who asks for it learns why it has no place"""
+    code, text = human(reached, 'peer', 'reserve', other.bootstrap)  # waits for the answer, and says it
+    check(code == 5 and 'no circuit relay' in text, f'reserve: exit {code}: {text}')
     row = until('the answer of a node that is no relay', lambda: refused(reached, other))
     check(row['state'] != 'held' and row['error'] == 'QUDAG_EUNSUPPORTED', f'{row}')
     code, text = human(reached, 'peers', '--places')
@@ -58,7 +60,7 @@ def no_relay(reached, other):
     reached.ask('peer', 'unreserve', other.peer)
     code, text = human(reached, 'peer', 'unreserve', other.peer)
     check(code != 0 and 'no place is kept there' in text, f'{code}: {text}')
-    print('ok: who is no relay unless told so, and who asks, learns it', flush=True)
+    print('ok: who asks a node that is no relay learns it', flush=True)
 
 
 def kept_at(reached, relay):
@@ -156,7 +158,8 @@ def only_one(caller, reached, other, stranger):
     up(other, *SERVES, '-o', 'circuit_relay.places=1', '-o', 'circuit_relay.circuits=1', '-o', 'circuit_relay.time_s=10')
     reached.ask('peer', 'reserve', other.bootstrap)
     address = until('the only place', lambda: held(reached, other))
-    stranger.ask('peer', 'reserve', other.bootstrap)
+    code, text = human(stranger, 'peer', 'reserve', other.bootstrap)
+    check(code == 6 and 'no place left' in text, f'reserve: exit {code}: {text}')
     row = until('a refusal', lambda: refused(stranger, other))
     check(row['error'] == 'QUDAG_EREFUSED', f'{row}')
     code, text = human(stranger, 'peers', '--places')
@@ -185,7 +188,7 @@ def main():
     reached, caller = Home(REACHED, 'reached'), Home(CALLER, 'caller')
     up(relay, *SERVES, '-o', f'circuit_relay.bytes={LIMIT}')
     for node in (other, stranger, reached, caller):
-        up(node)
+        up(node, *NEVER)
     nothing_comes_in(other, reached, caller)
     no_relay(reached, other)
     address = kept_at(reached, relay)
