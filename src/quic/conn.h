@@ -126,6 +126,8 @@ struct quic_conn {
     tstamp outstanding;     /* since when something is, and nothing came; 0: nothing is (quiet.c) */
     bool quiet;             /* LINK_QUIET was told */
     bool celled;            /* it has carried cells */
+    uint8_t kept;           /* times in a row that the peer spoke first after a silence */
+    tstamp traffic_at;      /* when a packet went or came that counts */
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
@@ -200,6 +202,7 @@ struct quic {
     uint8_t last_cid[CID_LEN]; /* ... under which id */
     struct map resets;         /* stateless reset token of the peer -> struct quic_conn */
     struct heap timers;
+    uint64_t plain_keepalive[2]; /* IPv4, IPv6 */
     struct list asked,
         silent;       /* links that were not heard yet; and those probed for it: silence.c */
     tstamp heard;     /* when a link was heard last */

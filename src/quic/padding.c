@@ -39,7 +39,9 @@ void quic_conn_keep_alive(struct quic_conn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
     uint64_t idle = ngtcp2_conn_get_local_transport_params(c->ng)->max_idle_timeout;
-    uint64_t alive = c->q->cfg.keepalive_ns;
+    bool plain = !c->celled && c->padding.most_ns == 0;
+    uint64_t nat = c->q->plain_keepalive[c->remote.family == 6 ? 1 : 0];
+    uint64_t alive = quic_rule_keepalive(c->q->cfg.keepalive_ns, nat, plain, c->kept);
 
     if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {
         idle = peer->max_idle_timeout;

@@ -170,6 +170,14 @@ void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uin
 /* Whether a link, or what becomes one, or is ending, has the socket |local| (by IP version and port). */
 bool quic_uses(const struct quic *q, const struct netaddr *local);
 
+/*
+ * How often a link of |family| (4 or 6) keeps the state of a NAT alive that this host is behind; 0: as configured.  Only
+ * links that carry neither cells nor padding, which all nodes keep alive alike.
+ */
+void quic_set_plain_keepalive(struct quic *q, uint8_t family, uint64_t ns);
+/* The machine slept, or its network is another: each link is asked at once whether its path lives (LINK_QUIET). */
+void quic_ask_all(struct quic *q, tstamp now);
+
 /* What networks and hosts owe for handshakes: other transports charge the same accounts. */
 struct load *quic_load(struct quic *q);
 

@@ -17,6 +17,14 @@ uint64_t quic_rule_quiet(uint64_t pto_ns)
     return ns > QUIC_QUIET_MOST ? QUIC_QUIET_MOST : ns;
 }
 
+uint64_t quic_rule_keepalive(uint64_t configured, uint64_t nat, bool plain, unsigned kept)
+{
+    if (!plain) {
+        return configured;
+    }
+    return nat != 0 ? nat : kept >= QUIC_KEPT_TIMES ? configured * QUIC_KEPT_RARER : configured;
+}
+
 static bool tell(struct quic_conn *c, enum link_ev_type type)
 {
     struct link_ev ev = {.type = type, .link = c->ref};
@@ -29,11 +37,28 @@ void quic_quiet_sent(struct quic_conn *c)
     if (c->state == QUIC_CONN_UP && c->outstanding == 0) {
         c->outstanding = c->q->now;
     }
+    if (c->q->now >= tstamp_after(c->traffic_at, QUIC_KEPT_IDLE)) {
+        c->kept = 0;
+    }
+    c->traffic_at = c->q->now;
     quic_quiet_look(c);
+}
+
+/* The peer spoke first after a time: it keeps the path alive. */
+static void kept_alive(struct quic_conn *c)
+{
+    bool idle = c->q->now >= tstamp_after(c->traffic_at, QUIC_KEPT_IDLE);
+
+    c->traffic_at = c->q->now;
+    if (idle && c->outstanding == 0 && c->kept < QUIC_KEPT_TIMES && ++c->kept == QUIC_KEPT_TIMES &&
+        !c->probed && !list_linked(&c->suspect)) {
+        quic_conn_keep_alive(c);
+    }
 }
 
 void quic_quiet_heard(struct quic_conn *c)
 {
+    kept_alive(c);
     c->outstanding = 0;
     if (!c->quiet) {
         return;
@@ -42,6 +67,44 @@ void quic_quiet_heard(struct quic_conn *c)
     (void)tell(c, LINK_HEARD);
     if (!c->probed && !list_linked(&c->suspect)) {
         quic_conn_keep_alive(c);
+    }
+}
+
+static bool is_left_alone(const struct quic_conn *c)
+{
+    return c == NULL || c->state != QUIC_CONN_UP || c->close_wanted || c->celled ||
+           c->padding.most_ns != 0;
+}
+
+void quic_ask_all(struct quic *q, tstamp now)
+{
+    q->now = now > q->now ? now : q->now;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct quic_conn *c = slots_at(&q->conns, i);
+        if (is_left_alone(c)) {
+            continue;
+        }
+        c->probed = true; /* until it is heard */
+        ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
+        quic_conn_mark_dirty(c);
+    }
+}
+
+void quic_set_plain_keepalive(struct quic *q, uint8_t family, uint64_t ns)
+{
+    uint64_t *of = &q->plain_keepalive[family == 6 ? 1 : 0];
+
+    if (*of == ns) {
+        return;
+    }
+    *of = ns;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct quic_conn *c = slots_at(&q->conns, i);
+        bool asked = c != NULL && (c->probed || c->quiet || list_linked(&c->suspect));
+        if (!is_left_alone(c) && !asked) {
+            quic_conn_keep_alive(c);
+            quic_conn_mark_dirty(c);
+        }
     }
 }
 

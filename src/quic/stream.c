@@ -585,7 +585,10 @@ static void op_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit
     if (s != NULL && unit <= SHAPE_UNIT_MAX) {
         s->unit = unit;
         s->unit_off = s->end_off;
-        s->conn->celled = s->conn->celled || unit != 0;
+        if (unit != 0 && !s->conn->celled) {
+            s->conn->celled = true;
+            quic_conn_keep_alive(s->conn);
+        }
     }
 }
 
