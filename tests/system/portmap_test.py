@@ -12,13 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
 from hosts import Missing, must  # noqa: E402
 from homes import Home, Relay, counted, down, until, up  # noqa: E402
-from programs import SLOW, check  # noqa: E402
+from programs import SLOW, TOP, check  # noqa: E402
 
 RELAY, HOME = 1, 4
 PORT = 4433  # of a node with nothing set
@@ -46,7 +47,6 @@ table ip6 home6 {
         type filter hook forward priority 0; policy drop;
         ct state established,related accept
         iifname "lan" accept
-        meta mark 6 accept
     }
 }
 '''
@@ -65,12 +65,22 @@ uuid=00000000-0000-4000-8000-000000000001
 allow 1024-65535 0.0.0.0/0 1024-65535
 deny 0-65535 0.0.0.0/0 0-65535
 '''
+NO_PCP = '''
+table ip6 no_pcp {
+    chain into {
+        type filter hook input priority 0;
+        udp dport 5351 drop
+    }
+}
+'''
 ASKED = '''
 table inet asked {
     counter router { }
+    counter router4 { }
     chain out {
         type filter hook output priority 0;
         udp dport { 1900, 5351 } counter name router
+        ip version 4 udp dport { 1900, 5351 } counter name router4
     }
 }
 '''
@@ -190,6 +200,39 @@ def by_upnp(opener, home, relay):
     opener.stop()
 
 
+def has_ipv6(home):
+    """-> its address: a network of its own behind the router, whose firewall lets nothing in"""
+    own = '2a0f:444:1:2::2'
+    hosts.ip('-6', 'route', 'add', '2a0f:444:1:2::/64', 'dev', home.router.port)
+    home.router.ip('-6', 'addr', 'add', '2a0f:444:1:2::1/64', 'dev', 'lan', 'nodad')
+    home.router.ip('-6', 'addr', 'add', 'fe80::1/64', 'dev', 'lan', 'nodad')
+    must(*home.router.command('sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'))
+    home.add(own, 64)
+    home.ip('-6', 'route', 'add', 'default', 'via', 'fe80::1', 'dev', 'eth0')
+    return own
+
+
+def pinholes(opener, home, relay):
+    """the same through the firewall of IPv6, by PCP and by UPnP"""
+    own = has_ipv6(home)
+    begin(home, '--bootstrap', relay.bootstrap)
+    address = f'/ip6/{own}/udp/{PORT}/quic-v1/p2p/{home.peer}'
+    code, _ = relay.tool('connect', '--timeout', '3', address)
+    check(code != 0, 'the firewall lets in what was not asked for')
+    home.down()
+    for method in ('PCP', 'UPnP'):
+        opener.start(natpmp=method == 'PCP', ipv6=True)
+        if method == 'UPnP':  # of IPv6 it speaks PCP all the same
+            must(*home.router.command('nft', '-f', '-'), text=NO_PCP)
+        begin(home, '--bootstrap', relay.bootstrap)
+        check({line[1]['method'] for line in mapped(home, 4)} == {method}, f'{mapped(home, 4)}')
+        code, text = relay.tool('connect', address)
+        check(code == 0, f'nobody outside reaches it through the pinhole by {method}: {text}')
+        closed(opener, home)
+        opener.stop()
+        print(f'ok: reached through a pinhole of IPv6, by {method}', flush=True)
+
+
 def nobody_there(home):
     """a router that opens nothing: said once, with the reason"""
     begin(home)
@@ -202,13 +245,14 @@ def nobody_there(home):
     print('ok: a router that opens nothing, and why', flush=True)
 
 
-def asks(node, *options):
+def asks(node, *options, which='router'):
     """whether a node with these options says anything to a router within 3 s"""
-    before = counted(node, 'inet', 'asked', 'router')
+    before = counted(node, 'inet', 'asked', which)
+    node.dir = pathlib.Path(tempfile.mkdtemp(dir=TOP)) / node.dir.name  # a lab's node is not another network's
     begin(node, *options)
     time.sleep(3 * SLOW)
     node.down()
-    return counted(node, 'inet', 'asked', 'router') > before
+    return counted(node, 'inet', 'asked', which) > before
 
 
 def who_does_not_ask(home, relay):
@@ -218,11 +262,11 @@ def who_does_not_ask(home, relay):
     loopback = '/ip4/127.0.0.1/udp/4433/quic-v1'
     check(asks(home), 'a home does not ask: the counter counts nothing')
     for what, options in (('a lab', ['lab.lab=yes']), ('a lab that is to be reached', ['lab.lab=yes', 'nat.reachable=yes']),
-                          ('who listens on loopback', [f'node.listen={loopback}', 'node.listen_tcp=off']),
+                          ('who listens on loopback', [f'node.listen={loopback}']),
                           ('who is told not to', ['nat.port_mapping=no']), ('who is not to be reached', ['nat.reachable=no']),
                           ('who serves nobody', ['onion.relay=no', 'dht.server=no'])):
         check(not asks(home, *[x for o in options for x in ('-o', o)]), f'{what} asks a router')
-    check(not asks(relay), 'a host on the Internet asks a router')
+    check(not asks(relay, which='router4'), 'a host on the Internet asks for a port')  # of IPv6, for a pinhole
     print('ok: nobody else asks', flush=True)
 
 
@@ -236,6 +280,7 @@ def main():
     by_pcp(opener, home, relay)
     starts_again(opener, home)
     by_upnp(opener, home, relay)
+    pinholes(opener, home, relay)
     nobody_there(home)
     down(relay)
     who_does_not_ask(home, relay)

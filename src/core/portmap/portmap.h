@@ -12,7 +12,7 @@
  *                                 └──── a pause, or the network changed ─┘
  *
  * ASKING: PCP at once; NAT-PMP's address at once, its port 25 ms after the answer if PCP has not answered; UPnP
- * 100 ms later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to
+ * 250 ms later.  Whichever has the port first keeps it: two protocols of a router often show one table, so that to
  * remove it by one would take it from the other.  What the router says of the time since it lost its state (the epoch),
  * in any answer, or silence when it is asked for that, tells that the ports are to be asked for again.
  *
@@ -33,7 +33,7 @@
 #define PORTMAP_LIFE_MIN                                                                           \
     8 /* s; a shorter one counts as this long, else it would be renewed without end */
 #define PORTMAP_NATPMP_AFTER (25 * NS_PER_MS) /* head start of PCP, while it has not answered */
-#define PORTMAP_UPNP_AFTER (100 * NS_PER_MS)  /* ... of both */
+#define PORTMAP_UPNP_AFTER (250 * NS_PER_MS)  /* ... of both */
 #define PORTMAP_PCP_TRIES 3 /* RFC 6887 8.1.1 has no end; 3, 6, 12 s, each a tenth more or less */
 #define PORTMAP_NATPMP_TRIES 6 /* RFC 6886 3.1: nine; 0.25, 0.5 .. 8 s */
 #define PORTMAP_PORTS_MAX 5 /* that UPnP is asked for, one after the other, where each is taken */
