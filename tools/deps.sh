@@ -135,6 +135,7 @@ look_all_use() {
     look_use nginx nginx-light
     look_use sshd openssh-server
     look_use setpriv util-linux
+    look_use turnserver coturn
     look_use promtool prometheus
     have chromium || have google-chrome || look_use chromium-headless-shell chromium-headless-shell
 }
