@@ -77,7 +77,7 @@ class Meeting:
             self.row = got[0]
             if self.first is None:
                 self.first = time.monotonic() - self.began
-                self.first_path = self.row.get('path')
+                self.first_path = self.row.get('path_kind')
                 end = time.monotonic() + limit * SLOW
             if not self.is_direct:
                 time.sleep(0.1)
@@ -86,7 +86,7 @@ class Meeting:
 
     @property
     def is_direct(self):
-        return self.row is not None and self.row.get('path') in DIRECT
+        return self.row is not None and self.row.get('path_kind') in DIRECT
 
     def __str__(self):
         if self.first is None:

@@ -34,7 +34,7 @@ class Pair:
 
     def direct_again(self, what, within):
         began = time.monotonic()
-        until(f'{what}: a direct path', lambda: (p := pinged(self.a, self.b, 30)) and p[0].get('path') in DIRECT, within)
+        until(f'{what}: a direct path', lambda: (p := pinged(self.a, self.b, 30)) and p[0].get('path_kind') in DIRECT, within)
         return time.monotonic() - began
 
 
@@ -68,7 +68,7 @@ def broken(p):
     meets(p.a, p.b)
     lab.cut(*p.sites)
     row, took = p.back('a broken path', 30)
-    check(row['path'].startswith('relayed'), f'{row}')
+    check(row['path_kind'].startswith('relayed'), f'{row}')
     lab.mend(*p.sites)
     ok(f'the direct path breaks: relayed after {took:.1f} s; heals: direct after {p.direct_again("a healed path", 90):.1f} s')
 
@@ -80,7 +80,7 @@ def idle(p):
     time.sleep(IDLE_S)
     sent = [s.stats()['out'] - b for s, b in zip(p.sites, before)]
     row, took = p.back('after a silence', 5)
-    check(row['path'] in DIRECT and took < 2, f'{took:.1f} s: {row}{said(p.a, p.b)}')
+    check(row['path_kind'] in DIRECT and took < 2, f'{took:.1f} s: {row}{said(p.a, p.b)}')
     ok(f'{IDLE_S} s of silence, mappings that live {TIMEOUT_S} s: still direct; {sent} packets left the homes')
 
 
