@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define METRICS_STATS_MAX 384
+#define METRICS_STATS_MAX 448
 #define METRICS_HISTOGRAMS_MAX 192
 
 enum metrics_form { METRICS_TEXT, METRICS_OPENMETRICS };

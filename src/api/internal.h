@@ -27,7 +27,7 @@ struct qudag_identity {
 #define API_WHY_LEN 384 /* a sentence of why something is refused, with NUL */
 #define API_TCP_ADDRS 3 /* of ours, for which addresses of QUIC make room */
 #define API_RESULT_PEERS_MAX 64
-#define API_STATS_MAX 320
+#define API_STATS_MAX 400
 
 struct api_kept;
 

@@ -4,6 +4,7 @@
  * Names are part of the interface.  Several names that differ in a label share a metric, as OpenMetrics has it.
  */
 #include "api/internal.h"
+#include "api/stats_reach.h"
 #include "node/meters.h"
 #include "node/tcp.h"
 #include "swarm/rekey.h"
@@ -16,6 +17,7 @@ struct all_stats {
     struct onion_stats onion;
     struct io_stats io;
     struct node_relay_stats relay;
+    struct node_reach_stats reach;
     struct store_stats store;
     uint64_t refused[RES_SCOPES];         /* links */
     uint64_t streams_refused[RES_SCOPES]; /* both ways */
@@ -408,7 +410,7 @@ static const struct {
 } rows[] = {
 #define XX(name, member, kind, unit, metric, labels, help)                                         \
     {QUDAG_STAT_##kind, name, unit, metric, labels, help},
-    STATS(XX)
+    STATS(XX) STATS_REACH(XX)
 #undef XX
 };
 
@@ -472,6 +474,7 @@ static void take_snapshot(const struct qudag_node *n)
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
     node_relay_stats_get(n->node, &s.relay);
+    node_reach_stats_get(n->node, &s.reach);
     s.meters = swarm_meters(node_swarm(n->node));
     for (unsigned i = 0; i < NODE_PROTOCOLS; i++) {
         node_traffic(n->node, (enum node_protocol)i, s.traffic[i]);
@@ -494,7 +497,7 @@ static void take_snapshot(const struct qudag_node *n)
     s.boot_retry_ms = node_boot_retry_ms(n->node, io_now());
     const uint64_t values[] = {
 #define XX(name, member, kind, unit, metric, labels, help) s.member,
-        STATS(XX)
+        STATS(XX) STATS_REACH(XX)
 #undef XX
     };
     memcpy(n->stats, values, sizeof(values));

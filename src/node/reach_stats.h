@@ -1,0 +1,27 @@
+/* reach_stats.h - what is counted of how this node and its peers are reached.  Included by node.h. */
+#ifndef QUDAG_SRC_NODE_REACH_STATS_H
+#define QUDAG_SRC_NODE_REACH_STATS_H
+
+#include "core/autonat/client.h"
+#include "core/autonat/server.h"
+#include "core/dcutr/dcutr.h"
+#include "core/meet/meet.h"
+#include "core/stun/stun.h"
+#include "node/portmap.h"
+
+struct node;
+
+struct node_reach_stats {
+    uint64_t state[2][3]; /* IPv4, IPv6; by enum reach_state: 1 for the one that it is */
+    uint64_t direct, relayed; /* links now */
+    struct node_portmap_stats portmap;
+    struct autonat_client_stats asks;
+    struct autonat_server_stats dials;
+    struct stun_stats stun;
+    struct meet_stats meet;
+    struct dcutr_stats dcutr;
+};
+/* Zero where a part is not there. */
+void node_reach_stats_get(const struct node *n, struct node_reach_stats *out);
+
+#endif
