@@ -12,6 +12,7 @@
 #include "node/node.h"
 
 tstamp io_now(void);     /* monotonic, and runs on while the machine sleeps */
+uint64_t io_slept(void); /* ns that the machine has slept since it was started */
 walltime io_wall(void);  /* calendar */
 struct rng io_rng(void); /* the kernel's generator */
 

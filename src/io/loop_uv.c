@@ -32,6 +32,7 @@
 #define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
 #define ADDRS_SETTLE (NS_PER_S / 2) /* after the first change of an interface */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
+#define SLEPT_LEAST NS_PER_S        /* what counts as having slept */
 
 struct sock {
     struct udp udp;
@@ -53,6 +54,7 @@ struct io {
     struct store *store; /* NULL: nothing is persisted */
     tstamp store_retry;  /* TSTAMP_NEVER: it has room */
     tstamp clock_at;     /* when the calendar is looked at next */
+    uint64_t slept;      /* how long the machine has slept since it was started */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
     bool stepping;              /* in io_step ... */
@@ -241,11 +243,23 @@ static void arm(struct io *io, tstamp at, tstamp now)
     (void)timerfd_settime(io->timer_fd, 0, &t, NULL);
 }
 
+/* Nor is there one when the machine wakes: what it has slept in all has grown since the last look, due then. */
+static void read_slept(struct io *io, tstamp now)
+{
+    uint64_t slept = io_slept();
+
+    if (io->stats.turns > 1 && slept > io->slept + SLEPT_LEAST) {
+        node_woke(io->node, now);
+    }
+    io->slept = slept;
+}
+
 /* There is no notification when the machine's clock is set. */
 static void read_clock(struct io *io, tstamp now)
 {
     if (io->clock_at <= now) {
         io->clock_at = tstamp_after(now, CLOCK_EVERY);
+        read_slept(io, now);
         node_set_clock(io->node, (struct wallclock){.base = io_wall(), .at = now}, now);
     }
 }

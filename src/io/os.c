@@ -15,6 +15,17 @@ tstamp io_now(void)
     return (tstamp)t.tv_sec * NS_PER_S + (tstamp)t.tv_nsec;
 }
 
+uint64_t io_slept(void)
+{
+    struct timespec boot, awake;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &awake); /* stands still while the machine sleeps */
+    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
+    int64_t ns =
+        ((int64_t)boot.tv_sec - awake.tv_sec) * (int64_t)NS_PER_S + boot.tv_nsec - awake.tv_nsec;
+    return ns > 0 ? (uint64_t)ns : 0;
+}
+
 walltime io_wall(void)
 {
     struct timespec t;

@@ -211,6 +211,9 @@ static void tick(void *node, tstamp now, struct acts *out)
             }
         }
     }
+    if (d->keepalive_at != 0 && now >= d->keepalive_at) {
+        node_keepalive_review(n);
+    }
     dcutr_ops.tick(d->core, now, out);
 }
 
@@ -219,6 +222,7 @@ static tstamp deadline(const void *node)
     const struct node_direct *d = &((const struct node *)node)->direct;
     tstamp at = dcutr_ops.deadline(d->core);
 
+    at = d->keepalive_at != 0 ? tstamp_min(at, d->keepalive_at) : at;
     return d->n_wait > 0 ? tstamp_min(at, d->look_at) : at;
 }
 
@@ -274,6 +278,12 @@ static void wait_for(struct node *n, const struct peer_id *peer, tstamp now)
     d->wait[at].until = tstamp_after(now, NODE_DIRECT_WAIT_NS);
     d->n_wait++;
     d->look_at = now;
+}
+
+void node_direct_moved(struct node *n)
+{
+    dcutr_forget(n->direct.core);
+    n->news |= NODE_NEWS_PATHS;
 }
 
 void node_direct_paths(struct node *n, tstamp now)

@@ -163,7 +163,7 @@ static uint64_t addrs_digest(const struct swarm_moved *m)
     return sum != 0 ? sum : 1;
 }
 
-/* What could not be reached from where we were may be from here. */
+/* What could not be reached from where we were may be from here; links that seem to go on may have no path. */
 static void forget_failures(struct node *n, const struct swarm_moved *m)
 {
     uint64_t digest = addrs_digest(m), before = n->links.addrs;
@@ -173,6 +173,8 @@ static void forget_failures(struct node *n, const struct swarm_moved *m)
         swarm_retry(n->swarm, NULL);
         keep_retry(&n->keep, NULL, n->now);
         autorelay_moved(&n->autorelay, n->now);
+        quic_ask_all(n->quic, n->now);
+        n->news |= NODE_NEWS_MOVED;
     }
 }
 

@@ -280,6 +280,8 @@ QUDAG_MUST_USE qudag_err node_relay_links_make(struct node *n, const struct upgr
                                                tstamp now);
 QUDAG_MUST_USE qudag_err node_relay_links_init(struct node *n);
 QUDAG_MUST_USE qudag_err node_direct_init(struct node *n); /* relayed links - dcutr - swarm */
+/* NODE_NEWS_MOVED: what failed in another network may be tried again at once. */
+void node_direct_moved(struct node *n);
 /* NODE_NEWS_PATHS: which relayed links are to become direct ones, and which have. */
 void node_direct_paths(struct node *n, tstamp now);
 void node_relay_links_free(struct node *n);

@@ -358,6 +358,12 @@ static void hand_on_news(struct node *n, tstamp now)
         n->hooks_called++;
         n->hooks.reach_changed(n->hooks.ctx);
     }
+    if ((news & (NODE_NEWS_PATHS | NODE_NEWS_SELF | NODE_NEWS_MOVED)) != 0) {
+        node_keepalive_review(n);
+    }
+    if ((news & NODE_NEWS_MOVED) != 0) {
+        node_direct_moved(n);
+    }
     if ((news & NODE_NEWS_PATHS) != 0) {
         node_udp_review(n, now);
         node_direct_paths(n, now);

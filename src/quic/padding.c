@@ -23,6 +23,14 @@ tstamp quic_padding_due(const struct transport_padding *p, tstamp traffic, uint6
     return due < p->until ? due : TSTAMP_NEVER;
 }
 
+uint64_t quic_rule_keepalive(uint64_t configured, uint64_t nat, bool plain, unsigned kept)
+{
+    if (!plain) {
+        return configured;
+    }
+    return nat != 0 ? nat : kept >= QUIC_KEPT_TIMES ? configured * QUIC_KEPT_RARER : configured;
+}
+
 /* For how long |c| may say nothing from now on, drawn; UINT64_MAX: it is not padded. */
 static uint64_t draw_quiet(const struct quic_conn *c)
 {

@@ -17,14 +17,6 @@ uint64_t quic_rule_quiet(uint64_t pto_ns)
     return ns > QUIC_QUIET_MOST ? QUIC_QUIET_MOST : ns;
 }
 
-uint64_t quic_rule_keepalive(uint64_t configured, uint64_t nat, bool plain, unsigned kept)
-{
-    if (!plain) {
-        return configured;
-    }
-    return nat != 0 ? nat : kept >= QUIC_KEPT_TIMES ? configured * QUIC_KEPT_RARER : configured;
-}
-
 static bool tell(struct quic_conn *c, enum link_ev_type type)
 {
     struct link_ev ev = {.type = type, .link = c->ref};

@@ -13,13 +13,13 @@
 uint64_t quic_rule_quiet(uint64_t pto_ns);
 
 /*
- * Who is behind a NAT keeps its state alive itself, as rarely as that allows.  A side that finds that it is always the other
- * that speaks first after QUIC_KEPT_IDLE of silence, QUIC_KEPT_TIMES in a row, asks QUIC_KEPT_RARER times as rarely.
+ * Who is behind a NAT keeps its state alive itself, as rarely as that allows.  A side that finds that the other always
+ * speaks first after QUIC_KEPT_IDLE of silence, QUIC_KEPT_TIMES in a row, asks QUIC_KEPT_RARER times as rarely.
  */
 #define QUIC_KEPT_IDLE (10 * NS_PER_S)
 #define QUIC_KEPT_TIMES 4
 #define QUIC_KEPT_RARER 4
-/* For how long a link says nothing, at most: |configured|; of a |plain| one |nat|, unless that is 0. */
+/* padding.c: for how long a link says nothing, at most: |configured|; of a |plain| one |nat|, unless that is 0. */
 uint64_t quic_rule_keepalive(uint64_t configured, uint64_t nat, bool plain, unsigned kept);
 
 struct quic_conn;

@@ -656,6 +656,16 @@ void dcutr_linked(struct dcutr *d, const struct peer_id *peer, tstamp now, struc
     }
 }
 
+void dcutr_forget(struct dcutr *d)
+{
+    LIST_EACH(it, &d->tries)
+    {
+        struct try *t = LIST_ENTRY(it, struct try, node);
+        t->state = t->state == DCUTR_FAILED ? DCUTR_NONE : t->state;
+        t->asked = 0;
+    }
+}
+
 /* ---- looking in ---- */
 
 const struct dcutr_stats *dcutr_stats(const struct dcutr *d)

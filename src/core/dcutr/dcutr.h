@@ -117,6 +117,9 @@ void dcutr_not_there(struct dcutr *d, const struct peer_id *peer, tstamp now, st
 /* A direct link with |peer| is up, whoever made it. */
 void dcutr_linked(struct dcutr *d, const struct peer_id *peer, tstamp now, struct acts *out);
 
+/* The network is another: what failed in the one before may be begun again at once. */
+void dcutr_forget(struct dcutr *d);
+
 /* One with whom it is under way, |*it| from 0 on; false at the end. */
 bool dcutr_next(const struct dcutr *d, size_t *it, struct peer_id *out);
 /* Valid as long as |d|. */

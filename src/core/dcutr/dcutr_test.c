@@ -209,6 +209,16 @@ static void b_tries_three_times_dials_in_the_last_and_then_not_for_a_while(void 
     assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_EEXISTS);
 }
 
+static void in_another_network_what_failed_is_begun_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+    pass(DCUTR_TIMEOUT_NS);
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_ELIMIT);
+    dcutr_forget(d);
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+}
+
 static void b_dials_a_peer_that_shows_a_public_address_before_it_asks(void **state)
 {
     (void)state;
@@ -421,6 +431,7 @@ int main(void)
         T(b_measures_the_round_trip_and_sends_after_half_of_it),
         T(b_tells_no_private_address_of_its_own),
         T(b_tries_three_times_dials_in_the_last_and_then_not_for_a_while),
+        T(in_another_network_what_failed_is_begun_at_once),
         T(b_dials_a_peer_that_shows_a_public_address_before_it_asks),
         T(b_needs_nothing_where_a_direct_link_stands_already),
         T(a_tells_its_addresses_only_when_it_may_and_dials_on_sync),

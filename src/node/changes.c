@@ -1,0 +1,45 @@
+/*
+ * changes.c - the network before this node: how long its state lives, and what is done when it is another, or was not
+ * there for a while; see direct.h.
+ */
+#include "node/internal.h"
+
+uint64_t node_rule_keepalive(const struct node_keepalive_view *v)
+{
+    uint64_t ns = v->life == 0 ? NODE_KEEPALIVE_FIRST : v->life / 10 * 7;
+
+    if (!v->behind_nat || !v->wanted) {
+        return 0;
+    }
+    ns = ns < NODE_KEEPALIVE_LEAST ? NODE_KEEPALIVE_LEAST : ns;
+    return ns > NODE_KEEPALIVE_MOST ? NODE_KEEPALIVE_MOST : ns;
+}
+
+void node_keepalive_review(struct node *n)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < 2; i++) {
+        const struct reach_family *f = i == 1 ? &n->reach.view.ip6 : &n->reach.view.ip4;
+        uint8_t family = i == 1 ? 6 : 4;
+        struct node_keepalive_view v = {.behind_nat = f->mapping == REACH_NAT_INDEPENDENT ||
+                                                      f->mapping == REACH_NAT_DEPENDENT,
+                                        .wanted = n->wants.probe,
+                                        .life = node_stun_life(n, family)};
+        uint64_t ns = node_rule_keepalive(&v);
+        quic_set_plain_keepalive(n->quic, family, ns);
+        any = any || ns != 0;
+    }
+    n->direct.keepalive_at = any ? tstamp_after(n->now, NODE_KEEPALIVE_LOOK) : 0;
+}
+
+void node_woke(struct node *n, tstamp now)
+{
+    n->now = now;
+    log_plain(&n->cfg.log, LOG_INFO, "node.woke");
+    swarm_retry(n->swarm, NULL);
+    keep_retry(&n->keep, NULL, now);
+    quic_ask_all(n->quic, now);
+    node_stun_moved(n, now);
+    n->news |= NODE_NEWS_MOVED | NODE_NEWS_SILENCE;
+}

@@ -1,0 +1,77 @@
+/* changes_test.c - how often the state of a NAT is kept alive; what a node does that wakes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define NT_NODES 3
+#include "node/internal.h"
+#include "node/testkit_net.h"
+
+static struct nt nt;
+
+static void the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life(void **state)
+{
+    static const struct {
+        struct node_keepalive_view v;
+        uint64_t s;
+    } t[] = {
+        {{false, true, 0}, 0},
+        {{true, false, 0}, 0},
+        {{true, true, 0}, 15},
+        {{true, true, 30 * NS_PER_S}, 21},
+        {{true, true, 120 * NS_PER_S}, 84},
+        {{true, true, 600 * NS_PER_S}, 110},
+        {{true, true, NS_PER_S}, 5},
+        {{true, true, UINT64_MAX}, 110},
+        {{true, false, 120 * NS_PER_S}, 0},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        assert_int_equal(node_rule_keepalive(&t[i].v), t[i].s * NS_PER_S);
+    }
+}
+
+static uint64_t sent(size_t ix)
+{
+    struct quic_stats st;
+
+    quic_stats_get(node_quic(nt.node[ix].node), &st);
+    return st.dgrams_out;
+}
+
+static bool all_linked(struct nt *t)
+{
+    uint8_t props;
+
+    return swarm_connected(node_swarm(t->node[1].node), &t->node[0].peer, &props) &&
+           swarm_connected(node_swarm(t->node[1].node), &t->node[2].peer, &props);
+}
+
+static void a_node_that_wakes_asks_its_links_at_once(void **state)
+{
+    (void)state;
+    nt_init(&nt);
+    nt_network(&nt, NT_NODES);
+    assert_true(nt_run(&nt, 120 * NS_PER_S, all_linked));
+    (void)nt_run(&nt, 20 * NS_PER_S, NULL);
+    uint64_t before = sent(1);
+    node_woke(nt.node[1].node, nt.now);
+    (void)nt_run(&nt, 100 * NS_PER_MS, NULL);
+    assert_true(sent(1) >= before + 2); /* both of its links */
+    assert_true(all_linked(&nt));
+    nt_fini(&nt);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life),
+        cmocka_unit_test(a_node_that_wakes_asks_its_links_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
