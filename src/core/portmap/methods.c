@@ -10,6 +10,7 @@
 #define DOUBTED (3 * NS_PER_S) /* between two requests for a port that the router may have lost */
 #define DOUBTED_TRIES 40       /* then as for any renewal */
 #define AGAIN (3 * NS_PER_S)   /* between two times that all ports are asked for again */
+#define MUTE 2                 /* times, then the router does not know the question */
 #define PORT_FIRST 1024        /* of those chosen for UPnP */
 
 static void send(const struct portmap_gate *g, const struct pcp_request *q, struct acts *out)
@@ -176,8 +177,7 @@ void portmap_ask_epoch(struct portmap *p, struct portmap_gate *g, tstamp now, st
     }
     if (++g->look.tries > 2) { /* silent: it may be starting again */
         portmap_ask_again(p, g, now);
-        g->look.tries = 0;
-        g->look.at = tstamp_after(now, PORTMAP_LOOK);
+        g->look = (struct portmap_try){.at = tstamp_after(now, PORTMAP_LOOK), .over = true};
         return;
     }
     if (!pcp) {
@@ -340,7 +340,13 @@ static void take_epoch(struct portmap *p, struct portmap_gate *g, const struct p
     bool lost = e->known && portmap_rule_rebooted(e->s, a->epoch, (now - e->at) / NS_PER_S);
 
     *e = (struct portmap_epoch){.known = true, .s = a->epoch, .at = now};
-    g->look = (struct portmap_try){.at = tstamp_after(now, PORTMAP_LOOK)};
+    if (a->kind == PCP_ANNOUNCE || a->kind == PCP_NATPMP_ADDR) {
+        g->mute = 0;
+    } else if (g->look.over && g->mute < MUTE) {
+        g->mute++;
+    }
+    g->look = (struct portmap_try){
+        .at = tstamp_after(now, g->mute < MUTE ? PORTMAP_LOOK : PORTMAP_LOOK_MUTE)};
     if (lost && now >= g->again_at) {
         g->again_at = tstamp_after(now, AGAIN);
         portmap_ask_again(p, g, now);

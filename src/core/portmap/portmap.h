@@ -40,8 +40,9 @@
 #define PORTMAP_PAUSE_MIN (60 * NS_PER_S) /* after all methods failed; doubles */
 #define PORTMAP_PAUSE_MAX (1800 * NS_PER_S)
 #define PORTMAP_LOOK                                                                               \
-    (30 * NS_PER_S) /* between looks at the epoch, while ports are mapped by PCP or NAT-PMP ... */
-#define PORTMAP_LOOK_SOON (2 * NS_PER_S)  /* ... and while the router is silent */
+    (4 * NS_PER_S) /* between looks at the epoch, while PCP or NAT-PMP has a port, */
+#define PORTMAP_LOOK_MUTE (60 * NS_PER_S) /* of a router that answers no such question, */
+#define PORTMAP_LOOK_SOON (2 * NS_PER_S)  /* and while one is silent */
 #define PORTMAP_DOUBT (10 * NS_PER_S)     /* between two looks that doubts cause */
 #define PORTMAP_UPNP_LOOK (60 * NS_PER_S) /* a doubt asks UPnP no sooner than this again */
 #define PORTMAP_UPNP_MAX                                                                           \

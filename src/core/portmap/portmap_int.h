@@ -23,9 +23,10 @@ struct portmap_gate {
     bool no_pcp, no_natpmp;      /* it said so */
     struct netaddr natpmp_addr;  /* family 0: not known */
     struct portmap_try ask_addr; /* for that */
-    struct portmap_try look;     /* at the epoch */
-    tstamp again_at;             /* ports are not asked for again before, whatever comes */
-    tstamp doubt_at;             /* a doubt has no effect before */
+    struct portmap_try look; /* at the epoch; over: ports were asked for again, as it was silent */
+    uint8_t mute;    /* times in a row that it answered for a port, and not when it was looked at */
+    tstamp again_at; /* ports are not asked for again before, whatever comes */
+    tstamp doubt_at; /* a doubt has no effect before */
 };
 
 /* A port that is wanted. */

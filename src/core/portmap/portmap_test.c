@@ -263,7 +263,7 @@ static void a_router_that_lost_its_state_is_asked_at_once(void **state)
         start(kinds[i], 2);
         pass(10 * MINUTE);
         reboot();
-        pass(PORTMAP_LOOK + NS_PER_S); /* nobody says anything: the next look */
+        pass(5 * NS_PER_S); /* nobody says anything: the next look */
         assert_int_equal(entries(), 2);
         pass(10 * MINUTE);
         reboot();
@@ -309,6 +309,20 @@ static void an_announcement_after_a_restart_maps_at_once(void **state)
     assert_true(portmap_recv(bed.p, &from, (struct slice){announced, 24}, bed.now, &bed.out));
     carry_out();
     pass(10 * NS_PER_MS);
+    assert_int_equal(entries(), 1);
+}
+
+static void a_router_that_does_not_know_the_question_is_asked_seldom(void **state)
+{
+    (void)state;
+    start(MUTE_LOOK, 1);
+    pass(10 * MINUTE);
+    unsigned sent = bed.sent;
+    pass(HOUR / 2);
+    assert_true(bed.sent - sent <= 30 * 3);
+    assert_int_equal(entries(), 1);
+    reboot();
+    pass(PORTMAP_LOOK_MUTE + 5 * NS_PER_S);
     assert_int_equal(entries(), 1);
 }
 
@@ -578,6 +592,7 @@ int main(void)
         T(a_router_that_lost_its_state_is_asked_at_once),
         T(a_router_that_was_away_is_asked_soon_after_it_is_back),
         T(an_announcement_after_a_restart_maps_at_once),
+        T(a_router_that_does_not_know_the_question_is_asked_seldom),
         T(another_external_address_after_a_restart_is_told),
         T(floods_of_changing_epochs_cost_little),
         T(after_failure_it_is_tried_again_and_ever_less_often),
