@@ -16,23 +16,29 @@
 
 /* ---- whom to ask ---- */
 
-static bool is_avoided(const struct node *n, const struct peer_id *peer)
+static bool is_avoided(const struct node *n, const struct peer_id *peer,
+                       const struct multiaddr *addr)
 {
     for (size_t i = 0; i < NODE_AUTONAT_AVOID; i++) {
         const struct node_autonat_avoid *a = &n->autonat->avoid[i];
-        if (a->until > n->now && peer_id_eq(&a->peer, peer)) {
+        if (a->until > n->now && peer_id_eq(&a->peer, peer) &&
+            (a->addr.len == 0 || multiaddr_eq(&a->addr, addr))) {
             return true;
         }
     }
     return false;
 }
 
-static void avoid(struct node *n, const struct peer_id *peer)
+/* |peer| is not asked for a while, about |addr| (NULL: about any). */
+static void avoid(struct node *n, const struct peer_id *peer, const struct multiaddr *addr)
 {
     struct node_autonat *a = n->autonat;
 
     a->avoid[a->avoid_at] =
         (struct node_autonat_avoid){.peer = *peer, .until = tstamp_after(n->now, AVOID)};
+    if (addr != NULL) {
+        a->avoid[a->avoid_at].addr = *addr;
+    }
     a->avoid_at = (a->avoid_at + 1) % NODE_AUTONAT_AVOID;
 }
 
@@ -43,6 +49,7 @@ bool node_rule_autonat_server(const struct link_info *link, const struct multiad
 
     return (link->props & (LINK_ANON | LINK_RELAYED)) == 0 && reach_rule_addr(&link->remote, lab) &&
            multiaddr_direct(&link->remote, &from) && multiaddr_direct(addr, &at) &&
+           ((link->props & LINK_QUDAG) == 0 || multiaddr_to_netaddr(addr, &at)) &&
            (!same || from.family == at.family);
 }
 
@@ -57,7 +64,7 @@ static bool find_server(struct node *n, const struct multiaddr *addr, bool same,
     for (size_t it = 0; swarm_link_next(n->swarm, &it, &look, n->now);) {
         const struct link_info *l = &look.info;
         if (look.state != SWARM_LINK_UP || l->peer.len == 0 ||
-            !node_rule_autonat_server(l, addr, same, n->cfg.lab) || is_avoided(n, &l->peer) ||
+            !node_rule_autonat_server(l, addr, same, n->cfg.lab) || is_avoided(n, &l->peer, addr) ||
             !node_peer_dials_back(n, &l->peer) || !multiaddr_direct(&l->remote, &from) ||
             reach_has_said(&n->reach, addr, reach_network(&from, &l->peer, n->cfg.lab), n->now)) {
             continue;
@@ -115,8 +122,7 @@ static void answered(struct node *n, const struct act *up, tstamp now)
                                                           : "none"),
               LOG_ERR(up->err));
     if (about->word == AUTONAT_NOTHING) {
-        avoid(n, &about->peer);
-        reach_asked(&n->reach, &about->addr, 0); /* another may know */
+        avoid(n, &about->peer, up->err == QUDAG_EREFUSED ? &about->addr : NULL);
         return;
     }
     node_reach_changed(

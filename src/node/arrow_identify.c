@@ -250,12 +250,6 @@ static bool is_said(const struct identify_msg *was, const struct identify_msg *n
            memcmp(was->agent_version, now->agent_version, sizeof(was->agent_version)) == 0;
 }
 
-/* A node that only uses circuits tells nobody where it is, though its records of direct dark addresses do. */
-static size_t addrs_told(const struct node *n)
-{
-    return n->wants.announce || n->cfg.reachable == NODE_REACHABLE_NO ? n->reach.n_announced : 0;
-}
-
 void node_identify_changed(struct node *n)
 {
     const struct identify_msg *self = &n->identify.self;
@@ -267,7 +261,7 @@ void node_identify_changed(struct node *n)
     m.key_len = KEY_PROTO_ED25519;
     m.has_peer = true;
     peer_id_from_ed25519(&m.peer, n->cfg.identity->ed_pk);
-    size_t told = addrs_told(n);
+    size_t told = node_addrs_told(n);
     for (size_t i = 0; i < told && i < IDENTIFY_ADDRS_MAX; i++) {
         m.addr[m.n_addrs++] = n->reach.announced[i];
     }

@@ -11,6 +11,7 @@ struct node;
 
 struct node_autonat_avoid {
     struct peer_id peer;
+    struct multiaddr addr; /* len 0: for whatever address */
     tstamp until;
 };
 
@@ -27,7 +28,7 @@ struct node_autonat {
 
 /*
  * Whether the peer at the other end of |link| may be asked to dial |addr|: a direct link over the Internet (in a |lab|
- * over anything), with |same| of the same IP version.
+ * over anything), with |same| of the same IP version.  Nodes of ours dial QUIC only.
  */
 bool node_rule_autonat_server(const struct link_info *link, const struct multiaddr *addr, bool same,
                               bool lab);

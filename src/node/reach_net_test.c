@@ -152,7 +152,7 @@ static void who_sits_behind_a_firewall_serves_nobody(void **state)
     assert_true(nt_run(&net, 300 * NS_PER_S, it_knows));
     const struct reach_view *v = node_reach(net.node[IT].node);
     assert_int_equal(v->ip4.state, REACH_PRIVATE);
-    assert_true(v->hidden && v->needs_places && !v->serves);
+    assert_true(v->all_private && v->needs_places && !v->serves);
     assert_int_equal(announced(IT), 0);
     assert_int_equal(its_address(IT).verdict, REACH_REFUTED);
     assert_false(node_serves_dht(net.node[IT].node));

@@ -19,7 +19,7 @@ struct node_wants node_rule_wants(const struct node_wants_of *of)
 
 bool node_rule_dht_server(const struct reach_view *v, bool may, bool announce)
 {
-    return may && !v->hidden && (announce || v->announces);
+    return may && !v->all_private && (announce || v->announces);
 }
 
 const struct node_wants *node_wants(const struct node *n)
@@ -81,9 +81,14 @@ void node_set_announced(struct node *n, const struct multiaddr *addr, size_t cou
     node_reach_changed(n, reach_set_operator(&n->reach, addr, count, n->now), "operator");
 }
 
+size_t node_addrs_told(const struct node *n)
+{
+    return n->wants.announce || n->cfg.reachable == NODE_REACHABLE_NO ? n->reach.n_announced : 0;
+}
+
 bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out)
 {
-    if (*it >= n->reach.n_announced) {
+    if (*it >= node_addrs_told(n)) {
         return false;
     }
     *out = n->reach.announced[(*it)++];

@@ -36,7 +36,7 @@ struct node_wants {
 struct node_wants node_rule_wants(const struct node_wants_of *of);
 
 /*
- * Whether it answers in the DHT: where it |may| by the configuration, is not known to be hidden behind a NAT, and,
+ * Whether it answers in the DHT: where it |may| by the configuration, is not known to be private, and,
  * where it is to be reached by nobody, only at the operator's addresses.
  */
 bool node_rule_dht_server(const struct reach_view *v, bool may, bool announce);
@@ -59,6 +59,11 @@ void node_wants_review(struct node *n);
 void node_reach_changed(struct node *n, bool changed, const char *why);
 /* Whether this node dials others back: it can be dialled itself, and its host has sockets for it. */
 bool node_dials_back(const struct node *n);
+/*
+ * How many of the announced addresses all peers are told: a node that only uses circuits tells none, though its records
+ * of direct dark addresses do.
+ */
+size_t node_addrs_told(const struct node *n);
 /* By node_rule_dht_server(). */
 bool node_serves_dht(const struct node *n);
 /* Registers the clock of core/reach. */

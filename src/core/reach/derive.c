@@ -18,6 +18,27 @@ static bool is_from(const struct reach_cand *c, enum reach_source source)
     return (c->sources & 1u << source) != 0;
 }
 
+/*
+ * What is known of QUIC at the same host and by the same |source|, for an address of TCP that nobody has tried: few
+ * servers dial TCP, and a firewall or a router mostly does the same for both.
+ */
+static enum reach_verdict by_quic(const struct reach *r, const struct reach_cand *c,
+                                  enum reach_source source)
+{
+    struct netaddr at, other;
+
+    if (c->look.verdict != REACH_UNTRIED || !multiaddr_to_tcp(&c->look.addr, &at)) {
+        return c->look.verdict;
+    }
+    for (size_t i = 0; i < r->n_cand; i++) {
+        if (is_from(&r->cand[i], source) && multiaddr_to_netaddr(&r->cand[i].look.addr, &other) &&
+            netaddr_same_ip(&at, &other)) {
+            return r->cand[i].look.verdict;
+        }
+    }
+    return REACH_UNTRIED;
+}
+
 /* What comes through a NAT is told once others have dialled it, of each kind the first that the socket has not. */
 static void tell_confirmed(struct reach *r, enum reach_source source, bool has[REACH_KINDS])
 {
@@ -27,7 +48,9 @@ static void tell_confirmed(struct reach *r, enum reach_source source, bool has[R
     for (size_t i = 0; i < r->n_cand; i++) {
         struct reach_cand *c = &r->cand[i];
         unsigned kind = reach_kind(&c->look.addr);
-        if (is_from(c, source) && c->look.verdict == REACH_CONFIRMED && !had[kind] &&
+        bool confirmed = source == REACH_MAPPED ? by_quic(r, c, source) == REACH_CONFIRMED
+                                                : c->look.verdict == REACH_CONFIRMED;
+        if (is_from(c, source) && confirmed && !had[kind] &&
             reach_rule_addr(&c->look.addr, r->lab)) {
             tell(r, c);
             has[kind] = true;
@@ -53,7 +76,7 @@ static void announce(struct reach *r)
     }
     for (size_t i = 0; i < r->n_cand; i++) {
         struct reach_cand *c = &r->cand[i];
-        if (is_from(c, REACH_BOUND) && c->look.verdict != REACH_REFUTED &&
+        if (is_from(c, REACH_BOUND) && by_quic(r, c, REACH_BOUND) != REACH_REFUTED &&
             reach_rule_addr(&c->look.addr, r->lab)) {
             has[reach_kind(&c->look.addr)] = true;
             tell(r, c);
@@ -142,9 +165,9 @@ static void view(struct reach *r)
     v->ip6.state = state_of(r, &f6, 6, v->ip6.mapping);
     v->announces = r->n_announced > 0;
     v->serves = f4.told || f6.told;
-    v->hidden = !v->serves && (f4.bound || f6.bound) &&
-                (!f4.bound || v->ip4.state == REACH_PRIVATE) &&
-                (!f6.bound || v->ip6.state == REACH_PRIVATE);
+    v->all_private = !v->serves && (f4.bound || f6.bound) &&
+                     (!f4.bound || v->ip4.state == REACH_PRIVATE) &&
+                     (!f6.bound || v->ip6.state == REACH_PRIVATE);
     /* Who has IPv4 is looked for by peers that have nothing else. */
     v->needs_places = v->udp_blocked || (!f4.open && (f4.bound || !f6.open));
 }
@@ -171,9 +194,9 @@ static void verdicts(struct reach *r, tstamp now)
 static bool same_view(const struct reach_view *a, const struct reach_view *b)
 {
     return a->ip4.state == b->ip4.state && a->ip6.state == b->ip6.state &&
-           a->announces == b->announces && a->hidden == b->hidden && a->serves == b->serves &&
-           a->needs_places == b->needs_places && a->double_nat == b->double_nat &&
-           a->udp_blocked == b->udp_blocked;
+           a->announces == b->announces && a->all_private == b->all_private &&
+           a->serves == b->serves && a->needs_places == b->needs_places &&
+           a->double_nat == b->double_nat && a->udp_blocked == b->udp_blocked;
 }
 
 bool reach_derive(struct reach *r, tstamp now)

@@ -12,7 +12,8 @@
  *
  * Announced are: the operator's addresses, and then nothing else; a socket's that are on the Internet, until
  * REACH_AGREE networks could not dial them and none could within an hour; and what the router mapped or others see, of
- * a transport and IP version of which no socket's is announced, once REACH_AGREE networks have dialled it.
+ * a transport and IP version of which no socket's is announced, once REACH_AGREE networks have dialled it.  An untried
+ * address of TCP, a socket's or mapped, goes with that of QUIC beside it.
  */
 #ifndef QUDAG_SRC_CORE_REACH_REACH_H
 #define QUDAG_SRC_CORE_REACH_REACH_H
@@ -67,14 +68,14 @@ struct reach_family {
 };
 
 /*
- * |serves|: others can dial this node, so it may be an onion relay and a circuit relay.  |hidden|: nobody can: no
+ * |serves|: others can dial this node, so it may be an onion relay and a circuit relay.  |all_private|: nobody can: no
  * address is announced, and those of each IP version were tried in vain.  |needs_places|: peers that have nothing but
  * its addresses may not get through; where it is wanted by peers (node_wants.places) it needs circuit relays.
  */
 struct reach_view {
     struct reach_family ip4, ip6;
     bool announces; /* there is an address to tell */
-    bool serves, hidden, needs_places;
+    bool serves, all_private, needs_places;
     bool double_nat;  /* the router's external address is private, or another than others see */
     bool udp_blocked; /* nothing came by UDP although something was sent, and TCP works */
 };

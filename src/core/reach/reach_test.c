@@ -198,15 +198,15 @@ static void a_socket_s_address_is_announced_until_it_is_refuted(void **state)
     assert_true(servers(&o, 4, 1, "5.9.1.1", false));
     assert_announced(&o, WANT("/ip6/2a00:1:2::3/udp/4433/quic-v1"));
     assert_int_equal(o.view.ip4.state, REACH_PRIVATE);
-    assert_true(o.view.serves && o.view.needs_places && !o.view.hidden);
+    assert_true(o.view.serves && o.view.needs_places && !o.view.all_private);
     (void)servers(&o, 1, 4, "2a00:1:2::3", false);
     assert_announced(&o, WANT(NULL));
-    assert_true(o.view.hidden && !o.view.serves && o.view.needs_places);
+    assert_true(o.view.all_private && !o.view.serves && o.view.needs_places);
     assert_true(servers(&o, 5, 4, "5.9.1.1", true) || o.view.serves == false);
     assert_int_equal(look(&o, "5.9.1.1").verdict, REACH_REFUTED); /* four against four */
     assert_true(servers(&o, 9, 1, "5.9.1.1", true));              /* the oldest voice is gone */
     assert_int_equal(look(&o, "5.9.1.1").verdict, REACH_CONFIRMED);
-    assert_true(o.view.serves && !o.view.hidden && !o.view.needs_places);
+    assert_true(o.view.serves && !o.view.all_private && !o.view.needs_places);
 }
 
 /* Four networks that lie make no public node disappear while one that does not has dialled it within the hour. */
@@ -262,7 +262,7 @@ static void who_is_seen_at_another_port_by_each_is_private(void **state)
         (void)observed(&o, by, "5.9.1.1", 4000 + i);
     }
     assert_int_equal(o.view.ip4.state, REACH_PRIVATE);
-    assert_true(o.view.hidden && o.view.needs_places);
+    assert_true(o.view.all_private && o.view.needs_places);
     struct multiaddr due[8];
     tstamp at;
     assert_int_equal(reach_to_check(&o, due, 8, now, &at), 0);
@@ -478,6 +478,46 @@ static void tcp_addresses_are_confirmed_by_those_who_dialled_them(void **state)
     assert_true(multiaddr_eq(&out[0], &udp));
 }
 
+/* Few servers dial TCP: what nobody has tried goes with QUIC at the same host. */
+static void an_untried_tcp_address_goes_with_quic(void **state)
+{
+    struct multiaddr both[2] = {quic("5.9.1.1", 4433), tcp("5.9.1.1", 4433)};
+    struct multiaddr mapped[2] = {quic("5.9.1.9", 4433), tcp("5.9.1.9", 4433)};
+    struct reach o = {0};
+    (void)state;
+
+    (void)reach_set_bound(&o, both, 2, now);
+    assert_int_equal(o.n_announced, 2);
+    (void)servers(&o, 1, 4, "5.9.1.1", false);
+    assert_int_equal(o.n_announced, 0);
+    assert_true(o.view.all_private);
+    for (unsigned i = 1; i <= REACH_AGREE; i++) { /* who dialled it proves it */
+        char by[32];
+        (void)snprintf(by, sizeof(by), "8.%u.0.1", i);
+        struct link_info l = from(by, LINK_INBOUND);
+        l.remote = tcp(by, 50000);
+        now += REACH_HOLD;
+        (void)reach_observed(&o, &l, &both[1], now);
+    }
+    assert_int_equal(o.n_announced, 1);
+    assert_true(multiaddr_eq(&o.announced[0], &both[1]));
+    o = (struct reach){0};
+    set_local(&o, home, 1);
+    (void)reach_mapped(&o, &mapped[0], false, now);
+    (void)reach_mapped(&o, &mapped[1], false, now);
+    assert_int_equal(o.n_announced, 0);
+    (void)servers(&o, 1, 4, "5.9.1.9", true);
+    assert_int_equal(o.n_announced, 2);
+    o = (struct reach){0}; /* what is only seen proves itself */
+    set_local(&o, home, 1);
+    observers(&o, 1, 2, "5.9.1.1");
+    struct link_info l = from("8.1.0.1", LINK_INBOUND);
+    l.remote = tcp("8.1.0.1", 50000);
+    (void)reach_observed(&o, &l, &both[1], now);
+    (void)servers(&o, 1, 4, "5.9.1.1", true);
+    assert_int_equal(o.n_announced, 1);
+}
+
 static void a_family_with_a_global_address_of_its_own_needs_no_observers(void **state)
 {
     static const char *const both[] = {"5.9.1.1", "fd00::1"};
@@ -547,6 +587,7 @@ int main(void)
         cmocka_unit_test(what_proves_nothing_is_not_counted),
         cmocka_unit_test(an_address_is_seen_over_its_own_ip_version_only),
         cmocka_unit_test(tcp_addresses_are_confirmed_by_those_who_dialled_them),
+        cmocka_unit_test(an_untried_tcp_address_goes_with_quic),
         cmocka_unit_test(a_family_with_a_global_address_of_its_own_needs_no_observers),
         cmocka_unit_test(what_the_operator_set_is_announced_alone),
         cmocka_unit_test(of_more_addresses_than_fit_the_first_are_taken),
