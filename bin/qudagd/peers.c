@@ -144,6 +144,13 @@ void peers_places(struct request *rq)
         if (p.limit_time > 0) {
             rec_int(r, "limit_ns", (int64_t)p.limit_time);
         }
+        rec_bool(r, "chosen", p.chosen);
+        if (p.rtt > 0) {
+            rec_int(r, "rtt_ns", (int64_t)p.rtt);
+        }
+        rec_int(r, "circuits", (int64_t)p.circuits);
+        rec_int(r, "bytes_in", (int64_t)p.bytes_in);
+        rec_int(r, "bytes_out", (int64_t)p.bytes_out);
         rec_int(r, "failures", p.failures);
         if (p.err != QUDAG_OK) {
             rec_str(r, "error", qudag_err_name(p.err));

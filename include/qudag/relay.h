@@ -32,10 +32,30 @@ typedef struct qudag_place {
     qudag_err err;        /* of the last try */
     char addr[QUDAG_ADDR_TEXT_MAX]; /* where others reach this node; "": not held, or not told */
     qudag_peer_id relay;
-    uint8_t pad[7];
+    uint8_t pad[6];
+    bool chosen;                  /* by this node itself, not by qudag_relay_reserve() */
+    qudag_ns rtt;                 /* to the relay; 0: not measured */
+    uint64_t circuits;            /* through it that have ended ... */
+    uint64_t broken;              /* ... of these broken off, by it or the peer, before its limit */
+    uint64_t bytes_in, bytes_out; /* of these */
 } qudag_place;
 /* One after the other; *it starts at 0; false at the end. */
 QUDAG_API bool qudag_place_next(const qudag_node *n, size_t *it, qudag_place *out);
+
+/* A circuit between two peers that passes through this node. */
+typedef struct qudag_relay_circuit {
+    uint32_t size; /* set by the caller, see types.h */
+    bool paced;    /* it waits for a rate just now */
+    uint8_t pad[3];
+    qudag_ns age;
+    uint64_t sent, got;     /* bytes passed on from |from|, and to it */
+    uint64_t limit_bytes;   /* each way; 0: none */
+    qudag_ns limit_time;    /* likewise */
+    qudag_peer_id from, to; /* who asked for it, and for whom */
+    uint8_t tail[6];
+} qudag_relay_circuit;
+/* One after the other; *it starts at 0; false at the end. */
+QUDAG_API bool qudag_relay_circuit_next(const qudag_node *n, size_t *it, qudag_relay_circuit *out);
 
 /*
  * Streams of |proto| may run over links that a relay limits in bytes and time (limited in qudag_link_info), in either

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-API_NO_TAIL(qudag_place, pad);
+API_NO_TAIL(qudag_place, bytes_out);
+API_NO_TAIL(qudag_relay_circuit, tail);
 _Static_assert(QUDAG_RESERVE_MAX == RELAYED_RELAYS_MAX, "one limit");
 
 qudag_err qudag_relay_reserve(qudag_node *n, const char *relay)
@@ -57,6 +58,33 @@ bool qudag_place_next(const qudag_node *n, size_t *it, qudag_place *out)
     full.err = p->err;
     addr_text(n, full.addr, p);
     api_peer_out(&full.relay, &p->relay);
+    const struct autorelay_relay *r = autorelay_get(node_autorelay(n->node), &p->relay);
+    full.chosen = r != NULL && !r->fixed && r->state != AUTORELAY_IDLE;
+    full.rtt = r != NULL ? r->rtt_ns : 0;
+    full.circuits = p->circuits;
+    full.broken = p->broken;
+    full.bytes_in = p->bytes_in;
+    full.bytes_out = p->bytes_out;
+    return api_sized_out(out, &full, sizeof(full));
+}
+
+bool qudag_relay_circuit_next(const qudag_node *n, size_t *it, qudag_relay_circuit *out)
+{
+    qudag_relay_circuit full = {.size = sizeof(full)};
+    struct hop_circuit_look c;
+    tstamp now = io_now();
+
+    if (n == NULL || it == NULL || out == NULL || !node_relay_circuit_next(n->node, it, &c)) {
+        return false;
+    }
+    full.paced = c.paced;
+    full.age = now > c.since ? now - c.since : 0;
+    full.sent = c.sent;
+    full.got = c.got;
+    full.limit_bytes = c.limit.data;
+    full.limit_time = c.limit.duration_s * QUDAG_S;
+    api_peer_out(&full.from, &c.from);
+    api_peer_out(&full.to, &c.to);
     return api_sized_out(out, &full, sizeof(full));
 }
 

@@ -11,7 +11,7 @@
 
 #define HELD_MAX 256                /* opens that wait, of all peers */
 #define SEARCH_TIME (20 * NS_PER_S) /* then they go on with what is known */
-#define SEARCH_AGAIN (5 * NS_PER_S) /* who was not found just now is not looked for again */
+#define SEARCH_AGAIN (2 * NS_PER_S) /* who was not found just now is not looked for again */
 
 /* An ACT_OPEN that waits. */
 struct held_open {

@@ -127,6 +127,14 @@ static void two_nodes_meet_through_a_relay_and_are_secured_end_to_end(void **sta
     net_ask(&net[A], qudag_ping(net[A].node, &net[B].self, &net[A].last));
     assert_int_equal(net[A].err, QUDAG_OK);
     assert_int_equal(net_stat(&net[R], "circuit_relay_circuits"), 1);
+    qudag_relay_circuit c = QUDAG_INIT(qudag_relay_circuit);
+    size_t it = 0;
+    assert_true(qudag_relay_circuit_next(net[R].node, &it, &c));
+    assert_memory_equal(&c.from, &net[A].self, sizeof(c.from));
+    assert_memory_equal(&c.to, &net[B].self, sizeof(c.to));
+    assert_true(c.sent > 1000 && c.got > 1000 && c.limit_bytes == 0 && c.age > 0);
+    assert_false(qudag_relay_circuit_next(net[R].node, &it, &c));
+    assert_false(qudag_relay_circuit_next(NULL, &it, &c));
 }
 
 /* ---- bytes ---- */

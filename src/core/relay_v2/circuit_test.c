@@ -407,6 +407,47 @@ static void a_circuit_and_a_peer_have_rates_of_their_own(void **state)
 }
 
 /* As many reconnects and reservations as can be leave one place each, and those of others. */
+/* The first bytes of a circuit, asked for by 1 of 2 over links with these properties. */
+static void early(uint8_t props_1, uint8_t props_2, size_t len, qudag_err err)
+{
+    struct hop_config cfg = {.rate = 0};
+    struct world *w = w_new(&cfg);
+    struct relayed_info want = {.relay = w->id[0], .peer = w->id[2]};
+    uint8_t bytes[CIRCUIT_EARLY_MAX];
+
+    memset(bytes, 7, sizeof(bytes));
+    w->props[1] = props_1;
+    w->props[2] = props_2;
+    w_reserve(w, 2);
+    w->failed[1] = QUDAG_OK;
+    assert_int_equal(
+        relayed_connect(w->user[1], &want, (struct slice){bytes, len}, 3, w->now, &w->acts),
+        QUDAG_OK);
+    w_carry_out(w, 1);
+    w_settle(w);
+    assert_int_equal(w->failed[1], err);
+    assert_int_equal(w_last(w, 2)->got, len);
+    for (unsigned i = 1; i <= 4; i++) { /* credit is as it was */
+        assert_int_equal(w_write(w, 1, w_last(w, 1)->name, WINDOW / 2), WINDOW / 2);
+        assert_int_equal(w_write(w, 2, w_last(w, 2)->name, WINDOW / 2), WINDOW / 2);
+        w_settle(w);
+        assert_int_equal(w_last(w, 2)->got, len + i * (WINDOW / 2));
+        assert_int_equal(w_last(w, 1)->got, i * (WINDOW / 2));
+    }
+    w_free(w);
+}
+
+static void the_first_bytes_come_once_whoever_takes_them_early(void **state)
+{
+    (void)state;
+
+    early(LINK_QUDAG, LINK_QUDAG, 1700, QUDAG_OK);
+    early(LINK_QUDAG, 0, CIRCUIT_EARLY_MAX, QUDAG_OK); /* the relay keeps them */
+    early(0, LINK_QUDAG, 1700, QUDAG_OK);              /* they wait for the answer */
+    early(0, 0, 1700, QUDAG_OK);
+    early(LINK_QUDAG, LINK_QUDAG, 0, QUDAG_OK);
+}
+
 static void reconnects_leak_no_places(void **state)
 {
     struct hop_config cfg = {.reservations_max = 8, .reservations_host = 2};
@@ -491,6 +532,7 @@ int main(void)
         cmocka_unit_test(circuits_with_strangers_have_the_tighter_limit),
         cmocka_unit_test(a_relay_that_closes_keeps_what_it_promised),
         cmocka_unit_test(a_circuit_and_a_peer_have_rates_of_their_own),
+        cmocka_unit_test(the_first_bytes_come_once_whoever_takes_them_early),
         cmocka_unit_test(reconnects_leak_no_places),
         cmocka_unit_test(what_is_given_up_leaves_nothing),
     };

@@ -170,6 +170,28 @@ static void lengths_are_minimal_and_limited(void **state)
     assert_int_equal(mem.used, 0);
 }
 
+static void the_tighter_limit_holds_for_strangers(void **state)
+{
+    const struct circuit_limit none = {0, 0}, l = {100, 5000}, st = {60, 9000};
+    (void)state;
+
+    assert_int_equal(hop_rule_limit(&l, &st, true).duration_s, 100);
+    assert_int_equal(hop_rule_limit(&l, &st, true).data, 5000);
+    assert_int_equal(hop_rule_limit(&l, &st, false).duration_s, 60);
+    assert_int_equal(hop_rule_limit(&l, &st, false).data, 5000);
+    assert_int_equal(hop_rule_limit(&none, &st, false).data, 9000);
+    assert_int_equal(hop_rule_limit(&l, &none, false).duration_s, 100);
+    assert_int_equal(hop_rule_limit(&none, &none, false).data, 0);
+}
+
+static void only_nodes_of_this_project_take_bytes_before_the_answer(void **state)
+{
+    (void)state;
+
+    assert_true(relayed_rule_early_bytes(LINK_QUDAG | LINK_PQ_KEX));
+    assert_false(relayed_rule_early_bytes(LINK_PQ_KEX | LINK_INBOUND));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +204,8 @@ int main(void)
         cmocka_unit_test(a_reset_at_the_limit_is_the_limit),
         cmocka_unit_test(messages_come_whole_out_of_any_split),
         cmocka_unit_test(lengths_are_minimal_and_limited),
+        cmocka_unit_test(the_tighter_limit_holds_for_strangers),
+        cmocka_unit_test(only_nodes_of_this_project_take_bytes_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
