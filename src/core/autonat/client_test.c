@@ -1,4 +1,11 @@
 /* client_test.c - who asks to be dialled: only a nonce counts, and no server costs more than the specification says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "core/autonat/testkit.h"
 
 static struct autonat_client c;

@@ -1,5 +1,14 @@
 /* server_test.c - who dials others back: what they can make it dial, how often, and for what price. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "core/autonat/testkit.h"
+
+#include <stdio.h>
 
 static struct autonat_server s;
 

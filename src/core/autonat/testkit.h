@@ -1,18 +1,10 @@
-/* testkit.h - a client and a server of AutoNAT v2 without links: what one writes is read here. */
+/* testkit.h - a client and a server of AutoNAT v2 without links: what one writes is read here.  Behind cmocka.h. */
 #ifndef QUDAG_SRC_CORE_AUTONAT_TESTKIT_H
 #define QUDAG_SRC_CORE_AUTONAT_TESTKIT_H
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "base/rd.h"
 #include "core/autonat/server.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct act room[ACTS_ROOM * 2];
