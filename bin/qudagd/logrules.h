@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_AREAS_MAX 40
+#define LOG_AREAS_MAX 48
 #define LOG_AREA_LEN 16                      /* bytes of an area's name, its 0 included */
 #define LOG_WHY_LEN 400                      /* a sentence that names all areas fits */
 #define LOG_REPEATS_MAX 32                   /* events watched at once */

@@ -9,6 +9,7 @@ Skipped, and said so, where namespaces cannot be made.
 import hashlib
 import os
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -82,12 +83,33 @@ def after_a_restart(sender, receiver, connect):
     print('ok: it lasts over restarts, by command and by configuration', flush=True)
 
 
+MARK = b'nobody between the two reads this'
+SNIFFS = f"""
+import select, socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+print('ready', flush=True)
+seen = marks = 0
+while not select.select([0], [], [], 0)[0] or select.select([s], [], [], 0)[0]:
+    if select.select([s], [], [], 0.1)[0]:
+        data = s.recv(65536)
+        seen, marks = seen + len(data), marks + ({MARK!r} in data)
+print(seen, marks)
+"""
+
+
 def a_file(sender, receiver, relay):
     path = sender.dir / 'film'
-    path.write_bytes(os.urandom(3 << 20))
+    path.write_bytes(MARK * ((3 << 20) // len(MARK)) + os.urandom(100))
     before = relay.stat('circuit_relay_bytes')
-    with took('3 MiB through a circuit relay'):
-        code, text = human(sender, '--json', 'send', receiver.peer, path)
+    with subprocess.Popen([str(a) for a in relay.command('/usr/bin/python3', '-c', SNIFFS)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as sniffs:
+        check(sniffs.stdout.readline() == 'ready\n', 'nothing can be captured at the relay')
+        with took('3 MiB through a circuit relay'):
+            code, text = human(sender, '--json', 'send', receiver.peer, path)
+        seen, marks = map(int, sniffs.communicate('\n')[0].split())
+    check(seen > 3 << 20 and marks == 0, f'at the relay: {seen} bytes, of which {marks} packets show the content')
+    print('ok: what passes the relay shows nothing of the content', flush=True)
     check(code == 0 and '"over":"relay"' in text and f'"relay":"{relay.peer}"' in text, f'exit {code}: {text[-900:]}')
     check(relay.stat('circuit_relay_bytes') - before > 3 << 20, 'it did not go through the relay')
     item = next(i for i in of_sender(receiver, sender) if i['name'] == 'film')
