@@ -24,8 +24,9 @@ size_t node_tcp_output(struct node *n, uint64_t id, uint8_t *dst, size_t cap, ts
 void node_tcp_no_room(struct node *n, tstamp now);
 
 /*
- * Where UDP is blocked (udp.c).  Nodes listen at one number of UDP and of TCP by default, and lists of bootstrap peers have
- * the address of QUIC: the same one of TCP is tried, too, where nothing came for NODE_TCP_TWIN_AFTER.  False: |quic| is none.
+ * Where UDP is blocked (udp.c).  Nodes listen at one number of UDP and of TCP by default, and lists of bootstrap peers
+ * have the address of QUIC: the same one of TCP is tried, too, where nothing came for NODE_TCP_TWIN_AFTER.  False: |quic|
+ * is no address of QUIC.
  */
 #define NODE_TCP_TWIN_AFTER (600 * NS_PER_MS)
 bool node_rule_tcp_twin(const struct multiaddr *quic, struct multiaddr *twin);

@@ -171,11 +171,11 @@ void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uin
 bool quic_uses(const struct quic *q, const struct netaddr *local);
 
 /*
- * For how long links of |family| (4 or 6) say nothing where this host is behind a NAT; 0: as configured.  Only those that
- * carry neither cells nor padding: those all nodes keep alive alike.
+ * For how long links of |family| (4 or 6) say nothing where this host is behind a NAT; 0: as configured.  Only those
+ * that carry neither cells nor padding: these all nodes keep alive alike.
  */
 void quic_set_plain_keepalive(struct quic *q, uint8_t family, uint64_t ns);
-/* The machine slept, or its network is another: each link is asked at once whether its path lives (LINK_QUIET). */
+/* The machine slept, or its network is another: each of these links is asked at once whether it lives (LINK_QUIET). */
 void quic_ask_all(struct quic *q, tstamp now);
 
 /* What networks and hosts owe for handshakes: other transports charge the same accounts. */

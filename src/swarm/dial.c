@@ -504,8 +504,8 @@ qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
     d.peer = &p->id;
     d.need |= swarm_rule_need(proof);
     if (to->pq_hash == NULL) {
-        d.pq_hash = proof->has_pin ? proof->pin : NULL;
-        d.lax = true;
+        d.lax = proof->has_pin;
+        d.pq_hash = d.lax ? proof->pin : NULL;
     } else if (swarm_rule_former(proof, to->pq_hash)) { /* it has not heard of its successor */
         d.pq_hash = proof->pin;
     }
