@@ -26,36 +26,44 @@ struct best {
 };
 
 /* What one attribute of a route says. */
-static void take_attribute(const struct rtattr *a, uint8_t version, struct best *r)
+static void take_attribute(unsigned type, struct slice v, uint8_t version, struct best *r)
 {
-    size_t len = RTA_PAYLOAD(a), ip = version == 4 ? 4 : 16;
+    size_t ip = version == 4 ? 4 : 16;
     uint32_t number = 0;
 
-    if (len >= sizeof(number)) {
-        memcpy(&number, RTA_DATA(a), sizeof(number));
+    if (v.len == sizeof(number)) {
+        memcpy(&number, v.base, sizeof(number));
     }
-    if (a->rta_type == RTA_GATEWAY && len == ip) {
+    if (type == RTA_GATEWAY && v.len == ip) {
         r->gateway.family = version;
-        memcpy(r->gateway.ip, RTA_DATA(a), ip);
-    } else if (a->rta_type == RTA_OIF && len == sizeof(number)) {
+        memcpy(r->gateway.ip, v.base, ip);
+    } else if (type == RTA_OIF) {
         r->interface = number;
-    } else if (a->rta_type == RTA_PRIORITY && len == sizeof(number)) {
+    } else if (type == RTA_PRIORITY) {
         r->metric = number;
     }
 }
 
-static void take_route(const struct nlmsghdr *h, uint8_t version, struct best *best)
+static void take_route(struct slice d, uint8_t version, struct best *best)
 {
-    const struct rtmsg *m = NLMSG_DATA(h);
     struct best r = {.found = true};
+    struct rtmsg m;
+    struct rtattr a;
 
-    if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || m->rtm_dst_len != 0 ||
-        m->rtm_table != RT_TABLE_MAIN || m->rtm_type != RTN_UNICAST) {
+    if (d.len < sizeof(m)) {
         return;
     }
-    size_t left = RTM_PAYLOAD(h);
-    for (const struct rtattr *a = RTM_RTA(m); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-        take_attribute(a, version, &r);
+    memcpy(&m, d.base, sizeof(m));
+    if (m.rtm_dst_len != 0 || m.rtm_table != RT_TABLE_MAIN || m.rtm_type != RTN_UNICAST) {
+        return;
+    }
+    for (size_t at = NLMSG_ALIGN(sizeof(m)); at + sizeof(a) <= d.len; at += RTA_ALIGN(a.rta_len)) {
+        memcpy(&a, d.base + at, sizeof(a));
+        if (a.rta_len < sizeof(a) || a.rta_len > d.len - at) {
+            return;
+        }
+        struct slice v = {d.base + at + sizeof(a), a.rta_len - sizeof(a)};
+        take_attribute(a.rta_type, v, version, &r);
     }
     if (version == 6 && r.gateway.ip[0] == 0xfe && (r.gateway.ip[1] & 0xc0) == 0x80) {
         r.gateway.scope = r.interface;
@@ -66,15 +74,19 @@ static void take_route(const struct nlmsghdr *h, uint8_t version, struct best *b
 }
 
 /* False: the dump is over. */
-static bool take_messages(uint8_t *buf, size_t len, uint8_t version, struct best *best)
+static bool take_messages(struct slice d, uint8_t version, struct best *best)
 {
-    for (const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf; NLMSG_OK(h, len);
-         h = NLMSG_NEXT(h, len)) {
-        if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
+    struct nlmsghdr h;
+
+    for (size_t at = 0; at + sizeof(h) <= d.len; at += NLMSG_ALIGN(h.nlmsg_len)) {
+        memcpy(&h, d.base + at, sizeof(h));
+        if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > d.len - at || h.nlmsg_type == NLMSG_DONE ||
+            h.nlmsg_type == NLMSG_ERROR) {
             return false;
         }
-        if (h->nlmsg_type == RTM_NEWROUTE) {
-            take_route(h, version, best);
+        if (h.nlmsg_type == RTM_NEWROUTE) {
+            take_route((struct slice){d.base + at + sizeof(h), h.nlmsg_len - sizeof(h)}, version,
+                       best);
         }
     }
     return true;
@@ -82,7 +94,7 @@ static bool take_messages(uint8_t *buf, size_t len, uint8_t version, struct best
 
 static void dump(int fd, uint8_t version, struct best *best)
 {
-    _Alignas(struct nlmsghdr) uint8_t buf[BUFFER];
+    uint8_t buf[BUFFER];
     struct {
         struct nlmsghdr h;
         struct rtmsg m;
@@ -101,7 +113,7 @@ static void dump(int fd, uint8_t version, struct best *best)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        if (n <= 0 || !take_messages(buf, (size_t)n, version, best)) {
+        if (n <= 0 || !take_messages((struct slice){buf, (size_t)n}, version, best)) {
             return;
         }
     }

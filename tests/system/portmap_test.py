@@ -155,11 +155,15 @@ def closed(opener, node):
 def by_pcp(opener, home, relay):
     """with the settings of `qudag up`; a host outside reaches it"""
     opener.start()
-    begin(home, '--bootstrap', relay.bootstrap)
-    for line in mapped(home, 2):
-        check(line[1]['method'] == 'PCP' and line[1]['external_port'] == str(PORT) and line[1]['double_nat'] == '0', f'{line}')
-    quickest = min(took(home, line) for line in mapped(home, 2))  # of one that a busy machine did not hold up
-    check(quickest <= 0.05 * SLOW, f'PCP took {quickest:.3f} s')
+    for tries in range(4):  # a busy machine may hold up one of them
+        begin(home, '--bootstrap', relay.bootstrap)
+        for line in mapped(home, 2):
+            check(line[1]['method'] == 'PCP' and line[1]['external_port'] == str(PORT) and line[1]['double_nat'] == '0', f'{line}')
+        quickest = min(took(home, line) for line in mapped(home, 2))
+        if quickest <= 0.05 * SLOW:
+            break
+        check(tries < 3, f'PCP took {quickest:.3f} s')
+        home.down()
     check(len(opener.open()) == 2, f'{opener.open()}')
     print(f'ok: PCP in {1000 * quickest:.0f} ms', flush=True)
     code, text = relay.tool('connect', f'/ip4/{home.v4}/udp/{PORT}/quic-v1/p2p/{home.peer}')
@@ -190,6 +194,7 @@ def by_upnp(opener, home, relay):
         check(line[1]['method'] == 'UPnP' and line[1]['external_port'] == str(PORT), f'{line}')
     first = took(home, mapped(home, 2)[0])
     check(first <= 2.5 * SLOW, f'UPnP took {first:.1f} s')
+    check('process.confined' in log_of(home), 'it was not confined')
     check(int(mapped(home, 2)[0][1]['life_s']) > 7000, f'{mapped(home, 2)}')
     joined = lines(home, 'bootstrap')[0][0]
     check(joined < mapped(home, 2)[0][0], 'the start waits for the router')
