@@ -349,6 +349,7 @@ static void bed_socket(struct bed *b, const struct bed_event *e)
         s->open[s->n_socks++] = true;
         if (e->level == 1) {
             at.remote = bed_external(b, e->side, at.local);
+            err = at.remote.family == 0 ? QUDAG_ETIMEOUT : QUDAG_OK;
         }
     }
     BED_CALL(b, e->side, meet_socket(s->m, e->cookie, err, &at, b->now, &out));

@@ -58,7 +58,8 @@ static void a_victim_that_is_named_gets_few_packets(void **state)
         assert_in_range(victim_gets(n, MEET_NAT_INDEPENDENT, true, false), 1, 2 * MEET_HOST_ROUND);
     }
     /* A peer that claims a symmetric router gets no 1024 packets sent unless the program named it. */
-    assert_in_range(victim_gets(16, MEET_NAT_DEPENDENT, false, false), 1, MEET_UNANSWERED_MAX);
+    assert_in_range(victim_gets(16, MEET_NAT_DEPENDENT, false, false), MEET_UNANSWERED_MAX,
+                    2 * MEET_UNANSWERED_MAX);
     assert_in_range(victim_gets(16, MEET_NAT_DEPENDENT, true, false), MEET_PROBES,
                     MEET_PROBES + MEET_UNANSWERED_MAX);
 }

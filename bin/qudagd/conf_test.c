@@ -240,6 +240,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                                       "circuit_relay.rate_peer=2M",
                                       "circuit_relay.stranger_time_s=77",
                                       "circuit_relay.stranger_bytes=3M",
+                                      "nat.meet=anyone",
                                       "log.level=debug",
                                       "lab.lab=yes"};
     qudag_settings s;
@@ -284,6 +285,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.circuit_relay_rate_peer, 2 << 20);
     assert_int_equal(s.circuit_relay_stranger_time, 77 * QUDAG_S);
     assert_int_equal(s.circuit_relay_stranger_bytes, 3 << 20);
+    assert_int_equal(s.meet, QUDAG_MEET_ANYONE);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 4);

@@ -50,6 +50,13 @@ typedef enum qudag_find_relays {
     QUDAG_FIND_RELAYS_NO,   /* only those of |reserve_at| and qudag_relay_reserve() */
 } qudag_find_relays;
 
+/* Which peers, that a relay connects us with, are told where we are, so that a direct link with them is found. */
+typedef enum qudag_meet {
+    QUDAG_MEET_NAMED,  /* those that the program named, or with whom it has a stream open (default) */
+    QUDAG_MEET_ANYONE, /* whoever came through our relays */
+    QUDAG_MEET_NO,     /* nobody: what begins over a relay stays there */
+} qudag_meet;
+
 /* Ranges and defaults of the numbers: limits.h.  Strings and lists are copied by qudag_node_new(). */
 typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
@@ -124,7 +131,7 @@ typedef struct qudag_settings {
     uint32_t circuit_relay_places;   /* peers that may be reached through this node */
     uint32_t circuit_relay_circuits; /* at the same time */
     qudag_serve circuit_relay;       /* default QUDAG_SERVE_AUTO */
-    uint8_t relay_pad[4];
+    qudag_meet meet;                 /* default QUDAG_MEET_NAMED */
     qudag_reachable reachable;     /* default QUDAG_REACHABLE_AUTO */
     qudag_find_relays find_relays; /* default QUDAG_FIND_RELAYS_AUTO */
     /* Of circuits with a peer that is no node of this project; those of all hold for them, too. */

@@ -323,6 +323,9 @@ static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
     if ((unsigned)s->find_relays > QUDAG_FIND_RELAYS_NO) {
         return refuse(why, cap, "find_relays", "not a choice");
     }
+    if ((unsigned)s->meet > QUDAG_MEET_NO) {
+        return refuse(why, cap, "meet", "not a choice");
+    }
     if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
         return refuse(why, cap, "log_level", "not a level");
     }
@@ -493,6 +496,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->dht_server = s->dht_server;
     c->reachable = (enum node_reachable)s->reachable;
     c->port_mapping = s->port_mapping;
+    c->meet = (enum node_meet)s->meet;
     c->lab = s->lab;
     c->small_network = s->small_network;
     c->padding = (enum node_padding)s->padding;

@@ -284,6 +284,14 @@ QUDAG_MUST_USE qudag_err node_direct_init(struct node *n); /* relayed links - dc
 void node_direct_moved(struct node *n);
 /* NODE_NEWS_PATHS: which relayed links are to become direct ones, and which have. */
 void node_direct_paths(struct node *n, tstamp now);
+
+QUDAG_MUST_USE qudag_err node_meet_init(struct node *n); /* relayed links - meet - swarm */
+/* NODE_NEWS_PATHS: with whom is to be met, and with whom no more. */
+void node_meet_paths(struct node *n, tstamp now);
+/* NODE_NEWS_MOVED: what failed may work now. */
+void node_meet_moved(struct node *n);
+/* Ends all meetings without a word. */
+void node_meet_free(struct node *n);
 void node_relay_links_free(struct node *n);
 /* One step of what there is to do between links and relays; false: nothing.  From the drain. */
 bool node_relay_links_step(struct node *n, tstamp now);

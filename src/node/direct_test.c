@@ -129,6 +129,7 @@ static void make(size_t ix, const char *nowhere)
     c.rng = rng_of_stream(&t->stream);
     c.relay = c.dht_server = ix == R;
     c.circuit_relay.serve = ix == R;
+    c.dcutr_only = true;
     if (ix != R) {
         nt_boot(&nt, &c, R);
     }

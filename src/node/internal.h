@@ -97,6 +97,7 @@ struct node {
     struct node_published published; /* our peer record */
     struct node_meets meets;
     struct node_direct direct;
+    struct node_meeting meeting;
     tstamp tcp_room_told;
     struct node_datagrams datagrams;
     struct node_stun stun;

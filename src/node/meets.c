@@ -14,7 +14,7 @@ bool node_rule_meets(const struct node_meets_view *v)
     return false;
 }
 
-static bool is_named(const struct node *n, const struct peer_id *peer)
+bool node_meets_named(const struct node *n, const struct peer_id *peer)
 {
     bool is = false;
 
@@ -61,7 +61,7 @@ bool node_may_meet(const struct node *n, const struct peer_id *peer)
 {
     struct node_meets_view v = {.setting = n->cfg.meet};
 
-    v.named = is_named(n, peer);
+    v.named = node_meets_named(n, peer);
     v.stream = !v.named && has_stream(n, peer);
     return node_rule_meets(&v);
 }

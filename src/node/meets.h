@@ -34,6 +34,8 @@ struct node_meets {
 struct node;
 /* The program named |peer|: it dials it, or opens a stream to it. */
 void node_meets_name(struct node *n, const struct peer_id *peer);
+/* Whether the program has named |peer|, lately or for good. */
+bool node_meets_named(const struct node *n, const struct peer_id *peer);
 /* node_rule_meets() of |peer| as things stand. */
 bool node_may_meet(const struct node *n, const struct peer_id *peer);
 

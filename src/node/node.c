@@ -241,7 +241,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_relay_links_init(n)) != QUDAG_OK ||
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
-        (err = node_direct_init(n)) != QUDAG_OK || (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_direct_init(n)) != QUDAG_OK || (err = node_meet_init(n)) != QUDAG_OK ||
+         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
         (err = node_autonat_init(n)) != QUDAG_OK ||
         (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
@@ -324,6 +325,7 @@ void node_free(struct node *n)
     node_stun_free(n);
     hop_free(n->hop);
     dcutr_free(n->direct.core);
+    node_meet_free(n);
     node_relay_links_free(n);
     tcp_free(n->tcp);
     quic_free(n->quic);
@@ -363,10 +365,12 @@ static void hand_on_news(struct node *n, tstamp now)
     }
     if ((news & NODE_NEWS_MOVED) != 0) {
         node_direct_moved(n);
+        node_meet_moved(n);
     }
     if ((news & NODE_NEWS_PATHS) != 0) {
         node_udp_review(n, now);
         node_direct_paths(n, now);
+        node_meet_paths(n, now);
         node_cores_act(n, now);
     }
     news &= ~(unsigned)(NODE_NEWS_REACH | NODE_NEWS_PATHS);

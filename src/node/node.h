@@ -19,6 +19,7 @@
 #include "node/direct.h"
 #include "node/hooks.h"
 #include "node/keep.h"
+#include "node/meeting.h"
 #include "node/meets.h"
 #include "node/names.h"
 #include "node/op.h"
@@ -77,6 +78,7 @@ struct node_config {
     struct node_keep_wish keep[KEEP_MAX];
     struct node_circuit_relay circuit_relay;
     enum node_meet meet; /* who may learn where we are, to be linked directly */
+    bool dcutr_only;     /* trials: as a peer that does not know this network's own way of it */
 };
 
 struct node;

@@ -105,7 +105,9 @@ struct nt {
     uint16_t
         redirect; /* 0: no; what comes for the port of node 1 reaches this port of it instead */
     uint64_t nowhere, nowhere_bytes; /* datagrams to addresses that no node has */
-    void (*watch)(struct nt *nt, const struct nt_pkt *p); /* an observer of all links */
+    void (*watch)(struct nt *nt, const struct nt_pkt *p);
+    void (*route)(struct nt *nt, struct nt_pkt *p);
+    /* may give it other addresses */ /* an observer of all links */
     uint8_t buf[QUIC_TX_MAX];
 };
 

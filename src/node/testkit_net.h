@@ -109,6 +109,9 @@ static inline void nt_inject(struct nt *nt, const struct netaddr *from, const st
     if (nt->watch != NULL) {
         nt->watch(nt, p);
     }
+    if (nt->route != NULL) {
+        nt->route(nt, p);
+    }
     list_push_back(&nt->wire, &p->node);
 }
 

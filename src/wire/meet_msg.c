@@ -29,6 +29,7 @@ void meet_msg_write(struct wr *w, const struct meet_msg *m)
         wr_bytes(&body, m->secret, sizeof(m->secret));
         wr_u8(&body, (uint8_t)m->nat);
         wr_u16(&body, (uint16_t)m->step);
+        wr_u16(&body, m->held);
         candidates_write(&body, m);
         break;
     case MEET_ROUND:
@@ -93,6 +94,7 @@ static qudag_err body_read(struct meet_msg *m, struct slice body)
         value = rd_u8(&r);
         m->nat = value <= MEET_NAT_DEPENDENT ? (enum meet_nat)value : MEET_NAT_UNKNOWN;
         m->step = (int16_t)rd_u16(&r);
+        m->held = rd_u16(&r);
         candidates_read(&r, m);
         return rd_ok(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
     case MEET_ROUND:

@@ -2,7 +2,7 @@
  * meet_msg.h - messages of a meeting (spec/meet.md 3), which two peers exchange over the link that a relay carries.
  *
  *   length:1-2 (uvarint) | type:1 | ...      a message has at most MEET_MSG_MAX bytes behind its length
- *   HELLO   version:1 | secret:32 | nat:1 | step:2 | n:1 | candidate * n
+ *   HELLO   version:1 | secret:32 | nat:1 | step:2 | held:2 | n:1 | candidate * n
  *   ROUND   round:1 | flags:1 | n:1 | candidate * n
  *   START   round:1
  *   END     reason:1
@@ -56,6 +56,7 @@ struct meet_msg {
     uint8_t secret[MEET_SECRET]; /* HELLO; to be wiped */
     enum meet_nat nat;
     int16_t step;          /* of ports, where it is constant; 0: not */
+    uint16_t held;         /* ms from their HELLO to ours; 0 in the first */
     enum meet_round round; /* ROUND, START */
     uint8_t flags;
     enum meet_end end;

@@ -23,6 +23,7 @@ static struct meet_msg full(enum meet_msg_type type)
         memset(m.secret, 0xa5, sizeof(m.secret));
         m.nat = MEET_NAT_DEPENDENT;
         m.step = -3;
+        m.held = 1234;
     }
     if (type == MEET_ROUND) {
         m.round = MEET_BIRTHDAY;
@@ -124,7 +125,7 @@ static void candidates_of_unknown_kinds_and_later_fields_are_passed_over(void **
 
     bytes[0] = (uint8_t)(bytes[0] + 3); /* a later version's */
     memset(bytes + len, 0xee, 3);
-    bytes[1 + 1 + 1 + 32 + 1 + 2 + 1] = 0x30; /* peer-reflexive is nothing that is told */
+    bytes[1 + 1 + 1 + 32 + 1 + 2 + 2 + 1] = 0x30; /* peer-reflexive is nothing that is told */
     assert_int_equal(meet_msg_read(&got, (struct slice){bytes, len + 3}, &used), QUDAG_OK);
     assert_int_equal(used, len + 3);
     assert_int_equal(got.n, ARRAY_LEN(v) - 1);

@@ -32,23 +32,38 @@ static tstamp past_host(const struct meet *m, const struct netaddr *to)
     return last;
 }
 
-bool meet_birthday_may(const struct meeting *mt, tstamp now)
+/* False: there is nowhere to send to. */
+static bool asks(const struct meeting *mt, struct meet_birthday_asks *b)
 {
     struct netaddr to;
 
     if (!meet_birthday_target(mt, &to)) {
         return false;
     }
-    struct meet_birthday_asks b = {.named = mt->own.named,
-                                   .busy = mt->m->birthday != NULL && mt->m->birthday != mt,
-                                   .few_ports = mt->own.few_ports,
-                                   .last_peer = mt->mem->birthday,
-                                   .last_host = past_host(mt->m, &to)};
+    *b = (struct meet_birthday_asks){.named = mt->own.named,
+                                     .busy = mt->m->birthday != NULL && mt->m->birthday != mt,
+                                     .few_ports = mt->own.few_ports,
+                                     .last_peer = mt->mem->birthday,
+                                     .last_host = past_host(mt->m, &to)};
     for (size_t i = 0; i < mt->n_hosts; i++) {
-        b.attested =
-            b.attested || (netaddr_same_ip(&mt->hosts[i].ip, &to) && mt->hosts[i].attested);
+        b->attested =
+            b->attested || (netaddr_same_ip(&mt->hosts[i].ip, &to) && mt->hosts[i].attested);
     }
-    return meet_rule_birthday(&b, now);
+    return true;
+}
+
+bool meet_birthday_may(const struct meeting *mt, tstamp now)
+{
+    struct meet_birthday_asks b;
+
+    return asks(mt, &b) && meet_rule_birthday(&b, now);
+}
+
+uint32_t meet_birthday_packets(const struct meeting *mt)
+{
+    struct meet_birthday_asks b;
+
+    return asks(mt, &b) ? meet_rule_probes(&b, meet_rule_hard(&mt->sides)) : 0;
 }
 
 void meet_birthday_begin(struct meeting *mt, tstamp now)
@@ -65,7 +80,7 @@ void meet_birthday_begin(struct meeting *mt, tstamp now)
                                     .to = to,
                                     .start = (uint16_t)rng_u32(&m->rng),
                                     .stride = (uint16_t)rng_u32(&m->rng),
-                                    .n = hard ? (uint32_t)mt->n_socks : MEET_PROBES,
+                                    .n = hard ? (uint32_t)mt->n_socks : meet_birthday_packets(mt),
                                     .due = mt->start_at[0]};
     m->birthday = mt;
     mt->mem->birthday = now;

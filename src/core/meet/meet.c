@@ -216,13 +216,13 @@ void meet_socket(struct meet *m, uint64_t cookie, qudag_err err, const struct me
 {
     struct meeting *mt = by_cookie(m, cookie >> 16);
     size_t ix = cookie & 0xffff;
+    bool is_open = err == QUDAG_OK || err == QUDAG_ETIMEOUT;
     bool awaited = mt != NULL && ix < mt->n_socks && mt->socks[ix].asked &&
                    mt->state == MEET_GATHERING && mt->n_asked > 0;
 
     if (!awaited) {
-        struct act *a = err == QUDAG_OK
-                            ? acts_up_copy(out, MEET_UP_CLOSE, &at->local, sizeof(at->local))
-                            : NULL;
+        struct act *a =
+            is_open ? acts_up_copy(out, MEET_UP_CLOSE, &at->local, sizeof(at->local)) : NULL;
         if (a != NULL && mt != NULL) {
             a->peer = mt->peer;
         }
@@ -231,9 +231,10 @@ void meet_socket(struct meet *m, uint64_t cookie, qudag_err err, const struct me
     struct meet_sock *s = &mt->socks[ix];
     s->asked = false;
     mt->n_asked--;
-    if (err == QUDAG_OK) {
+    if (is_open) {
         s->local = at->local;
         s->external = at->remote;
+        mt->flagged = mt->flagged || err == QUDAG_ETIMEOUT;
     } else {
         mt->lacked = true;
     }
@@ -321,6 +322,18 @@ bool meet_look(const struct meet *m, const struct peer_id *peer, struct meet_loo
         *out = r->look;
     }
     return r != NULL;
+}
+
+bool meet_next(const struct meet *m, size_t *it, struct peer_id *peer)
+{
+    while (*it < MEET_MEETINGS_MAX) {
+        const struct meeting *mt = m->v[(*it)++];
+        if (mt != NULL && !mt->over) {
+            *peer = mt->peer;
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct meet_stats *meet_statistics(const struct meet *m)

@@ -130,7 +130,10 @@ void meet_allow(struct meet *m, const struct peer_id *peer, const struct meet_ow
 /* Nobody is told more than |reason|. */
 void meet_refuse(struct meet *m, const struct peer_id *peer, enum meet_end reason, tstamp now,
                  struct acts *out);
-/* The answer to MEET_UP_SOCKET; |external|: where others see it, family 0: not known.  |err|: there is none. */
+/*
+ * The answer to MEET_UP_SOCKET: at->local, and at->remote where others see it, family 0: not known.  QUDAG_ETIMEOUT: it
+ * is open, but nobody outside hears of it (a router without a port for one more); other errors: there is none.
+ */
 void meet_socket(struct meet *m, uint64_t cookie, qudag_err err, const struct meet_pair *at,
                  tstamp now, struct acts *out);
 /*
@@ -149,6 +152,8 @@ void meet_network_changed(struct meet *m);
 
 /* The last meeting with |peer|; false: there was none. */
 bool meet_look(const struct meet *m, const struct peer_id *peer, struct meet_look *out);
+/* Those with whom a meeting is under way, |*it| from 0 on; false at the end. */
+bool meet_next(const struct meet *m, size_t *it, struct peer_id *peer);
 /* Whether meet_begin() with |peer| makes sense now. */
 bool meet_may(const struct meet *m, const struct peer_id *peer, tstamp now);
 /* Counters since the beginning; valid until meet_free(). */

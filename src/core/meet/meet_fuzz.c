@@ -135,8 +135,11 @@ static void socket_given(void)
         at.remote = (struct netaddr){.family = 4, .ip = {198, 18, 0, 1}, .port = h.port};
     }
     h.n_open += how % 8 == 1 ? 0 : 1;
-    meet_socket(h.m, h.sockets[--h.n_sockets], how % 8 == 1 ? QUDAG_ELIMIT : QUDAG_OK, &at, h.now,
-                &out);
+    meet_socket(h.m, h.sockets[--h.n_sockets],
+                how % 8 == 1   ? QUDAG_ELIMIT
+                : how % 8 == 4 ? QUDAG_ETIMEOUT
+                               : QUDAG_OK,
+                &at, h.now, &out);
 }
 
 static void datagram(void)

@@ -189,6 +189,8 @@ struct meet_host *meet_host_of(struct meeting *mt, const struct netaddr *ip);
 bool meet_birthday_may(const struct meeting *mt, tstamp now);
 /* Their address, that a birthday is about; false: there is none. */
 bool meet_birthday_target(const struct meeting *mt, struct netaddr *to);
+/* By meet_rule_probes(). */
+uint32_t meet_birthday_packets(const struct meeting *mt);
 /* The round begins, if it may: it counts as had then. */
 void meet_birthday_begin(struct meeting *mt, tstamp now);
 /* Sends what is due of it. */

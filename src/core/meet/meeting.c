@@ -59,6 +59,9 @@ void meet_hello(struct meeting *mt, tstamp now, struct acts *out)
     rng_fill(&mt->m->rng, mt->ours, sizeof(mt->ours));
     memcpy(msg.secret, mt->ours, sizeof(mt->ours));
     memcpy(msg.v, look->ours, look->n_ours * sizeof(msg.v[0]));
+    if (mt->greeted) {
+        msg.held = meet_rule_held(now - mt->hello_at);
+    }
     mt->hello_at = now;
     say(mt, &msg, out);
     if (mt->greeted) {
@@ -135,7 +138,7 @@ static size_t socks_wanted(const struct meeting *mt)
     case MEET_PREDICT:
         return meet_rule_hard(&mt->sides) ? 1 : 0;
     case MEET_BIRTHDAY:
-        return meet_rule_hard(&mt->sides) ? MEET_SOCKETS_MAX : 0;
+        return meet_rule_hard(&mt->sides) ? meet_birthday_packets(mt) : 0;
     default:
         return 0;
     }
@@ -180,7 +183,6 @@ static size_t round_candidates(struct meeting *mt, struct meet_msg *msg)
             continue;
         }
         if (s->external.family == 0) {
-            mt->flagged = true; /* a router that has no port for one more socket */
             continue;
         }
         if (mt->round == MEET_FRESH_PORT && msg->n < MEET_CANDIDATES_MAX) {
@@ -270,11 +272,12 @@ static void hello_in(struct meeting *mt, struct meet_msg *msg, tstamp now, struc
     mt->sides.their_step = msg->step != 0;
     candidates_take(mt, msg);
     if (!mt->initiator) {
+        mt->hello_at = now;
         mt->m->stats.asked++;
         acts_up(out, MEET_UP_ASKED)->peer = mt->peer;
         return;
     }
-    mt->rtt = now - mt->hello_at;
+    mt->rtt = meet_rule_rtt(now - mt->hello_at, msg->held);
     meet_keys(mt);
     start_say(mt, now, out);
 }
@@ -312,6 +315,9 @@ static void round_in(struct meeting *mt, const struct meet_msg *msg, tstamp now,
 
 static void end_in(struct meeting *mt, enum meet_end end, tstamp now, struct acts *out)
 {
+    if (mt->state == MEET_DIALLING && end == MEET_END_DIRECT) {
+        return; /* it has our link already: the end of the dial is to be waited for */
+    }
     switch (end) {
     case MEET_END_DIRECT:
         meet_over(mt, &(struct meet_ending){MEET_WENT_WELL, QUDAG_OK, "", 0}, now, out);

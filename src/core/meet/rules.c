@@ -90,6 +90,19 @@ enum meet_round meet_rule_next(enum meet_round last, const struct meet_sides *s,
     return MEET_BIRTHDAY;
 }
 
+uint16_t meet_rule_held(uint64_t ns)
+{
+    return ns / NS_PER_MS > UINT16_MAX ? UINT16_MAX : (uint16_t)(ns / NS_PER_MS);
+}
+
+uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms)
+{
+    uint64_t held = held_ms * NS_PER_MS;
+    uint64_t rtt = ns > held ? ns - held : 0;
+
+    return rtt < MEET_RTT_MAX ? rtt : MEET_RTT_MAX;
+}
+
 #define SWAP_MIN (150 * NS_PER_MS)
 
 uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt)
@@ -162,7 +175,15 @@ bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now)
     bool soon_peer = b->last_peer != 0 && now - b->last_peer < MEET_BIRTHDAY_PAUSE;
     bool soon_host = b->last_host != 0 && now - b->last_host < MEET_BIRTHDAY_PAUSE;
 
-    return (b->attested || b->named) && !b->busy && !b->few_ports && !soon_peer && !soon_host;
+    return !b->busy && !b->few_ports && !soon_peer && !soon_host;
+}
+
+uint32_t meet_rule_probes(const struct meet_birthday_asks *b, bool hard)
+{
+    if (!b->attested && !b->named) {
+        return MEET_UNANSWERED_MAX;
+    }
+    return hard ? MEET_SOCKETS_MAX : MEET_PROBES;
 }
 
 /* ---- afterwards ---- */

@@ -3,7 +3,8 @@
  *
  * Packets to hosts that never answered, for one meeting:
  *   plain rounds, fresh ports, prediction   MEET_HOST_ROUND to one host in one round, MEET_UNANSWERED_MAX in all
- *   birthday                                MEET_PROBES to one host, where meet_rule_birthday() allows it
+ *   birthday                                MEET_PROBES, MEET_SOCKETS_MAX or MEET_UNANSWERED_MAX to one host more,
+ *                                           as meet_rule_birthday() and meet_rule_probes() allow
  * A host counts as having answered once a packet with right integrity came from it.
  */
 #ifndef QUDAG_SRC_CORE_MEET_RULES_H
@@ -18,6 +19,7 @@
 #define MEET_TA                                                                                    \
     (20 * NS_PER_MS)   /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
 #define MEET_AT_ONCE 3 /* after a pause of so many MEET_TA */
+#define MEET_RTT_MAX (4 * NS_PER_S)
 #define MEET_ROUND_MIN NS_PER_S
 #define MEET_GUESSES 8      /* ports that are announced */
 #define MEET_SOCKETS_MIN 64 /* with fewer the birthday is not worth its packets */
@@ -51,6 +53,11 @@ enum meet_round meet_rule_next(enum meet_round last, const struct meet_sides *s,
 /* Of prediction and birthday: whether we are the side whose router gives each destination another port. */
 bool meet_rule_hard(const struct meet_sides *s);
 
+/* HELLO's |held|, of a time between their HELLO and ours. */
+uint16_t meet_rule_held(uint64_t ns);
+/* The round trip of the relayed link, where HELLO was answered after |ns| and held for so long: to MEET_RTT_MAX. */
+uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms);
+
 /*
  * When checks of socket set |set| begin after START, which A sent and B received; rtt: of the relayed link.  A waits
  * half of it, so that both begin at once.  Of the sets of MEET_FRESH_PORT one begins with B, the other with A, each by
@@ -78,11 +85,13 @@ struct meet_birthday_asks {
     bool few_ports;
     tstamp last_peer, last_host; /* the last one with the peer, to the host; 0: none */
 };
-/*
- * Where both routers are strict nothing can attest a host before: then only the peers that the program named are
- * trusted with it, and each host at most once in ten minutes, whoever names it.
- */
+/* At most one at a time, and one in ten minutes with a peer, and to a host, whoever names it. */
 bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now);
+/*
+ * How many packets it may send to that host.  Where both routers are strict nothing can attest the host before: then
+ * only peers that the program named are trusted with all of it; those that came by themselves get MEET_UNANSWERED_MAX.
+ */
+uint32_t meet_rule_probes(const struct meet_birthday_asks *b, bool hard);
 
 /* How a meeting ended, for what comes after. */
 enum meet_fate {

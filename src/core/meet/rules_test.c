@@ -147,6 +147,17 @@ static void both_begin_at_once_and_one_before_the_other_with_fresh_ports(void **
     assert_int_equal(meet_rule_start(MEET_PREDICT, 1, true, 160 * MS), 80 * MS);
 }
 
+static void the_round_trip_is_measured_without_the_time_of_thinking(void **state)
+{
+    (void)state;
+    assert_int_equal(meet_rule_held(1999 * NS_PER_US), 1);
+    assert_int_equal(meet_rule_held(90 * NS_PER_S), 65535);
+    assert_int_equal(meet_rule_rtt(160 * MS, 0), 160 * MS);
+    assert_int_equal(meet_rule_rtt(1160 * MS, 1000), 160 * MS);
+    assert_int_equal(meet_rule_rtt(160 * MS, 1000), 0);
+    assert_int_equal(meet_rule_rtt(9 * NS_PER_S, 0), MEET_RTT_MAX);
+}
+
 static void rounds_take_as_long_as_their_packets(void **state)
 {
     (void)state;
@@ -204,7 +215,7 @@ static void a_birthday_is_for_few_and_seldom(void **state)
         struct meet_birthday_asks b;
         bool may;
     } cases[] = {
-        {{false, false, false, false, 0, 0}, false},
+        {{false, false, false, false, 0, 0}, true},
         {{true, false, false, false, 0, 0}, true},
         {{false, true, false, false, 0, 0}, true},
         {{true, true, true, false, 0, 0}, false},
@@ -218,6 +229,9 @@ static void a_birthday_is_for_few_and_seldom(void **state)
     assert_int_equal(MEET_BIRTHDAY_PAUSE, 600 * NS_PER_S);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(meet_rule_birthday(&cases[i].b, now), cases[i].may);
+        bool trusted = cases[i].b.attested || cases[i].b.named;
+        assert_int_equal(meet_rule_probes(&cases[i].b, false), trusted ? 1024 : 96);
+        assert_int_equal(meet_rule_probes(&cases[i].b, true), trusted ? 256 : 96);
     }
 }
 
@@ -256,6 +270,7 @@ int main(void)
         cmocka_unit_test(few_packets_go_to_those_that_never_answered),
         cmocka_unit_test(which_round_comes_next),
         cmocka_unit_test(both_begin_at_once_and_one_before_the_other_with_fresh_ports),
+        cmocka_unit_test(the_round_trip_is_measured_without_the_time_of_thinking),
         cmocka_unit_test(rounds_take_as_long_as_their_packets),
         cmocka_unit_test(ip6_is_tried_first_then_what_is_near),
         cmocka_unit_test(ports_are_guessed_within_bounds),
