@@ -1,5 +1,5 @@
 /* cmd_peers.c - peers, peer: links, and which of them are to stay. */
-#include "tool.h"
+#include "reserve.h"
 
 #include <qudag/qudag.h>
 

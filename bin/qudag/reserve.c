@@ -1,5 +1,5 @@
 /* reserve.c - qudag peer reserve waits for what the relay says. */
-#include "tool.h"
+#include "reserve.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -143,8 +143,6 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
                size_t n_cols);
 /* A request that answers with nothing but its end: says "|done| |what|". */
 int ask_done(struct tool *t, const char *done, const char *what);
-/* Waits until the relay has said whether it keeps a place, and says it: reserve.c. */
-int reserve_wait(struct tool *t, const char *relay);
 /* A request of one row. */
 int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
 

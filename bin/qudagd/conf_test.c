@@ -234,12 +234,6 @@ static void every_key_of_the_library_arrives_there(void **state)
                                       "onion.small_network=yes",
                                       "onion.padding=reduced",
                                       "nat.reachable=no",
-                                      "nat.relays=no",
-                                      "circuit_relay.serve=yes",
-                                      "circuit_relay.rate_circuit=1M",
-                                      "circuit_relay.rate_peer=2M",
-                                      "circuit_relay.stranger_time_s=77",
-                                      "circuit_relay.stranger_bytes=3M",
                                       "nat.meet=anyone",
                                       "log.level=debug",
                                       "lab.lab=yes"};
@@ -279,17 +273,39 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_true(s.small_network);
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
     assert_int_equal(s.reachable, QUDAG_REACHABLE_NO);
+    assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
+    assert_true(s.lab);
+    assert_int_equal(s.listen_n, 4);
+    assert_int_equal(s.size, sizeof(s));
+    conf_fini(&c);
+}
+
+static void keys_about_circuit_relays_arrive_there(void **state)
+{
+    static const char *const set[] = {"nat.relays=no",
+                                      "circuit_relay.serve=yes",
+                                      "circuit_relay.rate_circuit=1M",
+                                      "circuit_relay.rate_peer=2M",
+                                      "circuit_relay.stranger_time_s=77",
+                                      "circuit_relay.stranger_bytes=3M"};
+    qudag_settings s;
+    (void)state;
+
+    assert_true(conf_init(&c));
+    QUDAG_SETTINGS_INIT(&s);
+    conf_settings(&c, &s);
+    assert_int_equal(s.circuit_relay, QUDAG_SERVE_AUTO);
+    assert_int_equal(s.find_relays, QUDAG_FIND_RELAYS_AUTO);
+    for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+        assert_true(conf_option(&c, set[i]));
+    }
+    conf_settings(&c, &s);
     assert_int_equal(s.find_relays, QUDAG_FIND_RELAYS_NO);
     assert_int_equal(s.circuit_relay, QUDAG_SERVE_YES);
     assert_int_equal(s.circuit_relay_rate_circuit, 1 << 20);
     assert_int_equal(s.circuit_relay_rate_peer, 2 << 20);
     assert_int_equal(s.circuit_relay_stranger_time, 77 * QUDAG_S);
     assert_int_equal(s.circuit_relay_stranger_bytes, 3 << 20);
-    assert_int_equal(s.meet, QUDAG_MEET_ANYONE);
-    assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
-    assert_true(s.lab);
-    assert_int_equal(s.listen_n, 4);
-    assert_int_equal(s.size, sizeof(s));
     conf_fini(&c);
 }
 
@@ -438,6 +454,7 @@ int main(void)
         cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
         cmocka_unit_test(every_key_of_the_library_arrives_there),
         cmocka_unit_test(the_router_is_asked_unless_that_is_forbidden),
+        cmocka_unit_test(keys_about_circuit_relays_arrive_there),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),
         cmocka_unit_test(times_are_seconds_here_and_nanoseconds_there),
         cmocka_unit_test(what_is_live_is_taken_and_the_rest_is_named),

@@ -129,10 +129,11 @@ extern "C" {
         "As a circuit relay: bytes a second for one circuit, both ways; 0: any."
 #define QUDAG_LIMIT_circuit_relay_stranger_time                                                    \
     0, 86400, 600, "s",                                                                            \
-        "As a circuit relay: likewise, where a peer is no node of this project; 0: as for others."
+        "As a circuit relay: this time for a circuit with another implementation; 0: as others."
 #define QUDAG_LIMIT_circuit_relay_stranger_bytes                                                   \
     0, 17592186044416, 16777216, "bytes",                                                          \
-        "As a circuit relay: likewise, where a peer is no node of this project; 0: as for others."
+        "As a circuit relay: so many bytes for a circuit with another implementation; 0: as "      \
+        "others."
 
 /* XX(field) for every setting that has a range. */
 #define QUDAG_LIMITS(XX)                                                                           \

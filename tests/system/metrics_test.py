@@ -38,7 +38,7 @@ ALLOWED = {
     'state': {'unknown', 'public', 'private'}, 'method': {'pcp', 'nat-pmp', 'upnp'},
     'round': {'plain', 'fresh_port', 'prediction', 'birthday'},
     'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'host', 'peer', 'protocol'},
-    'reason': {'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'moved',
+    'reason': {'closed', 'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'moved',
                'rate', 'limit', 'timeout', 'unreachable', 'authentication',
                'policy', 'canceled', 'closed', 'failed', 'idle', 'redundant', 'high_water', 'newcomer',
                'permission', 'absent', 'message', 'lost'},
