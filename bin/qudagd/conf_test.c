@@ -273,6 +273,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_true(s.small_network);
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
     assert_int_equal(s.reachable, QUDAG_REACHABLE_NO);
+    assert_int_equal(s.meet, QUDAG_MEET_ANYONE);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 4);

@@ -83,7 +83,7 @@ typedef struct qudag_reach_addr {
 /* One after the other; *it starts at 0; false at the end. */
 QUDAG_API bool qudag_reach_addr_next(const qudag_node *n, size_t *it, qudag_reach_addr *out);
 
-#define QUDAG_PORT_WHY_MAX 96
+#define QUDAG_PORT_WHY_MAX 200
 /* A port that the router is asked for. */
 typedef struct qudag_port {
     uint32_t size;        /* set by the caller, see types.h */

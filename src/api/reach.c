@@ -10,7 +10,8 @@ API_NO_TAIL(qudag_port, why);
 API_NO_TAIL(qudag_path, why);
 _Static_assert((int)QUDAG_REACH_PRIVATE == REACH_PRIVATE &&
                    (int)QUDAG_NAT_DEPENDENT == REACH_NAT_DEPENDENT &&
-                   (int)QUDAG_ADDR_OBSERVED == REACH_OBSERVED,
+                   (int)QUDAG_ADDR_OBSERVED == REACH_OBSERVED &&
+                   (int)QUDAG_PORTMAP_UPNP == PORTMAP_UPNP,
                "one order");
 
 static const char *word(const char *const *words, size_t n, unsigned ix)
@@ -146,10 +147,23 @@ bool qudag_reach_addr_next(const qudag_node *n, size_t *it, qudag_reach_addr *ou
 
 bool qudag_port_next(const qudag_node *n, size_t *it, qudag_port *out)
 {
-    (void)n;
-    (void)it;
-    (void)out;
-    return false;
+    qudag_port full = {.size = sizeof(full)};
+    struct portmap_look look;
+
+    if (n == NULL || it == NULL || out == NULL || !node_portmap_next(n->node, it, &look)) {
+        return false;
+    }
+    (void)netaddr_text(full.internal, sizeof(full.internal), &look.internal);
+    if (look.external.family != 0) {
+        (void)netaddr_text(full.external, sizeof(full.external), &look.external);
+        full.method = (qudag_portmap)look.method;
+        full.left = look.left_s * QUDAG_S;
+    }
+    full.tcp = look.tcp;
+    full.double_nat = look.double_nat;
+    full.failures = look.failures;
+    (void)snprintf(full.why, sizeof(full.why), "%s", look.why);
+    return api_sized_out(out, &full, sizeof(full));
 }
 
 /* ---- paths ---- */
@@ -172,6 +186,28 @@ static bool best_link(const qudag_node *n, const qudag_peer_id *peer, qudag_link
     return found;
 }
 
+/* The last try by libp2p's DCUtR; false: there was none. */
+static bool by_dcutr(qudag_path *out, const qudag_node *n, const struct peer_id *peer, tstamp now)
+{
+    struct dcutr_look l;
+
+    if (!node_dcutr_look(n->node, peer, &l) || l.state == DCUTR_NONE) {
+        return false;
+    }
+    out->by = QUDAG_PATH_BY_DCUTR;
+    out->found = l.state == DCUTR_DIRECT;
+    out->meeting = !out->found && l.state != DCUTR_FAILED;
+    out->initiator = l.initiator;
+    out->sent = l.packets;
+    out->ours = (uint32_t)l.ours.n_addrs;
+    out->theirs = (uint32_t)l.theirs.n_addrs;
+    out->took = out->found && l.ended > l.began ? l.ended - l.began : 0;
+    tstamp again = tstamp_after(l.ended, DCUTR_AGAIN_NS);
+    out->next_try = l.state == DCUTR_FAILED && again > now ? again - now : 0;
+    (void)snprintf(out->why, sizeof(out->why), "%s", l.why != NULL ? l.why : "");
+    return true;
+}
+
 qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_path *out)
 {
     qudag_path full = {.size = sizeof(full)};
@@ -187,8 +223,12 @@ qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_p
         full.relay = l.relay;
         (void)snprintf(full.remote, sizeof(full.remote), "%s", l.remote);
     }
-    if (!linked && full.by == QUDAG_PATH_BY_NOTHING) {
+    if (!by_dcutr(&full, n, &p, io_now()) && !linked) {
         return QUDAG_ENOTFOUND;
     }
+    if (full.kind != QUDAG_PATH_RELAYED) {
+        full.why[0] = '\0';
+    }
+    full.found = full.found && full.kind == QUDAG_PATH_DIRECT;
     return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }

@@ -6,7 +6,8 @@
 
 #define REACH_STATE_ROW(XX, ip, f, name, s)                                                        \
     XX("reachability_ip" ip "_" name, reach.state[f][s], GAUGE, "", "reachability",                \
-       "ip=\"" ip "\",state=\"" name "\"", "1 for whether others can dial this node, as far as known")
+       "ip=\"" ip "\",state=\"" name "\"",                                                         \
+       "1 for whether others can dial this node, as far as known")
 #define REACH_MEET_ROW(XX, name, round)                                                            \
     XX("meetings_direct_" name, reach.meet.direct[round], COUNTER, "", "meetings",                 \
        "outcome=\"direct\",round=\"" name "\"", "Meetings with peers, by the round they came to")  \

@@ -61,7 +61,7 @@ bool node_may_meet(const struct node *n, const struct peer_id *peer)
 {
     struct node_meets_view v = {.setting = n->cfg.meet};
 
-    v.named = node_meets_named(n, peer);
+    v.named = node_meets_named(n, peer) || node_allows(n, peer);
     v.stream = !v.named && has_stream(n, peer);
     return node_rule_meets(&v);
 }

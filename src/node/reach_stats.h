@@ -12,7 +12,7 @@
 struct node;
 
 struct node_reach_stats {
-    uint64_t state[2][3]; /* IPv4, IPv6; by enum reach_state: 1 for the one that it is */
+    uint64_t state[2][3];     /* IPv4, IPv6; by enum reach_state: 1 for the one that it is */
     uint64_t direct, relayed; /* links now */
     struct node_portmap_stats portmap;
     struct autonat_client_stats asks;
