@@ -280,6 +280,22 @@ static void wait_for(struct node *n, const struct peer_id *peer, tstamp now)
     d->look_at = now;
 }
 
+/* The link with a kept peer is held by a stream: not a relayed one for ever where a direct one is. */
+static void hold_direct(struct node *n, tstamp now)
+{
+    struct swarm_stream_info info;
+
+    for (size_t i = 0; i < KEEP_MAX; i++) {
+        struct keep_peer *p = &n->keep.v[i];
+        if (p->peer.len > 0 && p->state == KEEP_HELD &&
+            swarm_stream_info(n->swarm, p->strm, &info) == QUDAG_OK &&
+            (info.props & LINK_RELAYED) != 0 && is_direct(n, &p->peer)) {
+            (void)keep_move(&n->keep, &p->peer, now, node_begin(n));
+            node_end(n, n->ix.keep);
+        }
+    }
+}
+
 void node_direct_moved(struct node *n)
 {
     dcutr_forget(n->direct.core);
@@ -301,6 +317,9 @@ void node_direct_paths(struct node *n, tstamp now)
         }
     }
     relay_links_stats_get(n->through.links, &st);
+    if (st.streams > 0) {
+        hold_direct(n, now);
+    }
     if (st.streams == 0 || n->cfg.meet == NODE_MEET_NO) {
         return;
     }

@@ -353,11 +353,37 @@ static void the_relayed_link_carries_within_a_second_when_the_direct_one_dies(vo
     end();
 }
 
+/* A kept peer's link is held by a stream of the node: that moves, and the relayed link ends when it has stood by. */
+static void the_relayed_link_ends_also_where_the_peer_is_kept(void **state)
+{
+    struct node_keep_wish w = {.has_pq = false};
+    (void)state;
+
+    begin();
+    w.peer = nt.node[B].peer;
+    assert_int_equal(node_keep_begin(nt.node[A].node, &w), QUDAG_OK);
+    assert_true(until(true, 10 * NS_PER_S) != UINT64_MAX);
+    assert_true(until(false, 10 * NS_PER_S) != UINT64_MAX);
+    node_stream_fin(nt.node[A].node, out[0].ref);
+    out[0].fin = true;
+    for (unsigned i = 0; i < 60; i++) { /* in use, directly */
+        (void)nt_run(&nt, NS_PER_S, each_step);
+        if (i < 55) {
+            assert_true(has_link(A, B, true));
+        }
+    }
+    (void)nt_run(&nt, 60 * NS_PER_S, each_step);
+    assert_false(has_link(A, B, true));
+    assert_true(has_link(A, B, false));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_direct_link_takes_over_without_a_byte_lost_or_out_of_order),
         cmocka_unit_test(the_relayed_link_carries_within_a_second_when_the_direct_one_dies),
+        cmocka_unit_test(the_relayed_link_ends_also_where_the_peer_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,20 @@ void keep_retry(struct keep *k, const struct peer_id *peer, tstamp now)
     }
 }
 
+bool keep_move(struct keep *k, const struct peer_id *peer, tstamp now, struct acts *out)
+{
+    struct keep_peer *p = find(k, peer);
+
+    if (p == NULL || p->state != KEEP_HELD) {
+        return false;
+    }
+    acts_reset(out, p->strm, QUDAG_ECANCELED);
+    p->strm = (struct ref){0, 0};
+    p->state = KEEP_LINKED;
+    p->due = now;
+    return true;
+}
+
 void keep_found(struct keep *k, const struct peer_id *peer, tstamp now)
 {
     struct keep_peer *p = find(k, peer);

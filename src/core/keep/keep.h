@@ -82,6 +82,10 @@ size_t keep_count(const struct keep *k);
 const struct keep_peer *keep_get(const struct keep *k, const struct peer_id *peer);
 /* Whoever waits is tried soon, and counts as never failed: |peer|, or NULL: all. */
 void keep_retry(struct keep *k, const struct peer_id *peer, tstamp now);
+/*
+ * There is a better link than the one that its stream holds: it holds that one from now on.  False: it holds none.
+ */
+bool keep_move(struct keep *k, const struct peer_id *peer, tstamp now, struct acts *out);
 /* An address of |peer| was found: it is tried soon, its failures stay. */
 void keep_found(struct keep *k, const struct peer_id *peer, tstamp now);
 

@@ -306,6 +306,27 @@ static void a_released_peer_is_forgotten_and_its_stream_ends(void **state)
     assert_int_equal(count(ACT_RESET), 1);
 }
 
+static void a_better_link_is_held_by_another_stream(void **state)
+{
+    struct peer_id p = peer_no(1);
+    (void)state;
+    add(1);
+    uint64_t c = open_next();
+    assert_false(keep_move(&k, &p, now, &out)); /* nothing is held yet */
+    send(EV_PEER_UP, 1, 0, QUDAG_OK);
+    send(EV_STREAM_OPEN, 1, c, QUDAG_OK);
+    clear();
+    assert_true(keep_move(&k, &p, now, &out));
+    assert_int_equal(count(ACT_RESET), 1);
+    assert_int_equal(keep_ops.deadline(&k), now);
+    clear();
+    uint64_t again = open_next();
+    assert_int_not_equal(again, c);
+    send(EV_STREAM_OPEN, 1, again, QUDAG_OK);
+    assert_int_equal(get(1)->state, KEEP_HELD);
+    assert_int_equal(get(1)->failures, 0);
+}
+
 /* A stream, or a failure, of an attempt before this one says nothing of this one. */
 static void what_an_earlier_attempt_brings_changes_nothing(void **state)
 {
@@ -380,6 +401,7 @@ int main(void)
         T(when_our_network_is_back_all_are_tried_spread_over_a_while),
         T(a_link_that_is_only_held_is_not_dialled),
         T(a_peer_that_refuses_the_stream_is_kept_as_long_as_the_link_stands),
+        T(a_better_link_is_held_by_another_stream),
         T(a_released_peer_is_forgotten_and_its_stream_ends),
         T(what_an_earlier_attempt_brings_changes_nothing),
         T(holding_does_not_end_dialling),
