@@ -1,6 +1,6 @@
 /*
- * stun_test.c - our STUN beside coturn's (Debian: coturn), in a network namespace of its own: our questions to its server
- * at both of its addresses (RFC 5780), its client to a node of ours.
+ * stun_test.c - our STUN beside coturn's (Debian: coturn), in a network namespace of its own: our questions to its
+ * server at both of its addresses (RFC 5780), its client to a node of ours.
  *
  * TEST: timeout=60 waits
  */
