@@ -5,6 +5,8 @@
  * TEST: timeout=240 waits
  */
 #include "../api/net.h"
+#include "api/internal.h"
+#include "node/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -107,8 +109,8 @@ static qudag_err dial(struct peer *p, const char *addr)
     return p->err;
 }
 
-/* R passes bytes on with this limit; B has a place there; A is linked with B through R only. */
-static void begin(uint64_t bytes)
+/* R passes bytes on with this limit; B has a place there; A is linked with B through R, and |meets| or not. */
+static void begin(uint64_t bytes, bool meets)
 {
     struct net_options r = {.client = true, .circuit_relay = true};
     struct net_options o = {.client = true, .announce = NOWHERE};
@@ -121,6 +123,9 @@ static void begin(uint64_t bytes)
     o.n_bootstrap = 1;
     net_start(B, &o);
     net_start(A, &o);
+    for (size_t i = A; i <= B; i++) {
+        net[i].node->node->cfg.meet = meets ? NODE_MEET_NAMED : NODE_MEET_NO;
+    }
     assert_int_equal(qudag_relay_reserve(net[B].node, net[R].addr), QUDAG_OK);
     NET_WAIT((it = 0, qudag_place_next(net[B].node, &it, &place)) && place.addr[0] != 0, NET_SOON);
     assert_int_equal(dial(&net[A], place.addr), QUDAG_OK);
@@ -133,7 +138,7 @@ static void only_who_is_allowed_is_received(void **state)
     size_t it = 0;
     (void)state;
 
-    begin(0);
+    begin(0, false);
     assert_int_equal(qudag_inbox_allow(net[B].node, &net[A].self), QUDAG_ESTATE); /* no inbox */
     open_inbox(NULL, 0);
     assert_false(qudag_inbox_allowed_next(net[B].node, &it, &id));
@@ -176,7 +181,7 @@ static void a_file_passes_through_a_relay_that_ends_each_link(void **state)
 {
     (void)state;
 
-    begin(400000);
+    begin(400000, false);
     open_inbox(&net[A].self, 1);
     begin_file(2);
     NET_WAIT(out.ended, 6 * NET_SOON);
@@ -187,24 +192,39 @@ static void a_file_passes_through_a_relay_that_ends_each_link(void **state)
     assert_int_equal(heard.last.bytes, 2 << 20);
 }
 
+static void moved(void)
+{
+    NET_WAIT(out.ended, 6 * NET_SOON);
+    assert_int_equal(out.info.state, QUDAG_SEND_DELIVERED);
+    assert_true(out.was_relayed && out.was_direct);
+    assert_int_equal(heard.n, 1);
+    assert_true(net_stat(&net[R], "circuit_relay_bytes") < 64u << 20);
+}
+
 static void a_file_moves_to_the_direct_link(void **state)
 {
     (void)state;
 
-    begin(0);
+    begin(0, false);
     open_inbox(&net[A].self, 1);
     begin_file(64);
     NET_WAIT(out.info.acked >= 2u << 20, 3 * NET_SOON);
     assert_true(out.was_relayed && !out.was_direct);
     net_ask(&net[A], qudag_connect(net[A].node, net[B].addr, &net[A].last));
     assert_int_equal(net[A].err, QUDAG_OK);
-    NET_WAIT(out.ended, 6 * NET_SOON);
-    assert_int_equal(out.info.state, QUDAG_SEND_DELIVERED);
-    assert_true(out.was_direct);
+    moved();
     assert_int_equal(out.info.moves, 1);
     assert_true(out.info.resumed >= 1u << 20); /* nothing is sent twice but what was on its way */
-    assert_int_equal(heard.n, 1);
-    assert_true(net_stat(&net[R], "circuit_relay_bytes") < 64u << 20);
+}
+
+static void a_file_moves_to_a_direct_link_that_the_nodes_find(void **state)
+{
+    (void)state;
+
+    begin(0, true);
+    open_inbox(&net[A].self, 1);
+    begin_file(64);
+    moved();
 }
 
 static int end_of_test(void **state)
@@ -254,6 +274,7 @@ int main(void)
         cmocka_unit_test_teardown(only_who_is_allowed_is_received, end_of_test),
         cmocka_unit_test_teardown(a_file_passes_through_a_relay_that_ends_each_link, end_of_test),
         cmocka_unit_test_teardown(a_file_moves_to_the_direct_link, end_of_test),
+        cmocka_unit_test_teardown(a_file_moves_to_a_direct_link_that_the_nodes_find, end_of_test),
     };
     return cmocka_run_group_tests(tests, begin_tests, end_tests);
 }
