@@ -292,6 +292,25 @@ static void a_symmetric_router_and_a_strict_one_meet_over_a_socket_of_many(void 
     end();
 }
 
+/* A named B, and no program of B's knows A: it is told nothing, and all stays with the relay. */
+static void who_is_no_peer_of_the_program_is_refused(void **state)
+{
+    struct meet_look look;
+    struct ref s;
+    (void)state;
+
+    begin(NAT_INDEPENDENT, NAT_INDEPENDENT, NODE_MEET_NAMED);
+    assert_int_equal(node_stream_open_peer(nt.node[A].node, &nt.node[B].peer, "/nobody/1.0.0", &s),
+                     QUDAG_OK);
+    assert_false(nt_run(&nt, 10 * NS_PER_S, is_direct));
+    assert_true(node_meet_look(nt.node[A].node, &nt.node[B].peer, &look));
+    assert_int_equal(look.state, MEET_FAILED);
+    assert_int_equal(look.err, QUDAG_EREFUSED);
+    assert_int_equal(look.n_theirs, 0);
+    assert_int_equal(node_meet_stats(nt.node[B].node)->refused, 1);
+    end();
+}
+
 static void nobody_is_met_where_the_setting_says_no(void **state)
 {
     struct meet_look look;
@@ -310,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_nodes_behind_routers_meet_after_the_first_bytes_went_over_the_relay),
         cmocka_unit_test(a_symmetric_router_and_a_strict_one_meet_over_a_socket_of_many),
+        cmocka_unit_test(who_is_no_peer_of_the_program_is_refused),
         cmocka_unit_test(nobody_is_met_where_the_setting_says_no),
     };
 

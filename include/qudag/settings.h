@@ -52,7 +52,7 @@ typedef enum qudag_find_relays {
 
 /* Which peers, that a relay connects us with, are told where we are, so that a direct link with them is found. */
 typedef enum qudag_meet {
-    QUDAG_MEET_NAMED,  /* those that the program named, or with whom it has a stream open (default) */
+    QUDAG_MEET_NAMED, /* those that the program named, or with whom it has a stream open (default) */
     QUDAG_MEET_ANYONE, /* whoever came through our relays */
     QUDAG_MEET_NO,     /* nobody: what begins over a relay stays there */
 } qudag_meet;
