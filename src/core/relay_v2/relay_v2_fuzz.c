@@ -79,7 +79,7 @@ static void call(struct side *s, uint8_t what, uint8_t arg, tstamp now, struct a
         (void)!relayed_reserve(r, &peer[arg % PEERS], now);
         break;
     case 1:
-        (void)!relayed_connect(r, &want, (struct slice){NULL, 0}, arg, now, out);
+        (void)!relayed_connect(r, &want, (struct slice){act_bytes, arg}, arg, now, out);
         break;
     case 2:
         (void)relayed_cancel(r, arg, out);
@@ -97,7 +97,8 @@ static void call(struct side *s, uint8_t what, uint8_t arg, tstamp now, struct a
 
 static void step(struct side *s, struct rd *r, tstamp *now)
 {
-    static const uint8_t props[] = {0, 0, 0, LINK_RELAYED, LINK_ANON, LINK_LIMITED};
+    static const uint8_t props[] = {0,         LINK_QUDAG,  LINK_QUDAG, LINK_RELAYED,
+                                    LINK_ANON, LINK_LIMITED};
     uint8_t what = rd_u8(r), arg = rd_u8(r), ix = arg % STREAMS;
     struct acts out = acts_new();
     struct ev ev = {.strm = {ix, 1}, .peer = &peer[arg / STREAMS % PEERS], .err = QUDAG_ERESET};
