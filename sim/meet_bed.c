@@ -392,6 +392,8 @@ static void bed_inside(struct bed *b, struct bed_event *e)
     }
     if (b->tap != NULL) {
         b->tap(b, e);
+        s = &b->side[e->side];
+        at.remote = e->from;
     }
     BED_CALL(b, e->side,
              (void)meet_packet_in(s->m, &at, (struct slice){e->bytes, e->len}, b->now, &out));
