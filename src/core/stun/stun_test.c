@@ -233,7 +233,7 @@ static void a_second_answer_shows_that_the_mapping_lived(void **state)
     ask(&q);
     assert_true(answered(&sent[0], &q.server[0], &mapped, 25));
     assert_true(answered(&sent[1], &q.server[1], &mapped, 25));
-    assert_true(answered(&sent[0], &q.server[0], &mapped, 25)); /* a copy of the first */
+    assert_true(answered(&sent[1], &q.server[1], &mapped, 25)); /* a copy of the first */
     assert_int_equal(n_done, 0);
     size_t before = n_sent;
     pass(now + 25 * NS_PER_S);
