@@ -320,7 +320,8 @@ static void addresses_are_tried_again_the_sooner_the_less_is_known(void **state)
     reach_asked(&o, &o.bound[0], now);
     assert_int_equal(reach_to_check(&o, due, 8, now + 60 * NS_PER_S, &at), 1);
     set_local(&o, home, 1);
-    observers(&o, 1, 1, "5.9.1.2"); /* one observer sends nobody anywhere */
+    observers(&o, 1, 1, "5.9.1.2");                    /* one observer sends nobody anywhere */
+    (void)observed(&o, "11.1.200.9", "5.9.1.2", 4433); /* nor do two of one network */
     assert_int_equal(reach_to_check(&o, due, 8, now, &at), 0);
     observers(&o, 2, 1, "5.9.1.2");
     assert_int_equal(reach_to_check(&o, due, 8, now, &at), 1);
@@ -533,6 +534,11 @@ static void a_family_with_a_global_address_of_its_own_needs_no_observers(void **
         (void)observed(&o, ip, "2a00:9::1", 4433);
     }
     (void)servers(&o, 1, 4, "2a00:9::1", true);
+    assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1", "/ip6/2a00:9::1/udp/4433/quic-v1"));
+    struct multiaddr mapped = quic("5.9.1.9", 4433); /* nor what a router opened, dialled or not */
+    (void)reach_mapped(&o, &mapped, false, now);
+    (void)servers(&o, 1, 4, "5.9.1.9", true);
+    assert_int_equal(look(&o, "5.9.1.9").verdict, REACH_CONFIRMED);
     assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1", "/ip6/2a00:9::1/udp/4433/quic-v1"));
 }
 
