@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     QUDAG_SETTINGS_INIT(&s);
     qudag_err err = qudag_identity_generate(&identity);
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1;
-    s.lab = argc > 3;
+    s.lab = argc > 3, s.port_mapping = false; /* circuits find it */
     err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, NULL, NULL);
     err = err != QUDAG_OK ? err : serve(n, argv[2], s.lab);
     fprintf(stderr, "%s\n", qudag_strerror(err));

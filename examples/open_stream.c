@@ -30,7 +30,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "usage: %s MULTIADDR ADDRESS.dark TEXT [--lab]\n", argv[0]), 2;
     qudag_err err = qudag_identity_generate(&identity);
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1,
-    s.lab = argc > 4;
+    s.lab = argc > 4, s.port_mapping = false; /* nobody dials it */
     err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, NULL);
     if (err == QUDAG_OK)
         while ((err = qudag_node_join(n, 5 * QUDAG_S, why, sizeof(why))) == QUDAG_ETIMEOUT)

@@ -69,20 +69,6 @@ static bool changed(const struct node *n)
     return n->portmap.dirty || n->portmap.conditions != conditions(n);
 }
 
-/* core/reach forgets what was mapped when the addresses of a network change; the router does not. */
-static void tell_again(struct node *n, tstamp now)
-{
-    struct portmap_look l;
-
-    for (size_t it = 0; portmap_next(n->portmap.core, &it, now, &l);) {
-        if (l.state == PORTMAP_MAPPED) {
-            struct multiaddr m;
-            candidate(&m, &l);
-            node_reach_mapped(n, &m, l.double_nat);
-        }
-    }
-}
-
 /* What is wanted, and of whom, is told to the core when it is otherwise than before. */
 static void apply(struct node *n, tstamp now, struct acts *out)
 {
@@ -110,6 +96,7 @@ static void apply(struct node *n, tstamp now, struct acts *out)
         node_datagrams_gateway(n, &gateway);
         portmap_gateway(p->core, gateway.family, of[i] > 0 ? &gateway : NULL, &source[i], now, out);
     }
+    portmap_doubt(p->core, now, out); /* something happened to the network */
 }
 
 static void tick(void *node, tstamp now, struct acts *out)
@@ -118,7 +105,6 @@ static void tick(void *node, tstamp now, struct acts *out)
 
     if (changed(n)) {
         apply(n, now, out);
-        tell_again(n, now);
     }
     portmap_ops.tick(n->portmap.core, now, out);
 }

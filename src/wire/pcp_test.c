@@ -233,6 +233,7 @@ static void what_is_no_answer_is_refused(void **state)
         {"02800000 00000000 00000007 000000000000000000000000 0200", QUDAG_EMALFORMED},
     };
     static uint8_t big[PCP_MSG_MAX + 4];
+    const enum pcp_kind kinds[] = {PCP_ANNOUNCE, PCP_MAP, PCP_NATPMP_ADDR, PCP_NATPMP_MAP};
     struct pcp_answer a;
     (void)state;
 
@@ -241,6 +242,14 @@ static void what_is_no_answer_is_refused(void **state)
         size_t len = bytes_of(b, t[i].hex);
         assert_int_equal(pcp_parse(&a, (struct slice){b, len}), t[i].err);
         assert_int_equal(a.external.family, 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(kinds);
+         i++) { /* our own requests, sent back; and as long as an answer */
+        struct pcp_request q = {.kind = kinds[i], .protocol = PCP_UDP, .client = {.family = 4}};
+        uint8_t b[PCP_WRITE_MAX] = {0};
+        size_t len = pcp_write(b, sizeof(b), &q);
+        assert_int_equal(pcp_parse(&a, (struct slice){b, len}), QUDAG_EMALFORMED);
+        assert_int_equal(pcp_parse(&a, (struct slice){b, len < 60 ? 24 : 60}), QUDAG_EMALFORMED);
     }
     big[0] = 2;
     big[1] = 0x80;

@@ -250,6 +250,49 @@ def nobody_there(home):
     print('ok: a router that opens nothing, and why', flush=True)
 
 
+DRIBBLES = '''
+import socket, struct, threading, time
+page = socket.create_server(('192.168.1.1', 0))
+def dribble(s):
+    s.recv(2000)
+    s.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 9999\\r\\n\\r\\n')
+    print('read', flush=True)
+    try:
+        while True:
+            s.sendall(b'<')
+            time.sleep(1)
+    except OSError:
+        pass
+def serve():
+    while True:
+        threading.Thread(target=dribble, args=(page.accept()[0],), daemon=True).start()
+threading.Thread(target=serve, daemon=True).start()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 1900))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.1.1'))
+while True:
+    _, who = s.recvfrom(2000)
+    s.sendto(b'HTTP/1.1 200 OK\\r\\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\\r\\nUSN: uuid:1\\r\\n'
+             b'LOCATION: http://192.168.1.1:%d/r.xml\\r\\n\\r\\n' % page.getsockname()[1], who)
+'''
+
+
+def dribbles(home):
+    """a router that sends a byte a second holds up neither the work nor the end"""
+    router = subprocess.Popen(home.router.command('/usr/bin/python3', '-c', DRIBBLES), stdout=subprocess.PIPE, text=True)
+    begin(home)
+    check(router.stdout.readline() == 'read\n', 'its description is not read')
+    time.sleep(1)
+    began = time.monotonic()
+    home.ask('status')
+    check(time.monotonic() - began < SLOW, 'the daemon does not answer meanwhile')
+    began = time.monotonic()
+    home.down()
+    check(time.monotonic() - began < 4 * SLOW, f'the end took {time.monotonic() - began:.1f} s')
+    print(f'ok: a router that dribbles: the end took {time.monotonic() - began:.1f} s', flush=True)
+    router.kill()
+
+
 def asks(node, *options, which='router'):
     """whether a node with these options says anything to a router within 3 s"""
     before = counted(node, 'inet', 'asked', which)
@@ -287,6 +330,7 @@ def main():
     by_upnp(opener, home, relay)
     pinholes(opener, home, relay)
     nobody_there(home)
+    dribbles(home)
     down(relay)
     who_does_not_ask(home, relay)
 
