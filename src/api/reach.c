@@ -208,6 +208,30 @@ static bool by_dcutr(qudag_path *out, const qudag_node *n, const struct peer_id 
     return true;
 }
 
+/* The last meeting; false: there was none. */
+static bool by_meeting(qudag_path *out, const qudag_node *n, const struct peer_id *peer, tstamp now)
+{
+    struct meet_look l;
+
+    if (!node_meet_look(n->node, peer, &l) || l.state == MEET_NONE) {
+        return false;
+    }
+    out->by = QUDAG_PATH_BY_MEETING;
+    out->found = l.state == MEET_DIRECT;
+    out->meeting = !out->found && l.state != MEET_FAILED;
+    out->initiator = l.initiator;
+    out->round = (uint8_t)l.round;
+    out->sent = l.sent;
+    out->received = l.received;
+    out->ours = (uint32_t)l.n_ours;
+    out->theirs = (uint32_t)l.n_theirs;
+    out->took = l.found > l.began ? l.found - l.began : 0;
+    bool again = l.state == MEET_FAILED && l.next_try != TSTAMP_NEVER;
+    out->next_try = again && l.next_try > now ? l.next_try - now : 0;
+    (void)snprintf(out->why, sizeof(out->why), "%s", l.why != NULL ? l.why : "");
+    return true;
+}
+
 qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_path *out)
 {
     qudag_path full = {.size = sizeof(full)};
@@ -223,7 +247,7 @@ qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_p
         full.relay = l.relay;
         (void)snprintf(full.remote, sizeof(full.remote), "%s", l.remote);
     }
-    if (!by_dcutr(&full, n, &p, io_now()) && !linked) {
+    if (!by_meeting(&full, n, &p, io_now()) && !by_dcutr(&full, n, &p, io_now()) && !linked) {
         return QUDAG_ENOTFOUND;
     }
     if (full.kind != QUDAG_PATH_RELAYED) {

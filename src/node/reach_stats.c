@@ -20,6 +20,7 @@ static void count_links(const struct node *n, struct node_reach_stats *out)
 void node_reach_stats_get(const struct node *n, struct node_reach_stats *out)
 {
     const struct reach_view *v = node_reach(n);
+    const struct meet_stats *meet = node_meet_stats(n);
 
     memset(out, 0, sizeof(*out));
     out->state[0][v->ip4.state] = 1;
@@ -32,6 +33,9 @@ void node_reach_stats_get(const struct node *n, struct node_reach_stats *out)
     }
     if (n->stun.core != NULL) {
         out->stun = *stun_statistics(n->stun.core);
+    }
+    if (meet != NULL) {
+        out->meet = *meet;
     }
     if (n->direct.core != NULL) {
         out->dcutr = *dcutr_stats(n->direct.core);
