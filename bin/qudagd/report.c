@@ -151,15 +151,15 @@ static void status_note(struct rec *r, const struct daemon *d)
         return;
     }
     it = 0;
-    rec_str(
-        r, "note",
-        qudag_node_addr_next(d->node, &it, addr)
-            ? "this node announces no address, as none of its own can be reached from the "
-              "Internet (private ones, such as 192.168.1.2, cannot) and no four networks agree "
-              "on one: others reach it only where they are given one, and it cannot be a relay; "
-              "a test network on private addresses is a lab (qudag up --lab)"
-            : "this machine has no address that others could reach; [node] listen names "
-              "where to listen");
+    rec_str(r, "note",
+            qudag_node_addr_next(d->node, &it, addr)
+                ? "this node announces no address, as none of its own can be reached from the "
+                  "Internet (private ones, such as 192.168.1.2, cannot) and peers of four networks "
+                  "have not dialled one: others reach it only where they are given one, and it "
+                  "cannot be a relay; "
+                  "a test network on private addresses is a lab (qudag up --lab)"
+                : "this machine has no address that others could reach; [node] listen names "
+                  "where to listen");
 }
 
 static void status_relay(struct rec *r, const struct daemon *d)
