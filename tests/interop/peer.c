@@ -448,9 +448,12 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
         } else if (strcmp(argv[i], "--seed") == 0) {
             *seed = argv[i + 1];
         } else if (strcmp(argv[i], "--relay") == 0) {
-            s->circuit_relay = strcmp(argv[i + 1], "yes") == 0;
+            s->circuit_relay = strcmp(argv[i + 1], "yes") == 0 ? QUDAG_SERVE_YES : QUDAG_SERVE_NO;
             s->circuit_relay_bytes = 0; /* as the relays of the others here */
             s->circuit_relay_time = 0;
+            s->circuit_relay_stranger_bytes = 0;
+            s->circuit_relay_stranger_time = 0;
+            s->circuit_relay_rate = s->circuit_relay_rate_peer = s->circuit_relay_rate_circuit = 0;
         } else if (strcmp(argv[i], "--reachable") == 0) {
             s->reachable =
                 strcmp(argv[i + 1], "yes") == 0 ? QUDAG_REACHABLE_YES : QUDAG_REACHABLE_NO;
