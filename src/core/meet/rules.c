@@ -129,7 +129,7 @@ uint64_t meet_rule_length(enum meet_round round, uint64_t rtt, size_t pairs)
 
 uint64_t meet_rule_gap(uint32_t sent)
 {
-    static const uint16_t ms[] = {50, 75, 110, 170, 250};
+    static const uint16_t ms[] = {25, 50, 75, 110, 170, 250};
 
     return (sent < ARRAY_LEN(ms) ? ms[sent] : 250) * NS_PER_MS;
 }

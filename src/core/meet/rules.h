@@ -12,7 +12,7 @@
 
 #include "core/meet/meet.h"
 
-#define MEET_CHECKS 6      /* of one pair that nothing came from, in one round */
+#define MEET_CHECKS 7      /* of one pair that nothing came from, in one round */
 #define MEET_CHECKS_ALL 48 /* of one pair in all, whatever came */
 #define MEET_HOST_ROUND 24
 #define MEET_UNANSWERED_MAX 96

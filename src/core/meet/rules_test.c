@@ -165,8 +165,8 @@ static void rounds_take_as_long_as_their_packets(void **state)
     assert_int_equal(meet_rule_length(MEET_PLAIN, 800 * MS, 0), 2400 * MS);
     assert_int_equal(meet_rule_length(MEET_FRESH_PORT, 0, 2), 1150 * MS);
     assert_int_equal(meet_rule_length(MEET_BIRTHDAY, 0, 2), 3048 * MS);
-    assert_int_equal(meet_rule_gap(0), 50 * MS);
-    assert_int_equal(meet_rule_gap(4), 250 * MS);
+    assert_int_equal(meet_rule_gap(0), 25 * MS);
+    assert_int_equal(meet_rule_gap(5), 250 * MS);
     assert_int_equal(meet_rule_gap(1000), 250 * MS);
 }
 
