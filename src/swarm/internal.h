@@ -128,7 +128,7 @@ struct swarm_stream {
     unsigned core;
     uint8_t counted; /* 1 + the number it has in its account (res_ask.proto); 0: none */
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
-    bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
+    bool timed_out, elsewhere; /* reset, and in swarm.timed_out until its core was told */
     const char *proto;
     struct mss *mss;   /* while negotiating */
     size_t preamble;   /* negotiation bytes of ours not yet reported sent */

@@ -437,6 +437,16 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     return make_place(s, p, now) ? place(s, l, info, now) : QUDAG_ELIMIT;
 }
 
+/* There is another link by now: what is to be done about those of |p| that are quiet (quiet.c)? */
+static void look_again(struct swarm *s, struct swarm_peer *p)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct swarm_path *path = &p->link[i]->path;
+        path->fresh = path->quiet;
+        s->quiet_new = s->quiet_new || path->quiet;
+    }
+}
+
 /* |l| stands: it is one more of its peer's. */
 static void enter(struct swarm *s, struct swarm_link *l, const struct link_info *info, tstamp now)
 {
@@ -462,6 +472,7 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     swarm_net_up(s, l);
     swarm_link_enter(s, l, SWARM_LINK_UP);
     probe_links(s, p, now);
+    look_again(s, p);
     p->link[p->n_links++] = l;
     if (swarm_rule_clears_backoff(l->props, p->failed_need)) {
         swarm_breaker_reset(&p->breaker);

@@ -41,6 +41,23 @@ static bool has_other(const struct swarm_link *l, tstamp now)
     return false;
 }
 
+/* What its core asks again ends here; swarm_step() tells it. */
+static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
+{
+    LIST_EACH(it, &l->streams)
+    {
+        struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        const struct core_ops *ops = ops_of(s, st);
+        if (ops == NULL || !ops->asks_again || st->inbound || !st->in_up || st->timed_out) {
+            continue;
+        }
+        l->tp->t->ops->reset(l->tp->owner, l->ref, st->sid, QUDAG_ECANCELED);
+        st->timed_out = st->elsewhere = true;
+        list_del(&st->wait_node);
+        list_push_back(&s->timed_out, &st->wait_node);
+    }
+}
+
 static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     unsigned core = 0;
@@ -49,6 +66,9 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
                                  .dialling = l->peer->n_dials > 0};
 
     l->path.fresh = false;
+    if (v.other) {
+        ask_elsewhere(s, l);
+    }
     if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
         s->stats.links_rescued += swarm_dial_beside(s, l->peer, core, true, now) > 0 ? 1 : 0;
     }

@@ -405,7 +405,8 @@ static void notify(struct swarm *s, tstamp now)
 static void end_timed_out(struct swarm *s, tstamp now)
 {
     struct swarm_stream *st = LIST_ENTRY(s->timed_out.next, struct swarm_stream, wait_node);
-    struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = QUDAG_ETIMEOUT};
+    struct ev ev = {
+        .type = EV_RESET, .strm = st->ref, .err = st->elsewhere ? QUDAG_ECLOSED : QUDAG_ETIMEOUT};
     unsigned core = st->core;
     bool known = st->in_up;
 

@@ -197,7 +197,8 @@ static const struct transport circ_transport = {
     .name = "circ", .cost = TRANSPORT_RELAYED, .on_demand = true, .ops = &m_ops, .info = m_info};
 
 static const struct core_ops plain_ops = {.inbound_max = 4};
-static const struct core_ops modest_ops = {.inbound_max = 4, .limited_ok = true};
+static const struct core_ops modest_ops = {
+    .inbound_max = 4, .limited_ok = true, .asks_again = true};
 static const struct core_ops direct_ops = {.inbound_max = 4, .direct_only = true};
 
 static const struct core_ops cells_ops = {.inbound_max = 4, .unit = 100};
@@ -714,6 +715,23 @@ static void where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_r
     assert_true(goes_to(&w.quick, 1));
 }
 
+static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
+{
+    (void)state;
+    know(1, through);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    open_by(w.core, 1, 0);
+    open_by(w.modest, 1, 0);
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.quick.link[d].resets, 0); /* there is no other link yet */
+    up(&w.relay, 0, LINK_RELAYED);
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_int_equal(w.quick.link[d].resets, 1);
+    open_by(w.modest, 1, 0);
+    assert_int_equal(w.relay.link[0].next_sid, 1);
+}
+
 static void streams_of_cells_need_no_relayed_link(void **state)
 {
     (void)state;
@@ -947,6 +965,7 @@ int main(void)
         T(a_direct_link_takes_over_and_what_runs_on_the_relayed_one_goes_on),
         T(a_link_whose_path_is_quiet_is_not_used_where_another_is_heard),
         T(where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_relay),
+        T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(streams_of_cells_need_no_relayed_link),
         T(a_relayed_link_in_use_is_to_become_a_direct_one_again),
         T(links_on_demand_need_no_announcement_and_no_negotiation),

@@ -345,9 +345,7 @@ static bool punch(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
     if (now >= t->ends) {
         return false;
     }
-    if (t->sent_rounds < DCUTR_PACKETS_MAX) {
-        packets(d, t, out);
-    }
+    packets(d, t, out);
     tstamp next = tstamp_after(now, dcutr_rule_interval(rng_u32(&d->cfg.rng)));
     t->due = t->sent_rounds < DCUTR_PACKETS_MAX ? tstamp_min(next, t->ends) : t->ends;
     return true;

@@ -713,6 +713,7 @@ const struct core_ops identify_ops = {
     .protocol = "/ipfs/id/1.0.0",
     .inbound_max = 2,
     .limited_ok = true,
+    .asks_again = true,
     .event = identify_event,
     .tick = identify_tick,
     .deadline = identify_deadline,
