@@ -1,4 +1,4 @@
-/* upnp_test.c - whose descriptions are read. */
+/* upnp_test.c - whose descriptions are read; the thread.  Nothing is sent: no interface is named. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,11 @@
 
 #include "io/router.h"
 #include "io/upnp.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
 
 static struct netaddr ip_of(const char *text)
 {
@@ -72,11 +77,118 @@ static void a_gateway_is_found_or_not(void **state)
     }
 }
 
+/* ---- the thread */
+
+static struct {
+    unsigned told;
+    uint64_t id;
+    int code;
+    pthread_t on;
+} t;
+
+static void done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
+{
+    assert_ptr_equal(ctx, &t);
+    t.told++;
+    t.id = id;
+    t.code = a->code;
+    t.on = pthread_self();
+}
+
+static struct io *loop(void)
+{
+    const struct netaddr a = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct io *io;
+    struct io_failure why;
+
+    memset(&t, 0, sizeof(t));
+    assert_int_equal(io_new(&io, NULL, &a, 1, &why), QUDAG_OK);
+    return io;
+}
+
+static void wait_for(struct io *io, unsigned n)
+{
+    const struct timespec ms = {.tv_nsec = 1000000};
+    tstamp end = io_now() + 60 * NS_PER_S;
+
+    while (t.told < n && io_now() < end) {
+        (void)uv_run(io_loop(io), UV_RUN_NOWAIT);
+        (void)nanosleep(&ms, NULL);
+    }
+    assert_int_equal(t.told, n);
+}
+
+/* Of IPv6, with a gateway that lies at no interface: there is nowhere to search. */
+static struct portmap_upnp nowhere(uint64_t id, bool remove)
+{
+    return (struct portmap_upnp){.id = id,
+                                 .remove = remove,
+                                 .internal = ip_of("2a00:1:2:3::2"),
+                                 .gateway = ip_of("fe80::1"),
+                                 .life_s = 10};
+}
+
+static void end(struct io *io, struct upnp *u)
+{
+    tstamp began = io_now();
+
+    io_shutdown(io);
+    upnp_free(u);
+    io_free(io);
+    assert_true(io_now() - began < 30 * NS_PER_S);
+}
+
+static void what_came_of_it_is_told_on_the_loops_thread(void **state)
+{
+    struct io *io = loop();
+    struct upnp *u;
+    (void)state;
+
+    assert_int_equal(upnp_new(&u, io, done, &t), QUDAG_OK);
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct portmap_upnp what = nowhere(id, false);
+        assert_int_equal(upnp_add(u, &what), QUDAG_OK);
+        wait_for(io, (unsigned)id);
+        assert_int_equal(t.id, id);
+        assert_int_equal(t.code, PORTMAP_UPNP_NO_ROUTER);
+        assert_true(pthread_equal(t.on, pthread_self()));
+    }
+    struct portmap_upnp last = nowhere(4, true), asked = nowhere(5, false);
+    assert_int_equal(upnp_add(u, &last), QUDAG_OK); /* its end is told to nobody */
+    assert_int_equal(upnp_add(u, &asked), QUDAG_OK);
+    wait_for(io, 4);
+    assert_int_equal(t.id, 5);
+    end(io, u);
+}
+
+static void the_end_comes_with_jobs_that_wait(void **state)
+{
+    (void)state;
+    upnp_free(NULL);
+    for (unsigned i = 0; i < 50; i++) {
+        struct io *io = loop();
+        struct upnp *u;
+        assert_int_equal(upnp_new(&u, io, done, &t), QUDAG_OK);
+        qudag_err err = QUDAG_OK;
+        for (unsigned k = 0; k < 10000 && err == QUDAG_OK; k++) {
+            struct portmap_upnp what = nowhere(k + 1, k % 3 == 0);
+            err = upnp_add(u, &what);
+        }
+        assert_true(err == QUDAG_ELIMIT || err == QUDAG_OK);
+        io_shutdown(io); /* tells what is over by now */
+        unsigned told = t.told;
+        end(io, u);
+        assert_int_equal(t.told, told);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_gateway_is_spoken_to),
         cmocka_unit_test(a_gateway_is_found_or_not),
+        cmocka_unit_test(what_came_of_it_is_told_on_the_loops_thread),
+        cmocka_unit_test(the_end_comes_with_jobs_that_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
