@@ -517,8 +517,8 @@ bool swarm_stream_moves(const struct swarm *s, struct ref strm, tstamp now)
     }
     struct swarm_link *l = st->link,
                       *best = swarm_peer_link(s, l->peer, s->cfg.need, st->core, st->proto, now);
-    return best != NULL && best != l &&
-           swarm_rule_moves(l->props, l->leaving || swarm_link_silent(l, now), best->props);
+    bool failing = l->leaving || swarm_link_silent(l, now) || swarm_rule_path_unsure(&l->path, now);
+    return best != NULL && best != l && swarm_rule_moves(l->props, failing, best->props);
 }
 
 void swarm_close_door(struct swarm *s)

@@ -129,7 +129,11 @@ def main():
     receiver.other = relay.peer
     for node in (receiver, sender):
         up(node)
-    (receiver.dir / 'qudag.conf').write_text(f'[peers]\nreserve_at = {relay.bootstrap}\n')
+    nat = '[nat]\nmeet = no\nrelays = no\n'  # over this relay, and no direct path
+    (receiver.dir / 'qudag.conf').write_text(f'[peers]\nreserve_at = {relay.bootstrap}\n{nat}')
+    sender.down()
+    (sender.dir / 'qudag.conf').write_text(nat)
+    up(sender)
     receiver.down()
     up(receiver)
 
