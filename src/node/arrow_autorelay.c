@@ -52,7 +52,8 @@ void node_autorelay_review(struct node *n)
                   n->boot.started && !n->closing && n->ending.state == NODE_RUNS;
 
     if (wanted != n->autorelay.wanted) {
-        log_plain(&n->cfg.log, LOG_INFO, wanted ? "autorelay.wanted" : "autorelay.not_wanted");
+        log_plain(&n->cfg.log, LOG_INFO,
+                  wanted ? "relay.places_wanted" : "relay.places_not_wanted");
         autorelay_want(&n->autorelay, wanted, n->now, node_begin(n));
         node_end(n, n->through.auto_ix);
     }

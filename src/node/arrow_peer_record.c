@@ -104,7 +104,7 @@ void node_finish_peer_put(struct node *n, struct node_op *op, qudag_err err,
     p->running = false;
     tstamp next = tstamp_after(n->now, rng_jitter(&n->cfg.rng, wait, 200));
     p->due = tstamp_min(p->due, next);
-    log_event(&n->cfg.log, LOG_DEBUG, "peer_record.stored", LOG_NUM("nodes", p->stored));
+    log_event(&n->cfg.log, LOG_DEBUG, "peer.record_stored", LOG_NUM("nodes", p->stored));
 }
 
 void node_published_review(struct node *n)

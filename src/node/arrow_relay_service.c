@@ -33,7 +33,7 @@ void node_relay_service_review(struct node *n)
                                  n->wants.announce, n->cfg.lab);
     if (open != hop_is_open(n->hop)) {
         hop_set_open(n->hop, open);
-        log_plain(&n->cfg.log, LOG_INFO, open ? "circuit_relay.open" : "circuit_relay.closed");
+        log_plain(&n->cfg.log, LOG_INFO, open ? "relay.service_open" : "relay.service_closed");
     }
 }
 
