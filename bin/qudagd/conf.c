@@ -112,9 +112,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                   "itself while peers are to reach it and nobody can dial it; no: "
                                   "only those of [peers] reserve_at."},
     [CONF_MEET] = {"nat", "meet", WORDS("named", "named|anyone|no"), INTO(meet),
-                   .help = "Which peers, that a relay connects this node with, are told where it "
-                           "is, so that a direct link is found.  named: those that a program "
-                           "named or speaks with; no: nobody, all goes over the relay."},
+                   .help = "Which peers are told where this node is when a relay connects them "
+                           "with it, so that a direct link is found.  named: those a program "
+                           "named or speaks with."},
     [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", WORDS("auto", "no|yes|auto"),
                             INTO(circuit_relay),
                             .help = "Pass on bytes of peers that cannot dial each other; this "
