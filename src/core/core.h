@@ -193,8 +193,8 @@ struct core_ops {
         early; /* its streams may be opened on a link that the peer may still refuse: then they end by EV_RESET with
                    the reason, and EV_STREAM_OPEN comes before EV_PEER_UP; not for cores that choose */
     bool
-        asks_again; /* a stream of its own that ends with QUDAG_ECLOSED it opens again over another link: so it ends where
-                        the path is quiet (LINK_QUIET) and another is not */
+        asks_again; /* streams of its own that end with QUDAG_ECLOSED it opens again over another link: so they end
+                        where the path is quiet (LINK_QUIET) and that of another is not */
     bool along_links; /* it opens streams on links that we dialled only */
     bool
         doubts; /* its streams, and no others, run over links whose peer has another key than it is known by */

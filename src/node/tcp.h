@@ -25,7 +25,7 @@ void node_tcp_no_room(struct node *n, tstamp now);
 
 /*
  * Where UDP is blocked (udp.c).  Nodes listen at one number of UDP and of TCP by default, and lists of bootstrap peers
- * have the address of QUIC: the same one of TCP is tried, too, where nothing came for NODE_TCP_TWIN_AFTER.  False: |quic|
+ * have the address of QUIC: the same one of TCP is tried, too, where nothing came for NODE_TCP_TWIN_AFTER.  False: it
  * is no address of QUIC.
  */
 #define NODE_TCP_TWIN_AFTER (600 * NS_PER_MS)
