@@ -68,6 +68,7 @@ class Meeting:
     def __init__(self, a, b, limit=20, patience=30):
         self.began, self.row = time.monotonic(), None
         self.first = self.direct = None
+        name(a, b)
         end = self.began + patience * SLOW
         while time.monotonic() < end and not self.is_direct:
             got = pinged(a, b)
@@ -143,6 +144,12 @@ def send(a, b, path, timeout=120):
 def allow(b, *senders):
     for a in senders:
         b.ask('peer', 'allow', a.peer)
+
+
+def name(a, b):
+    """addresses for a direct path go only to peers that the program named: the caller does, and the other side allows him"""
+    allow(b, a)
+    a.ask('peer', 'protect', b.peer)
 
 
 __all__ = ['DIRECT', 'Meeting', 'Relay', 'Resident', 'QUDAG', 'allow', 'begin', 'check', 'file_of', 'has_places', 'lab', 'meets',
