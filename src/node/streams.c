@@ -9,6 +9,8 @@
  */
 #include "node/internal.h"
 
+#include "swarm/moves.h"
+
 #include <string.h>
 
 #define LOOKED_AT 64 /* of the streams that wait for room, at once */

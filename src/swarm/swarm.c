@@ -4,6 +4,7 @@
  *   link events ──▶ links.c ──▶ streams.c ──▶ sink (cores)
  *   actions of cores ──▶ opens.c, dial.c (open) / streams.c (the rest) ──▶ transport
  */
+#include "swarm/moves.h"
 #include "swarm/trim.h"
 
 #include "base/assert.h"

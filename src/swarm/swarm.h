@@ -285,8 +285,6 @@ struct swarm_stream_info {
 /* QUDAG_ESTALE: |strm| is gone. */
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
-/* Whether a stream like it, opened now, would run over a link of another kind: swarm_rule_moves(). */
-bool swarm_stream_moves(const struct swarm *s, struct ref strm, tstamp now);
 
 /* The accounts of links: limits, what is used, what was refused.  Borrowed for the life of the swarm. */
 const struct resources *swarm_resources(const struct swarm *s);
