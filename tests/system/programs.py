@@ -124,11 +124,11 @@ class Node:
         self.healthy()
 
 
-def network(count):
+def network(count, *options):
     """count daemons that are ready; the first is the others' bootstrap"""
-    nodes = [Node('n0').start()]
+    nodes = [Node('n0', *options).start()]
     for ix in range(1, count):
-        nodes.append(Node(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}').start(wait=False))
+        nodes.append(Node(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}', *options).start(wait=False))
     for n in nodes[1:]:
         code, text = n.tool('up', timeout=60)
         check(code == 0, f'{n.dir.name} is not ready: {text}')
