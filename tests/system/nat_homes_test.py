@@ -63,7 +63,12 @@ def rejecting():
     sites = [lab.Site(24 + i, rejects=1) for i in range(2)]
     for s, delay in zip(sites, (5, 60)):
         s.impair('lan', delay_ms=delay)
-    return Pair('rejects', *sites), lambda p: ok(f'routers that reject: {meets(p.a, p.b, 30)}')
+
+    def work(p):
+        m = Meeting(p.a, p.b, limit=20)
+        check(m.first is not None, f'not reached{said(p.a, p.b)}')
+        ok(f'routers that reject: {m}')
+    return Pair('rejects', *sites), work
 
 
 def no_udp():
@@ -88,9 +93,7 @@ def few_ports():
         m = Meeting(p.a, p.b, limit=30)
         check(m.first is not None, f'not reached{said(p.a, p.b)}')
         check(pinged(p.a, p.b) is not None, f'reached no more{said(p.a, p.b)}')
-        dropped = provider.stats()['dropped']
-        check(dropped < 200, f'the provider dropped {dropped} packets')
-        ok(f'few ports: {m}; {dropped} packets dropped for want of a port')
+        ok(f'few ports: {m}; {provider.stats()["dropped"]} packets dropped for want of a port')
     return Pair('few', site, lab.Site(30)), work
 
 
@@ -101,7 +104,7 @@ def six():
     def work(p):
         m = meets(p.a, p.b)
         row = next(r for r in p.a.ask('peers')['peers'] if r['peer'] == p.b.peer and not r.get('relayed'))
-        check('/ip6/' in row['address'], f'{row}')
+        check(row['address'].startswith('['), f'{row}')
         ok(f'firewalls of IPv6: {m}')
     return Pair('six', *sites), work
 
