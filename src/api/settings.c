@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, meet);
+API_NO_TAIL(qudag_settings, nat_pad);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
