@@ -117,9 +117,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
                            "named or speaks with."},
     [CONF_CIRCUIT_RELAY] = {"circuit_relay", "serve", WORDS("auto", "no|yes|auto"),
                             INTO(circuit_relay),
-                            .help = "Pass on bytes of peers that cannot dial each other; this "
-                                    "node learns who talks to whom, when and how much, not what.  "
-                                    "auto: while others can dial it, unless it only uses circuits."},
+                            .help =
+                                "Pass on bytes of peers that cannot dial each other; this "
+                                "node learns who talks to whom, when and how much, not what.  "
+                                "auto: while others can dial it, unless it only uses circuits."},
     [CONF_CIRCUIT_RELAY_PLACES] = {"circuit_relay", "places",
                                    NUMBER(CONF_INT, circuit_relay_places)},
     [CONF_CIRCUIT_RELAY_CIRCUITS] = {"circuit_relay", "circuits",

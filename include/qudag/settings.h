@@ -132,8 +132,8 @@ typedef struct qudag_settings {
     uint32_t circuit_relay_circuits; /* at the same time */
     qudag_serve circuit_relay;       /* default QUDAG_SERVE_AUTO */
     qudag_meet meet;                 /* default QUDAG_MEET_NAMED */
-    qudag_reachable reachable;     /* default QUDAG_REACHABLE_AUTO */
-    qudag_find_relays find_relays; /* default QUDAG_FIND_RELAYS_AUTO */
+    qudag_reachable reachable;       /* default QUDAG_REACHABLE_AUTO */
+    qudag_find_relays find_relays;   /* default QUDAG_FIND_RELAYS_AUTO */
     /* Of circuits with a peer that is no node of this project; those of all hold for them, too. */
     uint64_t circuit_relay_stranger_bytes;
     qudag_ns circuit_relay_stranger_time;

@@ -213,8 +213,8 @@ struct node {
     struct node_samples samples;
     struct node_meters meters;
 
-    struct reach reach;      /* our addresses, and what follows from what is known of them */
-    uint32_t reach_told;     /* reach.told, as of the last change that was handed on */
+    struct reach reach;  /* our addresses, and what follows from what is known of them */
+    uint32_t reach_told; /* reach.told, as of the last change that was handed on */
     struct node_portmap portmap;
     struct node_wants wants; /* of being reachable; node_wants_review() */
     bool serves_peers;       /* the program takes streams that peers open */

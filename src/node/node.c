@@ -223,8 +223,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
     if ((err = node_datagrams_init(n)) != QUDAG_OK || (err = node_ping_init(n)) != QUDAG_OK ||
         (err = node_identify_init(n)) != QUDAG_OK || (err = node_reach_init(n)) != QUDAG_OK ||
         (err = node_portmap_init(n)) != QUDAG_OK || (err = node_stun_init(n, now)) != QUDAG_OK ||
-        (err = node_succession_init(n)) != QUDAG_OK ||
-        (err = node_dht_init(n, now)) != QUDAG_OK ||
+        (err = node_succession_init(n)) != QUDAG_OK || (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
         (err = node_meetings_init(n)) != QUDAG_OK ||
@@ -242,10 +241,10 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
         (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
         (err = node_direct_init(n)) != QUDAG_OK || (err = node_meet_init(n)) != QUDAG_OK ||
-         (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
-        (err = node_autonat_init(n)) != QUDAG_OK ||
-        (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
-        (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
+        (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_autonat_init(n)) != QUDAG_OK || (err = node_survey_init(n)) != QUDAG_OK ||
+        (err = node_boot_init(n)) != QUDAG_OK || (err = node_saved_init(n, now)) != QUDAG_OK ||
+        (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
     }
     return make_renewal(n);

@@ -63,7 +63,7 @@ struct node_config {
     enum node_padding padding;
     bool relay, dht_server, lab;
     enum node_reachable reachable;
-    bool port_mapping; /* the router may be asked for ports */
+    bool port_mapping;  /* the router may be asked for ports */
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
     bool persist;       /* hooks.persist */
     bool tcp;           /* the host has sockets of TCP (tcp.h) */

@@ -32,8 +32,8 @@ void node_wants_review(struct node *n)
     struct node_wants_of of = {.setting = n->cfg.reachable,
                                .relay = n->cfg.relay,
                                .dht_server = n->cfg.dht_server,
-                                .circuit_relay = n->cfg.circuit_relay.serve == NODE_SERVES_YES,
-                                .serves_peers = n->serves_peers || n->allowed.n > 0,
+                               .circuit_relay = n->cfg.circuit_relay.serve == NODE_SERVES_YES,
+                               .serves_peers = n->serves_peers || n->allowed.n > 0,
                                .lab = n->cfg.lab};
 
     n->wants = node_rule_wants(&of);
