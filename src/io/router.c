@@ -18,7 +18,7 @@
 #define WAIT_US 200000 /* the kernel answers at once; the loop is not held up if it does not */
 #define BUFFER 8192
 
-struct best {
+struct default_route {
     bool found;
     uint32_t interface;
     uint32_t metric;
@@ -26,7 +26,7 @@ struct best {
 };
 
 /* What one attribute of a route says. */
-static void take_attribute(unsigned type, struct slice v, uint8_t version, struct best *r)
+static void take_attribute(unsigned type, struct slice v, uint8_t version, struct default_route *r)
 {
     size_t ip = version == 4 ? 4 : 16;
     uint32_t number = 0;
@@ -44,9 +44,9 @@ static void take_attribute(unsigned type, struct slice v, uint8_t version, struc
     }
 }
 
-static void take_route(struct slice d, uint8_t version, struct best *best)
+static void take_route(struct slice d, uint8_t version, struct default_route *best)
 {
-    struct best r = {.found = true};
+    struct default_route r = {.found = true};
     struct rtmsg m;
     struct rtattr a;
 
@@ -74,7 +74,7 @@ static void take_route(struct slice d, uint8_t version, struct best *best)
 }
 
 /* False: the dump is over. */
-static bool take_messages(struct slice d, uint8_t version, struct best *best)
+static bool take_messages(struct slice d, uint8_t version, struct default_route *best)
 {
     struct nlmsghdr h;
 
@@ -92,7 +92,7 @@ static bool take_messages(struct slice d, uint8_t version, struct best *best)
     return true;
 }
 
-static void dump(int fd, uint8_t version, struct best *best)
+static void dump(int fd, uint8_t version, struct default_route *best)
 {
     uint8_t buf[BUFFER];
     struct {
@@ -143,7 +143,7 @@ static bool is_of(const struct netaddr *a, uint32_t interface)
 
 bool router_find(uint8_t version, struct netaddr *gateway, struct netaddr *source)
 {
-    struct best best = {.found = false};
+    struct default_route best = {.found = false};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
     if (fd < 0) {

@@ -5,7 +5,7 @@
  */
 #include "core/autorelay/autorelay_int.h"
 
-struct best {
+struct shortlist {
     struct autorelay_relay *v[AUTORELAY_BEST]; /* the cheapest first */
     uint64_t cost[AUTORELAY_BEST];
     size_t n;
@@ -31,7 +31,7 @@ static bool is_eligible(const struct autorelay *a, const struct autorelay_relay 
            !network_taken(a, r, but);
 }
 
-static void take_in(const struct autorelay *a, struct best *b, struct autorelay_relay *r)
+static void take_in(const struct autorelay *a, struct shortlist *b, struct autorelay_relay *r)
 {
     uint64_t cost = autorelay_rule_cost(r);
     size_t at = b->n;
@@ -64,9 +64,9 @@ static void take_in(const struct autorelay *a, struct best *b, struct autorelay_
     b->cost[at] = cost;
 }
 
-static struct best best_of(struct autorelay *a, const struct autorelay_relay *but, tstamp now)
+static struct shortlist best_of(struct autorelay *a, const struct autorelay_relay *but, tstamp now)
 {
-    struct best b = {.n = 0};
+    struct shortlist b = {.n = 0};
 
     for (size_t i = 0; i < AUTORELAY_CANDIDATES_MAX; i++) {
         if (is_eligible(a, &a->v[i], but, now)) {
@@ -89,7 +89,7 @@ static bool take(struct autorelay *a, struct autorelay_relay *r, tstamp now, str
 /* One more place, of one drawn among the best; false: there is none to be had now. */
 static bool take_one(struct autorelay *a, tstamp now, struct acts *out)
 {
-    struct best b = best_of(a, NULL, now);
+    struct shortlist b = best_of(a, NULL, now);
 
     return b.n > 0 && take(a, b.v[rng_u64(&a->rng) % b.n], now, out);
 }
@@ -122,7 +122,7 @@ static void review(struct autorelay *a, tstamp now, struct acts *out)
     if (worst == NULL || autorelay_count(a) != AUTORELAY_PLACES) {
         return;
     }
-    struct best b = best_of(a, worst, now);
+    struct shortlist b = best_of(a, worst, now);
     size_t n = 0;
     while (n < b.n && autorelay_rule_better(b.cost[n], autorelay_rule_cost(worst))) {
         n++;
