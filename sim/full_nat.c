@@ -1,7 +1,7 @@
 /*
  * full_nat.c - routers before nodes, and the way of a datagram through them.
  *
- *   inside ─ nat_out ─▶ [carrier ─ nat_out ─▶] Internet ─ delay ─▶ at the other's router: nat_in [carrier first] ─▶ inside
+ *   inside ─ nat_out ─▶ [carrier ─ nat_out ─▶] Internet ─ delay ─▶ the other's router: nat_in [carrier first] ─▶ inside
  *
  * What a NAT lets in is asked when the datagram arrives there, not when it was sent: holes that two sides punch open in
  * between.  Two behind one router reach each other inside; by its external address only with hairpinning.

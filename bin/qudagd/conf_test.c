@@ -205,42 +205,43 @@ static void numbers_are_judged_as_the_library_judges_them(void **state)
     assert_true(n >= 7 * 4);
 }
 
+static const char *const library_keys[] = {"node.agent=me/1",
+                                  "node.memory_max=64M",
+                                  "link.pq=prefer",
+                                  "link.security_level=1024",
+                                  "link.cipher=aes256",
+                                  "link.idle_timeout_s=7200",
+                                  "link.links_max=99",
+                                  "link.streams_per_peer=44",
+                                  "dht.protocol=/x/kad",
+                                  "dht.server=no",
+                                  "dht.open_namespaces=a,b",
+                                  "dht.records_max=17",
+                                  "dht.bytes_max=1M",
+                                  "dht.providers_max=18",
+                                  "onion.hops=5",
+                                  "onion.clean_circuits=4",
+                                  "onion.relay=no",
+                                  "onion.family=acme",
+                                  "onion.circuits_max=77",
+                                  "dark.delay_ms=7",
+                                  "dark.dummies=2",
+                                  "dark.work_max=4000",
+                                  "dark.hide_cache=no",
+                                  "onion.small_network=yes",
+                                  "onion.padding=reduced",
+                                  "nat.reachable=no",
+                                  "nat.meet=anyone",
+                                  "log.level=debug",
+                                  "lab.lab=yes"};
+
 static void every_key_of_the_library_arrives_there(void **state)
 {
     (void)state;
-    static const char *const set[] = {"node.agent=me/1",
-                                      "node.memory_max=64M",
-                                      "link.pq=prefer",
-                                      "link.security_level=1024",
-                                      "link.cipher=aes256",
-                                      "link.idle_timeout_s=7200",
-                                      "link.links_max=99",
-                                      "link.streams_per_peer=44",
-                                      "dht.protocol=/x/kad",
-                                      "dht.server=no",
-                                      "dht.open_namespaces=a,b",
-                                      "dht.records_max=17",
-                                      "dht.bytes_max=1M",
-                                      "dht.providers_max=18",
-                                      "onion.hops=5",
-                                      "onion.clean_circuits=4",
-                                      "onion.relay=no",
-                                      "onion.family=acme",
-                                      "onion.circuits_max=77",
-                                      "dark.delay_ms=7",
-                                      "dark.dummies=2",
-                                      "dark.work_max=4000",
-                                      "dark.hide_cache=no",
-                                      "onion.small_network=yes",
-                                      "onion.padding=reduced",
-                                      "nat.reachable=no",
-                                      "nat.meet=anyone",
-                                      "log.level=debug",
-                                      "lab.lab=yes"};
     qudag_settings s;
     assert_true(conf_init(&c));
-    for (size_t ix = 0; ix < sizeof(set) / sizeof(set[0]); ix++) {
-        if (!conf_option(&c, set[ix])) {
+    for (size_t ix = 0; ix < sizeof(library_keys) / sizeof(library_keys[0]); ix++) {
+        if (!conf_option(&c, library_keys[ix])) {
             fail_msg("%s", c.why);
         }
     }

@@ -1,9 +1,10 @@
 /*
  * reach.h - how this node can be reached: its addresses, the NAT before it, and the paths to peers.
  *
- * A node that wants to be reached (the setting |reachable|, and what it serves) finds out by itself whether others
- * can dial it, asks the router for a port, takes places at circuit relays where nobody can, and looks for a direct path with
- * peers that it was linked with through such a relay.  What it knows of all that is read here; nothing is asked for.
+ * A node that wants to be reached (the setting |reachable|, and what it serves) finds out by itself whether others can
+ * dial it, asks the router for a port, takes places at circuit relays where nobody can, and looks for a direct path
+ * with peers that it was linked with through such a relay.  What it knows of all that is read here; nothing is asked
+ * for.
  */
 #ifndef QUDAG_REACH_H
 #define QUDAG_REACH_H
