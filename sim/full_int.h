@@ -3,7 +3,7 @@
  *
  *   full.c        the host: lives of nodes, their events, requests           sees sim_int.h
  *   full_net.c    datagrams: delay, loss, uplink, partitions                 sees sim_int.h
- *   full_nat.c    routers before nodes, of the kinds of sim/nat.h            sees sim_int.h
+ *   full_nat.c    routers before nodes (full_routers.h)                       sees sim_int.h
  *   full_node.c   one complete node, its requests and their answers          sees node.h
  *   full_work.c   circuits that carry a pattern both ways                    sees node.h
  *   full_check.c  what a relay knows, keys left behind in memory             sees core/onion
@@ -18,18 +18,16 @@
 #include "core/kad/kad.h"
 #include "crypto/identity.h"
 #include "sim/full.h"
-#include "sim/nat.h"
+#include "sim/full_routers.h"
 
 #define FULL_CONTACTS_MAX 20
 #define FULL_PATH_MAX 8
-#define FULL_NONE UINT32_MAX
 #define FULL_SECRET 32
 #define FULL_SECRETS_MAX 64 /* of one node */
 #define FULL_MARKS_MAX 256  /* blocks of one node that hold keys of circuits */
 #define FULL_EXTRA_MAX 320  /* sockets of a node beside its first */
 
 struct full;
-struct full_way;
 struct sim;
 struct sim_event;
 
@@ -92,17 +90,6 @@ struct full_carry {
 /* Since the beginning, of nodes that are there and of those that were. */
 struct full_counts {
     uint64_t rpcs, dials, datagrams, bytes;
-};
-
-/* A router; of a carrier those of homes are behind it. */
-struct full_router {
-    struct nat *nat;
-    struct rng_stream stream;
-    struct netaddr external;
-    uint32_t owner;  /* the node whose public address it has */
-    uint32_t parent; /* the router it is behind itself; FULL_NONE: none */
-    uint32_t hosts;  /* behind it */
-    bool carrier;
 };
 
 struct full_relay_seen {
@@ -176,44 +163,9 @@ void net_full_send(struct full *f, struct full_node *from, const struct full_way
 struct netaddr net_full_addr(uint32_t node, uint32_t epoch);
 
 /* A datagram of SIM_WORK that net_full_send() left has come to where it was sent: the node that gets it; FULL_NONE. */
-struct full_way {
-    struct netaddr from, to;
-};
 uint32_t net_full_routed(struct full *f, const struct sim_event *ev, struct full_way *way,
                          struct slice *data);
 #define FULL_ROUTED 0xfe /* low byte of the cookie of such an event */
-
-/* full_nat.c */
-void full_nat_init(struct full *f);
-void full_nat_fini(struct full *f);
-
-/*
- * A router of kind |cfg| (mem, rng, external are filled in) with the public address of |owner|, a node behind it, or
- * behind |parent| with one of its inside; then full_place() its hosts, before they join.
- */
-uint32_t full_router_add(struct full *f, const struct nat_config *cfg, uint32_t owner,
-                         uint32_t parent);
-/* |node| is behind |router|, or with FULL_NONE on the Internet, whatever the scenario says. */
-void full_place(struct full *f, uint32_t node, uint32_t router);
-/* As the scenario says, unless it was placed. */
-void full_place_by_scenario(struct full *f, uint32_t node);
-
-enum full_outcome {
-    FULL_DROPPED,
-    FULL_INSIDE, /* it stays behind a router of the sender: |*there| gets it */
-    FULL_OUT,    /* it goes to way->to on the Internet, from way->from */
-};
-/* What |node| sends by |way| passes its routers. */
-enum full_outcome full_outwards(struct full *f, uint32_t node, struct full_way *way,
-                                uint32_t *there);
-/* It arrives at way->to: who gets it there, which becomes an inside address; FULL_NONE: nobody. */
-uint32_t full_arrives(struct full *f, struct full_way *way);
-/* The node whose public address, or whose router's, |to| is; FULL_NONE: nobody's. */
-uint32_t full_owner(const struct full *f, const struct netaddr *to);
-/* Whether |a| is of a network behind a router. */
-bool full_is_inside(const struct netaddr *a);
-/* Whether |port| is one of a socket of its. */
-bool full_has_socket(const struct full_node *fn, uint16_t port);
 
 /* full_node.c */
 struct fn_setup {
