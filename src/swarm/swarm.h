@@ -26,6 +26,7 @@
 #include "swarm/states.h"
 #include "swarm/tags.h"
 #include "swarm/value.h"
+#include "swarm/waiting.h"
 
 #define SWARM_CORES_MAX 40
 #define SWARM_TRANSPORTS_MAX 8
@@ -177,24 +178,6 @@ QUDAG_MUST_USE qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t
                                         const struct transport_target *to, tstamp now);
 /* The dial that |core| began with |cookie| is given up; its event follows, unless it has come already. */
 void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now);
-/* What failed is forgotten: |peer| may be dialled now; NULL: everybody, and all networks. */
-void swarm_retry(struct swarm *s, const struct peer_id *peer);
-/* How many breakers of peers and of networks are not closed. */
-void swarm_waiting(const struct swarm *s, uint32_t *peers, uint32_t *networks);
-/* When |peer| may be dialled again after failures; 0: now. */
-tstamp swarm_next_try(const struct swarm *s, const struct peer_id *peer, tstamp now);
-/* A breaker that is not closed. */
-struct swarm_breaker_look {
-    struct peer_id peer; /* len 0: of a network */
-    struct netaddr net;  /* its first address, port 0 */
-    enum swarm_breaker_state state;
-    uint32_t failures;
-    tstamp next_try;
-    qudag_err err; /* of a peer: what the last dial ended with */
-};
-/* One after the other in no order, |*it| from 0 on; false at the end. */
-bool swarm_breaker_next(const struct swarm *s, size_t *it, struct swarm_breaker_look *out,
-                        tstamp now);
 /* Pins the hash of the ML-DSA key |peer| must prove from now on, as a signed record says; not against what it has
  * proven itself, nor against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
