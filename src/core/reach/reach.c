@@ -278,6 +278,17 @@ bool reach_mapped(struct reach *r, const struct multiaddr *addr, bool double_nat
     return true;
 }
 
+/* Whether the router has opened anything. */
+static bool is_mapped(const struct reach *r)
+{
+    bool is = false;
+
+    for (size_t i = 0; i < r->n_cand; i++) {
+        is = is || (r->cand[i].sources & 1u << REACH_MAPPED) != 0;
+    }
+    return is;
+}
+
 bool reach_unmapped(struct reach *r, const struct multiaddr *addr, tstamp now)
 {
     struct reach_cand *c = find(r, addr);
@@ -287,7 +298,9 @@ bool reach_unmapped(struct reach *r, const struct multiaddr *addr, tstamp now)
     }
     c->sources = (uint8_t)(c->sources & ~(1u << REACH_MAPPED));
     drop_unnamed(r);
-    return reach_derive(r, now);
+    bool was = r->view.double_nat;
+    r->view.double_nat = was && is_mapped(r);
+    return reach_derive(r, now) || was != r->view.double_nat;
 }
 
 /* The word of that network about |c|, over its last one, an empty or the oldest place. */

@@ -248,6 +248,23 @@ static void what_the_router_opened_is_announced_once_it_was_dialled(void **state
     assert_false(reach_unmapped(&o, &at, now));
 }
 
+/* Another router, or none: what the last one said of its address says nothing any more. */
+static void two_nats_are_known_of_while_the_router_has_a_port_open(void **state)
+{
+    struct reach o = {0};
+    struct multiaddr udp = quic("100.64.0.9", 4433), other = quic("100.64.0.9", 4434);
+    (void)state;
+
+    set_local(&o, home, 1);
+    (void)reach_mapped(&o, &udp, true, now);
+    (void)reach_mapped(&o, &other, true, now);
+    assert_true(o.view.double_nat);
+    (void)reach_unmapped(&o, &udp, now);
+    assert_true(o.view.double_nat);
+    assert_true(reach_unmapped(&o, &other, now));
+    assert_false(o.view.double_nat);
+}
+
 /* Behind a symmetric NAT each observer sees another port: there is nothing to try, and nobody gets in. */
 static void who_is_seen_at_another_port_by_each_is_private(void **state)
 {
@@ -583,6 +600,7 @@ int main(void)
         cmocka_unit_test(a_socket_s_address_is_announced_until_it_is_refuted),
         cmocka_unit_test(one_dial_back_within_the_hour_outweighs_all_who_say_no),
         cmocka_unit_test(what_the_router_opened_is_announced_once_it_was_dialled),
+        cmocka_unit_test(two_nats_are_known_of_while_the_router_has_a_port_open),
         cmocka_unit_test(who_is_seen_at_another_port_by_each_is_private),
         cmocka_unit_test(others_change_little_in_a_minute),
         cmocka_unit_test(addresses_are_tried_again_the_sooner_the_less_is_known),
