@@ -249,8 +249,8 @@ static void sock_wanted(struct node *n, const struct act *a, tstamp now)
     struct meet_look look;
     uint8_t family = 6;
 
-    (void)meet_look(n->meeting.core, &a->peer, &look);
-    for (size_t i = 0; i < look.n_ours; i++) {
+    size_t n_ours = meet_look(n->meeting.core, &a->peer, &look) ? look.n_ours : 0;
+    for (size_t i = 0; i < n_ours; i++) {
         family = look.ours[i].addr.family == 4 ? 4 : family;
     }
     qudag_err err = node_socket_open(n, family, &at.local);
