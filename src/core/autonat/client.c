@@ -127,7 +127,7 @@ static bool pay(struct autonat_client *c, struct autonat_try *t, const struct au
                 struct acts *out)
 {
     static const uint8_t zeros[AUTONAT_DATA_PIECE];
-    static uint8_t bytes[AUTONAT_DATA_PIECE + 16];
+    uint8_t bytes[AUTONAT_DATA_PIECE + 16];
 
     if (t->paid || m->addr_ix != 0 || m->num_bytes > AUTONAT_DATA_MAX) {
         return false;
