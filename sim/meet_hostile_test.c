@@ -82,6 +82,82 @@ static void many_hosts_that_are_named_get_few_packets_in_all(void **state)
     bed_free(&b);
 }
 
+/* Each request of the peer comes from the victim: who has the keys can forge a source, but gets nothing sent there. */
+static void from_the_victim(struct bed *b, struct bed_event *e)
+{
+    if (e->side == 0 && e->len > 1 && e->bytes[0] == 0 && e->bytes[1] == 1) {
+        e->from = b->victim.ip;
+        e->from.port = 5000;
+    }
+}
+
+static void a_forged_source_does_not_make_a_host_one_that_answered(void **state)
+{
+    static const struct bed_router open = {
+        .mapping = NAT_INDEPENDENT, .filter = NAT_INDEPENDENT, .ports = NAT_RANDOM};
+    struct bed b;
+    (void)state;
+
+    bed_init(&b, 3);
+    bed_homes(&b, &open, &symmetric);
+    b.side[0].own.named = false;
+    b.side[1].own.nat = MEET_NAT_DEPENDENT;
+    b.victim.ip = bed_ip4(203, 0, 113, 9, 0);
+    b.side[1].cand[0] = candidate(bed_ip4(203, 0, 113, 9, 5000), MEET_OBSERVED);
+    b.side[1].own.n = 1;
+    b.tap = from_the_victim;
+    bed_begin(&b);
+    bed_run(&b, 120 * NS_PER_S);
+    assert_int_equal(bed_look(&b, 0).round, MEET_BIRTHDAY);
+    /* One answer to each request of the peer's, and what goes to a host that has not answered. */
+    uint32_t answers = bed_look(&b, 0).received;
+    assert_in_range(answers, 1, 512);
+    assert_in_range(b.victim.got, 1, answers + 2 * MEET_UNANSWERED_MAX + MEET_TRIGGERED_MAX);
+    bed_free(&b);
+}
+
+/* The same again, under another name. */
+static void begin_as_another(struct bed *b, uint8_t nth)
+{
+    uint8_t pk[32] = {77, nth};
+    struct meet *other = b->side[1].m;
+
+    peer_id_from_ed25519(&b->side[1].id, pk);
+    struct meet_config cfg = {.mem = &b->mem, .rng = b->rng, .self = b->side[1].id};
+    b->side[1].m = meet_new(&cfg);
+    meet_free(other);
+    b->side[0].over = b->side[1].over = false;
+    bed_begin(b);
+    bed_run(b, b->now + 60 * NS_PER_S);
+}
+
+static void a_host_gets_few_packets_of_many_meetings(void **state)
+{
+    struct bed b;
+    (void)state;
+
+    for (unsigned named = 0; named < 2; named++) {
+        bed_init(&b, 4);
+        bed_homes(&b, &strict, &strict);
+        b.side[0].own.named = named != 0;
+        b.victim.ip = bed_ip4(203, 0, 113, 9, 0);
+        b.side[1].own.n = 4;
+        for (uint8_t i = 0; i < 4; i++) {
+            b.side[1].cand[i] =
+                candidate(bed_ip4(203, 0, 113, 9, (uint16_t)(5000 + i)), MEET_OBSERVED);
+        }
+        bed_begin(&b);
+        bed_run(&b, b.now + 60 * NS_PER_S);
+        uint32_t once = b.victim.got;
+        for (uint8_t i = 0; i < 20; i++) {
+            begin_as_another(&b, i);
+        }
+        assert_true(b.now < 600 * NS_PER_S);
+        assert_in_range(b.victim.got, once, (named ? 4 : 1) * MEET_UNANSWERED_MAX);
+        bed_free(&b);
+    }
+}
+
 static void no_host_gets_two_birthdays_whoever_names_it(void **state)
 {
     struct bed b;
@@ -412,6 +488,35 @@ static void those_who_ask_leave_room_for_whom_we_ask(void **state)
     bed_free(&b);
 }
 
+/* What nobody here has allowed keeps no place from who comes later, and may be somebody that the program named. */
+static void those_who_ask_and_say_nothing_give_way(void **state)
+{
+    struct bed b;
+    (void)state;
+
+    bed_init(&b, 1);
+    bed_homes(&b, &strict, &strict);
+    for (uint8_t i = 0; i <= MEET_INBOUND_MAX; i++) {
+        struct peer_id id = stranger(i);
+        struct ev ev = {.type = EV_STREAM_OPEN,
+                        .peer = &id,
+                        .strm = {100u + i, 1},
+                        .inbound = true,
+                        .props = LINK_RELAYED};
+        struct acts out = bed_acts();
+        meet_ops.event(b.side[0].m, &ev, b.now, &out);
+        for (uint32_t k = 0; k < out.n; k++) {
+            assert_true(out.v[k].type != ACT_RESET || out.v[k].strm.slot == 100);
+        }
+    }
+    struct meet_look look;
+    struct peer_id first = stranger(0), last = stranger(MEET_INBOUND_MAX);
+    assert_true(meet_look(b.side[0].m, &first, &look) && look.state == MEET_FAILED);
+    assert_true(meet_may(b.side[0].m, &first, b.now)); /* it is not held against it */
+    assert_true(meet_look(b.side[0].m, &last, &look) && look.state == MEET_ASKING);
+    bed_free(&b);
+}
+
 static void a_stream_over_a_direct_link_or_of_nobody_is_refused(void **state)
 {
     struct bed b;
@@ -439,6 +544,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_victim_that_is_named_gets_few_packets),
         cmocka_unit_test(many_hosts_that_are_named_get_few_packets_in_all),
+        cmocka_unit_test(a_forged_source_does_not_make_a_host_one_that_answered),
+        cmocka_unit_test(a_host_gets_few_packets_of_many_meetings),
         cmocka_unit_test(no_host_gets_two_birthdays_whoever_names_it),
         cmocka_unit_test(forged_packets_are_no_packets),
         cmocka_unit_test(packets_of_another_meeting_are_nobodys),
@@ -449,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_node_that_refuses_says_so_and_sends_nothing),
         cmocka_unit_test(what_is_lacking_here_is_not_held_against_the_peer),
         cmocka_unit_test(those_who_ask_leave_room_for_whom_we_ask),
+        cmocka_unit_test(those_who_ask_and_say_nothing_give_way),
         cmocka_unit_test(a_stream_over_a_direct_link_or_of_nobody_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

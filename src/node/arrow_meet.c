@@ -172,13 +172,22 @@ static bool answer(struct node *n, const struct peer_id *peer, bool late, tstamp
     return late;
 }
 
+/* Whether |peer| asked and its meeting is there still. */
+static bool waits(const struct node *n, const struct peer_id *peer)
+{
+    struct meet_look look;
+
+    return peer->len > 0 && meet_look(n->meeting.core, peer, &look) && !look.initiator &&
+           look.state == MEET_ASKING;
+}
+
 /* A peer asks; its stream to the program may come a moment later. */
 static void asked(struct node *n, const struct peer_id *peer, tstamp now)
 {
     struct node_meeting *m = &n->meeting;
     size_t at = 0;
 
-    while (at < NODE_MEETING_ASKED && m->asked[at].peer.len > 0) {
+    while (at < NODE_MEETING_ASKED && waits(n, &m->asked[at].peer)) {
         at++;
     }
     if (!answer(n, peer, at == NODE_MEETING_ASKED, now) && at < NODE_MEETING_ASKED) {

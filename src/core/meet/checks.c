@@ -1,7 +1,7 @@
 /*
  * checks.c - pairs of addresses, and the checks on them; see meet_int.h.
  *
- *   request   USERNAME, MESSAGE-INTEGRITY-SHA256 under the sender's key; transaction id: tag:8 | pair:4
+ *   request   USERNAME, MESSAGE-INTEGRITY-SHA256 under the sender's key; transaction id: tag:4 | proof:4 | pair:4
  *   success   XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY-SHA256 under its sender's key
  *
  * The address that a packet with right integrity came from becomes a pair of its own, wherever that is.
@@ -9,6 +9,7 @@
 #include "core/meet/meet_int.h"
 
 #include "base/assert.h"
+#include "base/map.h"
 #include "base/wipe.h"
 #include "base/wr.h"
 #include "crypto/hash.h"
@@ -55,6 +56,8 @@ void meet_keys(struct meeting *mt)
     one_way(mt->key_out, mt->user_out, prk, ends, mt->initiator ? 'A' : 'B');
     one_way(mt->key_in, mt->user_in, prk, ends, mt->initiator ? 'B' : 'A');
     rng_fill(&mt->m->rng, mt->tag, sizeof(mt->tag));
+    mt->proof[0] = rng_u64(&mt->m->rng);
+    mt->proof[1] = rng_u64(&mt->m->rng);
     mt->keyed = true;
     wipe(both, sizeof(both));
     wipe(prk, sizeof(prk));
@@ -79,10 +82,20 @@ struct meet_host *meet_host_of(struct meeting *mt, const struct netaddr *ip)
     return h;
 }
 
-/* Whether one more packet may go to |to|; it counts as sent then. */
-static bool may_send(struct meeting *mt, const struct netaddr *to)
+/* The counter of what went to |ip| without an answer. */
+static uint16_t *silent_of(struct meet *m, const struct netaddr *ip)
 {
-    struct meet_host *h = meet_host_of(mt, to);
+    uint64_t host = netaddr_host(ip);
+    const struct slice key = {(const uint8_t *)&host, sizeof(host)};
+
+    return &m->silent[siphash24(m->silent_key[0], m->silent_key[1], key) % MEET_SILENT];
+}
+
+/* Whether one more packet may go there; it counts as sent then. */
+static bool may_send(struct meeting *mt, const struct meet_check *c, tstamp now)
+{
+    struct meet_host *h = meet_host_of(mt, &c->to.addr);
+    struct meet *m = mt->m;
 
     if (h == NULL) {
         return false;
@@ -90,12 +103,24 @@ static bool may_send(struct meeting *mt, const struct netaddr *to)
     if (h->attested) {
         return true;
     }
-    struct meet_sent sent = {.host_round = h->sent, .all = mt->unanswered};
+    if (m->silent_at == 0 || now - m->silent_at >= MEET_BIRTHDAY_PAUSE) {
+        memset(m->silent, 0, sizeof(m->silent));
+        m->silent_at = now;
+    }
+    uint16_t *silent = silent_of(m, &c->to.addr);
+    struct meet_sent sent = {.host_round = h->sent,
+                             .all = mt->unanswered,
+                             .silent = *silent,
+                             .triggered = mt->triggered,
+                             .heard = c->heard,
+                             .named = mt->own.named};
     if (!meet_rule_unanswered(&sent)) {
         return false;
     }
+    *(meet_rule_triggered(&sent) ? &mt->triggered : &mt->unanswered) += 1;
     h->sent++;
-    mt->unanswered++;
+    h->sent_all++;
+    *silent = (uint16_t)(*silent + 1);
     return true;
 }
 
@@ -203,6 +228,20 @@ static void packet_out(struct meeting *mt, uint16_t sock, const struct netaddr *
     }
 }
 
+/* What a request to |to| has in its transaction id, that no request to another address has. */
+static void proof_of(const struct meeting *mt, const struct netaddr *to,
+                     uint8_t proof[MEET_PROOF_LEN])
+{
+    uint8_t bytes[1 + sizeof(to->ip) + 2] = {to->family};
+    size_t len = to->family == 4 ? 4 : sizeof(to->ip);
+
+    memcpy(bytes + 1, to->ip, len);
+    bytes[1 + sizeof(to->ip)] = (uint8_t)(to->port >> 8);
+    bytes[2 + sizeof(to->ip)] = (uint8_t)to->port;
+    uint64_t mac = siphash24(mt->proof[0], mt->proof[1], (struct slice){bytes, sizeof(bytes)});
+    memcpy(proof, &mac, MEET_PROOF_LEN);
+}
+
 void meet_request_out(struct meeting *mt, uint16_t sock, const struct netaddr *to, uint32_t number,
                       struct acts *out)
 {
@@ -210,8 +249,11 @@ void meet_request_out(struct meeting *mt, uint16_t sock, const struct netaddr *t
                            .username = {mt->user_out, sizeof(mt->user_out)},
                            .integrity = STUN_SHA256};
     struct wr w = wr_init(msg.id, sizeof(msg.id));
+    uint8_t proof[MEET_PROOF_LEN];
 
+    proof_of(mt, to, proof);
     wr_bytes(&w, mt->tag, sizeof(mt->tag));
+    wr_bytes(&w, proof, sizeof(proof));
     wr_u32(&w, number);
     packet_out(mt, sock, to, &msg, out);
 }
@@ -251,7 +293,7 @@ static void pair_send(struct meeting *mt, struct meet_check *c, tstamp now, stru
     c->pressing = false;
     c->sent++;
     c->due = tstamp_after(now, gap);
-    if (!may_send(mt, &c->to.addr)) {
+    if (!may_send(mt, c, now)) {
         c->sent = MEET_CHECKS; /* its host has had its share in this round */
         return;
     }
@@ -309,12 +351,14 @@ static bool sock_of(const struct meeting *mt, const struct netaddr *local, uint1
     return false;
 }
 
-/* Something with right integrity came from |from|. */
+/* A right answer came from |from|: what went there before is no longer counted. */
 static void attest(struct meeting *mt, const struct netaddr *from)
 {
     struct meet_host *h = meet_host_of(mt, from);
 
-    if (h != NULL) {
+    if (h != NULL && !h->attested) {
+        uint16_t *silent = silent_of(mt->m, from);
+        *silent = *silent > h->sent_all ? (uint16_t)(*silent - h->sent_all) : 0;
         h->attested = true;
     }
 }
@@ -359,7 +403,6 @@ static struct meet_check *pair_heard(struct meeting *mt, uint16_t sock, const st
             expect(mt, c, out);
         }
         c->heard = true;
-        attest(mt, from);
     }
     return c;
 }
@@ -389,22 +432,26 @@ bool meet_answer_in(struct meeting *mt, const struct meet_pair *at, const uint8_
     uint32_t number =
         (uint32_t)id[8] << 24 | (uint32_t)id[9] << 16 | (uint32_t)id[10] << 8 | id[11];
     struct meet_check *c = NULL;
+    uint8_t proof[MEET_PROOF_LEN];
     uint16_t sock;
 
-    if (!sock_of(mt, &at->local, &sock)) {
-        return false;
+    proof_of(mt, &at->remote, proof);
+    if (!sock_of(mt, &at->local, &sock) || memcmp(id + MEET_TAG_LEN, proof, sizeof(proof)) != 0) {
+        return false; /* RFC 8445 7.2.5.2.1: from elsewhere than it went to */
     }
     mt->mem->look.received++;
     mt->m->stats.received++;
     if (number < mt->n_pairs) {
         c = &mt->pairs[number];
         if (c->sock != sock || !netaddr_eq(&c->to.addr, &at->remote)) {
-            return false; /* RFC 8445 7.2.5.2.1: from elsewhere than it went to */
+            return false; /* by another of our sockets */
         }
         c->heard = true;
-        attest(mt, &at->remote);
     } else if (mt->guess.n > 0 && netaddr_same_ip(&mt->guess.to, &at->remote)) {
         c = pair_heard(mt, sock, &at->remote, now, out); /* a guess was right */
+    }
+    if (c != NULL) {
+        attest(mt, &at->remote);
     }
     if (c != NULL && !c->dead) {
         if (!c->valid) {

@@ -16,6 +16,8 @@ struct meet *meet_new(const struct meet_config *cfg)
         m->mem = cfg->mem;
         m->rng = cfg->rng;
         m->self = cfg->self;
+        m->silent_key[0] = rng_u64(&m->rng);
+        m->silent_key[1] = rng_u64(&m->rng);
     }
     return m;
 }
@@ -118,6 +120,29 @@ static void sweep(struct meet *m)
         m->birthday = m->birthday == mt ? NULL : m->birthday;
         m->v[i] = NULL;
         mem_free_wiped(m->mem, mt);
+    }
+}
+
+/* The one that waits longest among those that others began and nobody here has allowed gives way to another. */
+static void give_way(struct meet *m, tstamp now, struct acts *out)
+{
+    struct meeting *oldest = NULL;
+    size_t inbound = 0;
+
+    for (size_t i = 0; i < MEET_MEETINGS_MAX; i++) {
+        struct meeting *mt = m->v[i];
+        if (mt != NULL && !mt->initiator) {
+            inbound++;
+            oldest = !mt->allowed && (oldest == NULL || mt->cookie < oldest->cookie) ? mt : oldest;
+        }
+    }
+    if (inbound >= MEET_INBOUND_MAX && oldest != NULL) {
+        meet_over(oldest,
+                  &(struct meet_ending){MEET_BROKEN, QUDAG_ELIMIT, "others asked as well", 0}, now,
+                  out);
+        oldest->mem->look.next_try = now;
+        oldest->mem->failures = 0;
+        sweep(m);
     }
 }
 
@@ -371,6 +396,7 @@ static void opened_inbound(struct meet *m, const struct ev *ev, tstamp now, stru
         err = QUDAG_EEXISTS;
     }
     if (err == QUDAG_OK) {
+        give_way(m, now, out);
         err = meeting_new(m, ev->peer, false, now, &mt);
     }
     if (err != QUDAG_OK) {

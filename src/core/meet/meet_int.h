@@ -18,7 +18,9 @@
 #define MEET_HOSTS_MAX 24     /* hosts of one meeting that are counted */
 #define MEET_ANSWERS_MAX 2048 /* to authenticated requests, in one meeting */
 #define MEET_USER_LEN 16      /* hexadecimal digits of a USERNAME */
-#define MEET_TAG_LEN 8        /* of a transaction id; behind it: which pair or probe */
+#define MEET_TAG_LEN 4        /* of a transaction id; behind it: proof:4, which pair or probe:4 */
+#define MEET_PROOF_LEN 4      /* of where it went: who has not got it there cannot know it */
+#define MEET_SILENT 1024 /* counters of packets to hosts that do not answer */
 #define MEET_BURST 8          /* packets of one meeting at one time */
 
 #define MEET_ASK_LIMIT (15 * NS_PER_S)   /* HELLO, START and ROUND are waited for so long */
@@ -52,8 +54,9 @@ struct meet_check {
 /* A host that was sent to. */
 struct meet_host {
     struct netaddr ip;
-    bool attested;
-    uint32_t sent; /* in this round, before it is attested */
+    bool attested;     /* it answered a request of ours, of which nobody else can know */
+    uint32_t sent;     /* in this round, before it is attested */
+    uint32_t sent_all; /* in the meeting, before it is attested */
 };
 
 /* The birthday of a meeting. */
@@ -85,6 +88,7 @@ struct meeting {
     uint8_t key_out[32], key_in[32];
     uint8_t user_out[MEET_USER_LEN], user_in[MEET_USER_LEN];
     uint8_t tag[MEET_TAG_LEN];
+    uint64_t proof[2]; /* the key of proofs */
     bool keyed;
 
     struct meet_own own; /* v: NULL; what it named is in the look */
@@ -105,7 +109,7 @@ struct meeting {
     size_t chosen; /* DIALLING: of the pairs */
     struct meet_host hosts[MEET_HOSTS_MAX];
     size_t n_hosts;
-    uint32_t unanswered, answers;
+    uint32_t unanswered, triggered, answers;
     struct meet_guess guess;
 };
 
@@ -131,6 +135,10 @@ struct meet {
     struct meet_memory peers[MEET_PEERS_MAX];
     struct meet_past_host past[MEET_PEERS_MAX]; /* hosts of birthdays */
     size_t past_next;
+    uint16_t silent
+        [MEET_SILENT]; /* packets to hosts that have not answered, of all meetings since |silent_at| */
+    uint64_t silent_key[2]; /* which host counts where: nobody can choose it */
+    tstamp silent_at;
     const struct meeting *birthday; /* the one that has one now */
     uint64_t cookies;
     struct meet_stats stats;

@@ -44,9 +44,22 @@ bool meet_rule_address(const struct netaddr *a, const struct meet_own *own)
     return !netaddr_is_private(a) || has_private(own, a->family);
 }
 
-bool meet_rule_unanswered(const struct meet_sent *sent)
+static bool is_within(const struct meet_sent *sent)
 {
     return sent->host_round < MEET_HOST_ROUND && sent->all < MEET_UNANSWERED_MAX;
+}
+
+bool meet_rule_triggered(const struct meet_sent *sent)
+{
+    return !is_within(sent) && sent->heard;
+}
+
+bool meet_rule_unanswered(const struct meet_sent *sent)
+{
+    uint32_t most = sent->named ? 4 * MEET_UNANSWERED_MAX : MEET_UNANSWERED_MAX;
+
+    return sent->silent < most &&
+           (is_within(sent) || (sent->heard && sent->triggered < MEET_TRIGGERED_MAX));
 }
 
 /* ---- rounds ---- */

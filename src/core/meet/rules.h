@@ -5,7 +5,8 @@
  *   plain rounds, fresh ports, prediction   MEET_HOST_ROUND to one host in one round, MEET_UNANSWERED_MAX in all
  *   birthday                                MEET_PROBES, MEET_SOCKETS_MAX or MEET_UNANSWERED_MAX to one host more,
  *                                           as meet_rule_birthday() and meet_rule_probes() allow
- * A host counts as having answered once a packet with right integrity came from it.
+ * A host has answered once a right answer came from it to a request of ours: the peer has the keys, so that it can
+ * send a request with a forged source, but not answer what went elsewhere.
  */
 #ifndef QUDAG_SRC_CORE_MEET_RULES_H
 #define QUDAG_SRC_CORE_MEET_RULES_H
@@ -16,6 +17,7 @@
 #define MEET_CHECKS_ALL 48 /* of one pair in all, whatever came */
 #define MEET_HOST_ROUND 24
 #define MEET_UNANSWERED_MAX 96
+#define MEET_TRIGGERED_MAX 32 /* of one meeting, beyond these: to where a right request came from */
 #define MEET_TA                                                                                    \
     (20 * NS_PER_MS)   /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
 #define MEET_AT_ONCE 3 /* after a pause of so many MEET_TA */
@@ -38,9 +40,15 @@ bool meet_rule_address(const struct netaddr *a, const struct meet_own *own);
 struct meet_sent {
     uint32_t host_round; /* to that host, in this round */
     uint32_t all;        /* to all of them in the meeting */
+    uint32_t silent;     /* to that host in all meetings, in ten minutes */
+    uint32_t triggered;  /* in the meeting, beyond the others */
+    bool heard;          /* a right request came from there */
+    bool named;          /* the program named the peer */
 };
 /* Whether one more may go to a host that has not answered. */
 bool meet_rule_unanswered(const struct meet_sent *sent);
+/* Whether it counts as one of |triggered|. */
+bool meet_rule_triggered(const struct meet_sent *sent);
 
 /* What is known when a round ended without a pair. */
 struct meet_sides {
@@ -79,7 +87,7 @@ uint16_t meet_rule_probe(uint16_t start, uint16_t stride, uint32_t nth);
 
 /* What is known when a birthday is due. */
 struct meet_birthday_asks {
-    bool attested; /* something with right integrity came from that host in this meeting */
+    bool attested; /* that host answered in this meeting */
     bool named;    /* the program named the peer */
     bool busy;     /* another one is under way */
     bool few_ports;

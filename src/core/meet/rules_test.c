@@ -77,19 +77,31 @@ static void which_addresses_are_sent_to(void **state)
 static void few_packets_go_to_those_that_never_answered(void **state)
 {
     static const struct {
-        uint32_t host, all;
-        bool may;
-    } cases[] = {{0, 0, true},
-                 {MEET_HOST_ROUND - 1, 50, true},
-                 {MEET_HOST_ROUND, 50, false},
-                 {0, MEET_UNANSWERED_MAX - 1, true},
-                 {0, MEET_UNANSWERED_MAX, false}};
+        uint32_t host, all, silent, triggered;
+        bool heard, named, may;
+    } cases[] = {{.may = true},
+                 {MEET_HOST_ROUND - 1, 50, .may = true},
+                 {MEET_HOST_ROUND, 50, .may = false},
+                 {0, MEET_UNANSWERED_MAX - 1, .may = true},
+                 {0, MEET_UNANSWERED_MAX, .may = false},
+                 /* a right request came from there, perhaps from a forged source */
+                 {MEET_HOST_ROUND, 96, 95, MEET_TRIGGERED_MAX - 1, true, false, true},
+                 {MEET_HOST_ROUND, 96, 95, MEET_TRIGGERED_MAX, true, false, false},
+                 /* other meetings have sent there, too */
+                 {0, 0, 96, 0, true, false, false},
+                 {0, 0, 96, 0, false, true, true},
+                 {0, 0, 384, 0, true, true, false}};
     (void)state;
 
     assert_int_equal(MEET_HOST_ROUND, 24);
     assert_int_equal(MEET_UNANSWERED_MAX, 96);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct meet_sent s = {.host_round = cases[i].host, .all = cases[i].all};
+        struct meet_sent s = {.host_round = cases[i].host,
+                              .all = cases[i].all,
+                              .silent = cases[i].silent,
+                              .triggered = cases[i].triggered,
+                              .heard = cases[i].heard,
+                              .named = cases[i].named};
         assert_int_equal(meet_rule_unanswered(&s), cases[i].may);
     }
 }
