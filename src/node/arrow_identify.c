@@ -274,9 +274,11 @@ void node_identify_changed(struct node *n)
         bool hop = strcmp(protos[i], CIRCUIT_HOP_PROTOCOL) == 0;
         bool back = strcmp(protos[i], AUTONAT_BACK_PROTOCOL) == 0;
         bool dials = strcmp(protos[i], AUTONAT_REQUEST_PROTOCOL) == 0;
+        bool meets =
+            strcmp(protos[i], MEET_PROTOCOL) == 0 || strcmp(protos[i], DCUTR_PROTOCOL) == 0;
         bool hidden = (dht && !node_serves_dht(n)) || (onion && !onion_has_keys(n->onion)) ||
                       (hop && !node_relay_serves(n)) || (back && !n->wants.probe) ||
-                      (dials && !node_dials_back(n));
+                      (dials && !node_dials_back(n)) || (meets && !node_meets_anybody(n));
         if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
             memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
         }

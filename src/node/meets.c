@@ -1,6 +1,8 @@
 /* meets.c - which peers may learn where this node is; see meets.h. */
 #include "node/internal.h"
 
+#include <string.h>
+
 bool node_rule_meets(const struct node_meets_view *v)
 {
     switch (v->setting) {
@@ -14,6 +16,22 @@ bool node_rule_meets(const struct node_meets_view *v)
     return false;
 }
 
+bool node_rule_keeps_by_name(const struct node_kept *k)
+{
+    return k->peer.len > 0 && !k->released && (!k->place || k->saved);
+}
+
+bool node_meets_anybody(const struct node *n)
+{
+    bool may = n->wants.announce || n->wants.places || n->cfg.meet == NODE_MEET_ANYONE ||
+               n->meets.named[0].len > 0 || n->allowed.n > 0;
+
+    for (size_t i = 0; i < KEEP_MAX && !may; i++) {
+        may = node_rule_keeps_by_name(&n->keeping.v[i]);
+    }
+    return may && n->cfg.meet != NODE_MEET_NO;
+}
+
 bool node_meets_named(const struct node *n, const struct peer_id *peer)
 {
     bool is = false;
@@ -23,10 +41,11 @@ bool node_meets_named(const struct node *n, const struct peer_id *peer)
     }
     for (size_t i = 0; i < KEEP_MAX && !is; i++) {
         const struct node_kept *k = &n->keeping.v[i];
-        is = k->peer.len > 0 && !k->released && peer_id_eq(&k->peer, peer);
+        is = node_rule_keeps_by_name(k) && peer_id_eq(&k->peer, peer);
     }
-    for (size_t it = 0; !is && swarm_peer_tag_next(n->swarm, peer, &it) != NULL;) {
-        is = true;
+    const struct swarm_tag *tag;
+    for (size_t it = 0; !is && (tag = swarm_peer_tag_next(n->swarm, peer, &it)) != NULL;) {
+        is = strcmp(tag->name, NODE_KEEP_TAG) != 0; /* those that are kept: above */
     }
     return is;
 }
@@ -37,6 +56,9 @@ void node_meets_name(struct node *n, const struct peer_id *peer)
         if (n->meets.named[i].len > 0 && peer_id_eq(&n->meets.named[i], peer)) {
             return;
         }
+    }
+    if (n->meets.named[0].len == 0) {
+        n->news |= NODE_NEWS_SELF; /* the first: see node_meets_anybody() */
     }
     n->meets.named[n->meets.next] = *peer;
     n->meets.next = (n->meets.next + 1) % NODE_MEETS_NAMED;

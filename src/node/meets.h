@@ -36,6 +36,11 @@ struct node;
 void node_meets_name(struct node *n, const struct peer_id *peer);
 /* Whether the program has named |peer|, lately or for good. */
 bool node_meets_named(const struct node *n, const struct peer_id *peer);
+struct node_kept;
+/* Whether the program keeps that peer; false: it is kept as a relay that this node chose by itself. */
+bool node_rule_keeps_by_name(const struct node_kept *k);
+/* Whether there is anybody to meet: a node that only uses circuits does not list the protocols. */
+bool node_meets_anybody(const struct node *n);
 /* node_rule_meets() of |peer| as things stand. */
 bool node_may_meet(const struct node *n, const struct peer_id *peer);
 

@@ -138,6 +138,18 @@ static bool linked(size_t a, size_t b, bool relayed)
     return false;
 }
 
+static bool lists(size_t ix, const char *proto)
+{
+    const struct identify_msg *self = &net.node[ix].node->identify.self;
+
+    for (size_t i = 0; i < self->n_protos; i++) {
+        if (strcmp(self->proto[i], proto) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void a_stream_is_opened_to_a_peer_of_which_only_the_id_is_known(void **state)
 {
     (void)state;
@@ -146,6 +158,11 @@ static void a_stream_is_opened_to_a_peer_of_which_only_the_id_is_known(void **st
     assert_int_equal(held(A), 0); /* nobody is to reach it: it has no places, and tells nothing */
     assert_int_equal(net.node[A].node->published.said, 0);
     assert_int_equal(net.node[A].node->identify.self.n_addrs, 0);
+    assert_false(lists(A, MEET_PROTOCOL) || lists(A, DCUTR_PROTOCOL)); /* it meets nobody */
+    assert_true(lists(B, MEET_PROTOCOL) && lists(B, DCUTR_PROTOCOL));
+    for (size_t i = 0; i < RELAYS; i++) { /* B chose its relays, nobody named them */
+        assert_false(node_may_meet(net.node[B].node, &net.node[i].peer));
+    }
     (void)call();
     assert_true(nt_run(&net, 10 * NS_PER_S, got_back));
     assert_int_equal(net.node[A].closed, 0);
@@ -153,6 +170,8 @@ static void a_stream_is_opened_to_a_peer_of_which_only_the_id_is_known(void **st
     assert_int_equal(net.node[A].got, 5);
     assert_true(linked(A, B, true) && linked(B, A, true));
     assert_false(linked(A, B, false));
+    assert_true(lists(A, MEET_PROTOCOL) && lists(A, DCUTR_PROTOCOL));
+    assert_true(node_may_meet(net.node[A].node, &net.node[B].peer));
 }
 
 static void what_is_said_first_arrives_within_three_round_trips(void **state)
