@@ -68,7 +68,7 @@ struct bed {
     struct bed_side side[2];
     uint64_t wan, jitter, relay; /* one way; relay: beside both LANs */
     uint32_t loss;               /* per mille and leg */
-    bool same_lan, hairpin_only;
+    bool same_lan;
     struct bed_event **heap;
     size_t n, cap;
     uint64_t order;

@@ -29,7 +29,7 @@ struct doctor_facts {
     /* the daemon */
     bool running, answers;
     char tool_version[32], daemon_version[32];
-    char health[16], reason[DOCTOR_TEXT_MAX], disk[DOCTOR_TEXT_MAX], relay_text[128];
+    char health[16], reason[DOCTOR_TEXT_MAX], disk[DOCTOR_TEXT_MAX];
     bool clock_suspect, announces, lab, relay, copied;
     uint64_t listens;    /* addresses that sockets are bound to */
     char links_from[40]; /* where links_max comes from; empty: not told */

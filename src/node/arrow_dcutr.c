@@ -85,11 +85,6 @@ static void tell_addrs(struct node *n)
     dcutr_set_addrs(n->direct.core, v, count);
 }
 
-const struct dcutr_stats *node_dcutr_stats(const struct node *n)
-{
-    return dcutr_stats(n->direct.core);
-}
-
 bool node_dcutr_look(const struct node *n, const struct peer_id *peer, struct dcutr_look *out)
 {
     return dcutr_look(n->direct.core, peer, out);

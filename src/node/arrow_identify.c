@@ -151,16 +151,6 @@ static void addrs_take(struct node *n, const struct identify_msg *m, struct kad_
     }
 }
 
-static bool says(const struct identify_msg *m, const char *protocol)
-{
-    for (size_t i = 0; i < m->n_protos; i++) {
-        if (strcmp(m->proto[i], protocol) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void report(struct node *n, const struct act *a, tstamp now)
 {
     const struct identify_msg *m = a->ptr;
@@ -182,7 +172,7 @@ static void report(struct node *n, const struct act *a, tstamp now)
         n->news |= NODE_NEWS_OTHERS;
     }
     addrs_take(n, m, &info);
-    node_autorelay_identified(n, &a->peer, c.protocols, says(m, CIRCUIT_HOP_PROTOCOL));
+    node_autorelay_identified(n, &a->peer, c.protocols, lists(m, CIRCUIT_HOP_PROTOCOL));
     if (m->has_observed) {
         seen_at(n, &a->peer, &m->observed);
     }

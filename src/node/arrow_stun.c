@@ -258,11 +258,6 @@ uint64_t node_stun_life(const struct node *n, uint8_t family)
     return n->stun.family[family == 6 ? 1 : 0].life_s * NS_PER_S;
 }
 
-const struct stun_stats *node_stun_statistics(const struct node *n)
-{
-    return stun_statistics(n->stun.core);
-}
-
 /* ---- for others ---- */
 
 qudag_err node_stun_external(struct node *n, const struct netaddr *local, uint64_t cookie,

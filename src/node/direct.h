@@ -51,7 +51,5 @@ void node_keepalive_review(struct node *n);
 void node_woke(struct node *n, tstamp now);
 /* The last try with |peer| to replace a relayed link; false: there was none. */
 bool node_dcutr_look(const struct node *n, const struct peer_id *peer, struct dcutr_look *out);
-/* Counters of all tries; valid until the node is freed. */
-const struct dcutr_stats *node_dcutr_stats(const struct node *n);
 
 #endif

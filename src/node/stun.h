@@ -29,8 +29,6 @@ void node_stun_forget(struct node *n, const struct netaddr *local);
 
 /* How long a mapping of UDP lives without a packet, as measured, ns; 0: not known.  |family|: 4 or 6. */
 uint64_t node_stun_life(const struct node *n, uint8_t family);
-/* What was asked, answered and refused; borrowed for the node's life. */
-const struct stun_stats *node_stun_statistics(const struct node *n);
 /* Our addresses are others: what was found is of another network. */
 void node_stun_moved(struct node *n, tstamp now);
 

@@ -18,8 +18,6 @@
 #include "base/types.h"
 
 #define PCP_PORT 5351 /* of the gateway */
-#define PCP_ANNOUNCE_PORT                                                                          \
-    5350 /* of clients, for what is announced to all (RFC 6887 14.1.3, RFC 6886 3.2.1) */
 #define PCP_NONCE_LEN 12
 #define PCP_MSG_MAX 1100 /* RFC 6887 7 */
 #define PCP_WRITE_MAX 64 /* of what we write */

@@ -16,7 +16,6 @@
 
 #define KAD_PROTOCOL "/qudag/kad/1.0.0"
 #define KAD_PROTOCOL_LAB "/qudag-lab/kad/1.0.0" /* of test networks, which do not mix with others */
-#define KAD_PROTOCOL_IPFS "/ipfs/kad/1.0.0"
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
 struct kad_options {

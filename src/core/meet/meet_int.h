@@ -30,7 +30,6 @@
 /* In the last four bytes of a transaction id: the index of a pair, or one of these above a number. */
 #define MEET_ID_PROBE 0x40000000u  /* easy side: number of the probe */
 #define MEET_ID_SOCKET 0x80000000u /* hard side: number of the socket */
-#define MEET_ID_NUMBER 0x0000ffffu
 
 /* One of our sockets beside the one that is listened on. */
 struct meet_sock {

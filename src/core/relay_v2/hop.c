@@ -148,14 +148,6 @@ bool hop_circuit_next(const struct hop_service *h, size_t *it, struct hop_circui
     return false;
 }
 
-const char *hop_refusal_name(enum hop_refusal why)
-{
-    static const char *const names[] = {"permission", "limit",   "absent",
-                                        "failed",     "message", "closed"};
-
-    return names[why];
-}
-
 static void data(struct hop_service *h, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct hop_side *s = hop_side_of(h, ev->strm);

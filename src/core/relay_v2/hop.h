@@ -98,7 +98,5 @@ struct hop_circuit_look {
 bool hop_circuit_next(const struct hop_service *h, size_t *it, struct hop_circuit_look *out);
 /* Whether |peer| has a place here. */
 bool hop_reserved(const struct hop_service *h, const struct peer_id *peer);
-/* For display, like "permission"; static. */
-const char *hop_refusal_name(enum hop_refusal why);
 
 #endif
