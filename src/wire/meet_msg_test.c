@@ -86,25 +86,26 @@ static void the_longest_message_fits(void **state)
 static void what_is_not_one_is_refused(void **state)
 {
     static const struct {
-        uint8_t len, b[8];
+        uint8_t len, b[25];
         qudag_err err;
     } cases[] = {
-        {1, {0}, QUDAG_EMALFORMED},                   /* no length */
-        {2, {0x80, 0x80}, QUDAG_ETOOBIG},             /* a length of three bytes */
-        {2, {0x81, 0x04}, QUDAG_ETOOBIG},             /* 513 */
-        {2, {0x82, 0x00}, QUDAG_EMALFORMED},          /* not the shortest form */
-        {2, {1, 4}, QUDAG_EMALFORMED},                /* END without a reason */
-        {3, {2, 4, 0}, QUDAG_EMALFORMED},             /* reasons begin with 1 */
-        {3, {2, 4, 6}, QUDAG_EMALFORMED},             /* and end with 5 */
-        {3, {2, 3, 4}, QUDAG_EMALFORMED},             /* no such round */
-        {3, {2, 5, 0}, QUDAG_EMALFORMED},             /* no such message */
-        {3, {2, 0, 0}, QUDAG_EMALFORMED},             /* likewise */
-        {4, {3, 3, 0, 0}, QUDAG_EMALFORMED},          /* more than a START */
-        {3, {2, 1, 2}, QUDAG_EUNSUPPORTED},           /* another version */
-        {3, {2, 1, 1}, QUDAG_EMALFORMED},             /* HELLO cut short */
-        {5, {4, 2, 1, 0, 17}, QUDAG_EMALFORMED},      /* 17 candidates */
-        {5, {4, 2, 1, 0, 1}, QUDAG_EMALFORMED},       /* one, that is not there */
-        {7, {6, 2, 1, 0, 1, 0, 5}, QUDAG_EMALFORMED}, /* of family 5 */
+        {1, {0}, QUDAG_EMALFORMED},                               /* no length */
+        {2, {0x80, 0x80}, QUDAG_ETOOBIG},                         /* a length of three bytes */
+        {2, {0x81, 0x04}, QUDAG_ETOOBIG},                         /* 513 */
+        {2, {0x82, 0x00}, QUDAG_EMALFORMED},                      /* not the shortest form */
+        {2, {1, 4}, QUDAG_EMALFORMED},                            /* END without a reason */
+        {3, {2, 4, 0}, QUDAG_EMALFORMED},                         /* reasons begin with 1 */
+        {3, {2, 4, 6}, QUDAG_EMALFORMED},                         /* and end with 5 */
+        {3, {2, 3, 4}, QUDAG_EMALFORMED},                         /* no such round */
+        {3, {2, 5, 0}, QUDAG_EMALFORMED},                         /* no such message */
+        {3, {2, 0, 0}, QUDAG_EMALFORMED},                         /* likewise */
+        {4, {3, 3, 0, 0}, QUDAG_EMALFORMED},                      /* more than a START */
+        {3, {2, 1, 2}, QUDAG_EUNSUPPORTED},                       /* another version */
+        {3, {2, 1, 1}, QUDAG_EMALFORMED},                         /* HELLO cut short */
+        {5, {4, 2, 1, 0, 17}, QUDAG_EMALFORMED},                  /* 17 candidates */
+        {5, {4, 2, 1, 0, 1}, QUDAG_EMALFORMED},                   /* one, that is not there */
+        {7, {6, 2, 1, 0, 1, 0, 5}, QUDAG_EMALFORMED},             /* of family 5 */
+        {25, {24, 2, 1, 0, 1, 0, 5, [23] = 1}, QUDAG_EMALFORMED}, /* whole */
     };
     (void)state;
 

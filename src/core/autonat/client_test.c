@@ -140,6 +140,11 @@ static void what_is_no_verdict_is_none(void **state)
         says(1, row[i].status, row[i].dial);
         assert_int_equal(answer()->word, AUTONAT_YES);
     }
+    start(); /* a word about another address than it was asked about */
+    struct autonat_msg m = {
+        .type = AUTONAT_RESPONSE, .status = AUTONAT_OK, .dial = AUTONAT_DIAL_ERROR, .addr_ix = 1};
+    arrives(&autonat_ask_ops, &c, strm(1), &m);
+    assert_int_equal(answer()->word, AUTONAT_NOTHING);
 }
 
 /* The server's own packets come through a NAT that we have opened towards it. */
@@ -197,6 +202,11 @@ static void a_server_is_paid_once_and_no_more_than_it_may_ask_for(void **state)
     start(); /* for an address that was not named */
     m = (struct autonat_msg){.type = AUTONAT_DATA_REQUEST, .num_bytes = 1, .addr_ix = 1};
     arrives(&autonat_ask_ops, &c, strm(1), &m);
+    assert_int_equal(answer()->word, AUTONAT_NOTHING);
+    start(); /* nor for what is no such question */
+    m = (struct autonat_msg){.type = AUTONAT_DATA, .data = {(const uint8_t *)"x", 1}};
+    arrives(&autonat_ask_ops, &c, strm(1), &m);
+    assert_true(has(ACT_RESET) && last(ACT_RESET)->err == QUDAG_EPROTO);
     assert_int_equal(answer()->word, AUTONAT_NOTHING);
 }
 

@@ -185,6 +185,14 @@ static void what_may_not_be_dialled_is_not(void **state)
     assert_true(multiaddr_eq(&order()->addr, &m.addr[3]));
     autonat_dialled(&s, order()->job, AUTONAT_DIAL_OK, &acts);
     assert_int_equal(written().addr_ix, 3);
+    struct netaddr host = {.family = 4, .ip = {5, 9, 1, 1}, .port = 443};
+    struct peer_id other = peer(9);
+    m.n_addrs = 1;
+    multiaddr_quic(&m.addr[0], &host, &other); /* who answers there is not for the asker to say */
+    now += 60 * NS_PER_S;
+    asks(1, true, "5.9.1.1", &m);
+    multiaddr_quic(&m.addr[0], &host, NULL);
+    assert_true(multiaddr_eq(&order()->addr, &m.addr[0]));
     m.addr[0] = quic("192.168.1.1", 4001);
     assert_int_equal(autonat_rule_pick(&m, &s.self, true), 0); /* in a lab */
 }

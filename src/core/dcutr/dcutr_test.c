@@ -183,6 +183,20 @@ static void b_tells_no_private_address_of_its_own(void **state)
     assert_int_equal(last(ACT_WRITE, 0)->data.len, 1 + 2 + 2 + 11);
 }
 
+/* In another network the addresses of the one before are no longer ours to tell. */
+static void what_is_told_is_what_there_is_now(void **state)
+{
+    const struct multiaddr own[1] = {addr("/ip4/7.7.7.7/udp/4001/quic-v1")};
+    (void)state;
+
+    dcutr_set_addrs(d, own, 1);
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+    forget();
+    stream_event(EV_STREAM_OPEN, false, LINK_RELAYED);
+    assert_int_equal(look().ours.n_addrs, 1);
+    assert_true(multiaddr_eq(&look().ours.addr[0], &own[0]));
+}
+
 static void b_tries_three_times_dials_in_the_last_and_then_not_for_a_while(void **state)
 {
     size_t packets = 0;
@@ -269,6 +283,14 @@ static void a_that_may_not_tells_nothing(void **state)
     assert_int_equal(last(ACT_RESET, 0)->err, QUDAG_EREFUSED);
     dcutr_allow(d, &peer, true, now, &out); /* too late */
     assert_int_equal(count(ACT_WRITE, 0), 0);
+    forget();
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    say_connect();
+    stream_event(EV_RESET, true, LINK_RELAYED); /* nobody listens any more */
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_ERESET);
+    forget();
+    dcutr_allow(d, &peer, true, now, &out);
+    assert_int_equal(out.n, 0);
 }
 
 static void only_whom_we_dialled_through_a_relay_may_ask(void **state)
@@ -416,6 +438,7 @@ packets_are_neither_stun_nor_quic_and_come_in_ten_to_two_hundred_milliseconds(vo
         memset(random, (int)i, sizeof random);
         dcutr_rule_packet(&p, random);
         assert_in_range(p.bytes[0], 4, 15);
+        assert_memory_equal(p.bytes + 1, random + 2, p.len - 1u); /* nothing to know them by */
         assert_in_range(p.len, DCUTR_PACKET_LEAST, DCUTR_PACKET_MOST);
         assert_in_range(dcutr_rule_interval(i * 0x01010101u), 10 * NS_PER_MS, 200 * NS_PER_MS);
     }
@@ -430,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(b_measures_the_round_trip_and_sends_after_half_of_it),
         T(b_tells_no_private_address_of_its_own),
+        T(what_is_told_is_what_there_is_now),
         T(b_tries_three_times_dials_in_the_last_and_then_not_for_a_while),
         T(in_another_network_what_failed_is_begun_at_once),
         T(b_dials_a_peer_that_shows_a_public_address_before_it_asks),

@@ -46,6 +46,7 @@ static const struct {
     {NO_PCP | NO_NATPMP | CONFLICT, PORTMAP_NONE, 0, 30 * NS_PER_S, "UPnP: the port is taken"},
     {CONFLICT, PORTMAP_PCP, 4001, 50 * NS_PER_MS, NULL},
     {NO_PCP | NO_NATPMP | PERMANENT_ONLY, PORTMAP_UPNP, 4001, 4500 * NS_PER_MS, NULL},
+    {NO_PCP | NO_NATPMP | MAPS_NEVER, PORTMAP_NONE, 0, 30 * NS_PER_S, "maps for ever only"},
     {FULL, PORTMAP_NONE, 0, 5 * NS_PER_S,
      "PCP: it has no place left; NAT-PMP: it has no place left"},
     {NO_PCP | NO_NATPMP | FULL, PORTMAP_NONE, 0, 30 * NS_PER_S, "its table may be full"},
@@ -92,6 +93,7 @@ static void each_kind_of_router_gives_what_it_can(void **state)
             }
             assert_int_equal(bed.mapped, 1);
             assert_false(l.double_nat);
+            assert_int_equal(l.life_s > 0, (routers[i].faults & PERMANENT_ONLY) == 0);
             assert_string_equal(l.why, "");
         }
         teardown(state);
@@ -434,6 +436,28 @@ static void a_pinhole_is_asked_for_at_the_gateway_of_ipv6(void **state)
     assert_int_equal(bed.sent, 1); /* NAT-PMP has no IPv6 */
 }
 
+/* There, what NAT-PMP answers says one thing: that the router does not know PCP. */
+static void at_ipv6_only_the_version_is_taken_of_natpmp(void **state)
+{
+    uint8_t answer[8] = {0, 128, 0, 3};
+    struct netaddr internal = addr_of("2a00:1::2", 4001), from;
+    bool tcp = false;
+    (void)state;
+
+    bed.faults = SILENT;
+    bed.gateway = addr_of("fe80::1", 0);
+    portmap_gateway(bed.p, 6, &bed.gateway, &internal, bed.now, &bed.out);
+    portmap_want(bed.p, &internal, &tcp, 1, bed.now, &bed.out);
+    pass(50 * NS_PER_MS);
+    from = bed.gateway;
+    from.port = PCP_PORT;
+    assert_false(portmap_recv(bed.p, &from, (struct slice){answer, 8}, bed.now, &bed.out));
+    pass(10 * NS_PER_S);
+    assert_true(bed.sent > 1); /* it is asked on */
+    answer[3] = 1;
+    assert_true(portmap_recv(bed.p, &from, (struct slice){answer, 8}, bed.now, &bed.out));
+}
+
 /* ------------------------------------------------------------------ what is not believed */
 
 /* The answer to the last MAP, changed in one place; whether it was taken. */
@@ -599,6 +623,7 @@ int main(void)
         T(another_network_is_asked_anew),
         T(ports_no_longer_wanted_are_removed),
         T(a_pinhole_is_asked_for_at_the_gateway_of_ipv6),
+        T(at_ipv6_only_the_version_is_taken_of_natpmp),
         T(answers_that_do_not_fit_are_ignored),
         T(answers_that_nobody_asked_for_are_ignored),
         T(an_answer_of_upnp_comes_once),

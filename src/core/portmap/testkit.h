@@ -29,6 +29,7 @@ static inline void serve_upnp(const struct portmap_upnp *u)
                      : (bed.faults & FULL) != 0                        ? PORTMAP_UPNP_FAILED
                      : (bed.faults & CONFLICT) != 0                    ? PORTMAP_UPNP_CONFLICT
                      : (bed.faults & PERMANENT_ONLY) != 0 && life != 0 ? PORTMAP_UPNP_PERMANENT_ONLY
+                     : (bed.faults & MAPS_NEVER) != 0                  ? PORTMAP_UPNP_PERMANENT_ONLY
                      : (bed.faults & TAKEN_ONCE) != 0 && bed.taken++ == 0 ? PORTMAP_UPNP_CONFLICT
                                                                           : PORTMAP_UPNP_OK;
     if (a->answer.code == PORTMAP_UPNP_OK) {

@@ -32,6 +32,7 @@ enum fault {
     PORT_ZERO = 65536, /* grants port 0 */
     LIFE_ZERO = 1 << 17,
     TAKEN_ONCE = 1 << 18, /* UPnP: the first port is */
+    MAPS_NEVER = 1 << 19, /* UPnP: 725 even for ever */
 };
 
 #define ENTRIES 8

@@ -245,6 +245,7 @@ static void what_the_router_opened_is_announced_once_it_was_dialled(void **state
     assert_false(o.view.needs_places);
     assert_true(reach_unmapped(&o, &at, now));
     assert_announced(&o, WANT(NULL));
+    assert_int_equal(look(&o, "5.9.1.1").addr.len, 0); /* nor is it tried, or told in a meeting */
     assert_false(reach_unmapped(&o, &at, now));
 }
 
@@ -283,6 +284,49 @@ static void who_is_seen_at_another_port_by_each_is_private(void **state)
     struct multiaddr due[8];
     tstamp at;
     assert_int_equal(reach_to_check(&o, due, 8, now, &at), 0);
+}
+
+/* Two that see us at the same port show a router that keeps to it, whatever others say. */
+static void two_who_agree_leave_it_open(void **state)
+{
+    struct reach o = {0};
+    (void)state;
+
+    set_local(&o, home, 1);
+    for (unsigned i = 1; i <= REACH_AGREE + 1; i++) {
+        char by[32];
+        (void)snprintf(by, sizeof(by), "11.%u.0.1", i);
+        (void)observed(&o, by, "5.9.1.1", 4000 + (i < 3 ? 1 : i));
+    }
+    assert_int_equal(o.view.ip4.state, REACH_UNKNOWN);
+    assert_false(o.view.all_private);
+}
+
+/* Observers name what they like: they cannot keep out what the router says. */
+static void a_mapping_takes_the_place_of_what_only_observers_name(void **state)
+{
+    static const char *const bound[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
+                                        "10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.8"};
+    static const char *const seen[] = {"5.9.1.1", "5.9.1.2", "5.9.1.3", "5.9.1.4"};
+    struct reach o = {0};
+    struct multiaddr at = quic("5.9.1.9", 4433);
+    (void)state;
+
+    set_local(&o, bound, ARRAY_LEN(bound));
+    (void)reach_set_operator(&o, NULL, 0, now);
+    for (unsigned i = 0; i < REACH_ANNOUNCED_MAX + 4; i++) {
+        struct multiaddr m = quic("5.9.2.1", 1 + i);
+        (void)reach_mapped(&o, &m, false, now);
+    }
+    for (unsigned i = 0; i < REACH_VOICES; i++) {
+        char by[32];
+        (void)snprintf(by, sizeof(by), "11.%u.0.1", i + 1);
+        (void)observed(&o, by, seen[i / 2], 4433);
+    }
+    assert_int_equal(o.n_cand, REACH_ADDRS_MAX);
+    (void)reach_mapped(&o, &at, false, now);
+    assert_int_equal(o.n_cand, REACH_ADDRS_MAX);
+    assert_int_equal(look(&o, "5.9.1.9").source, REACH_MAPPED);
 }
 
 /* Who has networks enough could else make us publish anew without end. */
@@ -602,6 +646,8 @@ int main(void)
         cmocka_unit_test(what_the_router_opened_is_announced_once_it_was_dialled),
         cmocka_unit_test(two_nats_are_known_of_while_the_router_has_a_port_open),
         cmocka_unit_test(who_is_seen_at_another_port_by_each_is_private),
+        cmocka_unit_test(two_who_agree_leave_it_open),
+        cmocka_unit_test(a_mapping_takes_the_place_of_what_only_observers_name),
         cmocka_unit_test(others_change_little_in_a_minute),
         cmocka_unit_test(addresses_are_tried_again_the_sooner_the_less_is_known),
         cmocka_unit_test(who_meets_us_is_told_private_addresses_too),

@@ -385,6 +385,28 @@ static void second_answers_are_given_where_nobody_gains(void **state)
     assert_int_equal(stun_statistics(s)->not_now, 1 + 200 - STUN_DELAYED_MAX / 4);
 }
 
+static void what_a_socket_owes_ends_with_it(void **state)
+{
+    const struct netaddr local = {.family = 4, .port = 40000}, other = {.family = 4, .port = 40001};
+    struct stun_msg q = {.class = STUN_REQUEST, .fingerprint = true, .delay_s = 30};
+    uint8_t buf[STUN_MSG_MAX];
+    struct stun_came d = {.local = local, .remote = at(5, 99), .msg = &q};
+
+    (void)state;
+    d.len = stun_write(buf, sizeof buf, &q, (struct slice){NULL, 0});
+    stun_serve(s, true);
+    assert_true(stun_recv(s, &d, now, &out));
+    carry_out();
+    stun_forget(s, &other);
+    pass(now + 30 * NS_PER_S);
+    assert_int_equal(n_sent, 2);
+    assert_true(stun_recv(s, &d, now, &out));
+    carry_out();
+    stun_forget(s, &local);
+    pass(now + 31 * NS_PER_S);
+    assert_int_equal(n_sent, 3);
+}
+
 /* ---- rules ---- */
 
 static struct stun_answer seen(size_t n, const uint16_t *port)
@@ -466,6 +488,7 @@ int main(void)
         TEST(who_asks_is_told_where_he_is),
         TEST(one_network_cannot_have_all_answers),
         TEST(second_answers_are_given_where_nobody_gains),
+        TEST(what_a_socket_owes_ends_with_it),
         TEST(what_answers_show),
         TEST(how_long_a_mapping_lives),
     };
