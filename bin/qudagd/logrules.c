@@ -8,13 +8,11 @@
 
 /* What stands before the first dot of an event, in the library and in the daemon; tests/system/documents compares. */
 static const char *const areas[] = {
-    "autonat",    "autorelay", "boot",    "bytes", "circuit", "circuit_relay", "clock",
-    "control",    "daemon",    "dark",    "dcutr", "dial",    "expose",        "guard",
-    "guards",     "handshake", "io",      "kad",   "keep",    "lab",           "link",
-    "log",        "metrics",   "names",   "nat",   "node",    "peer",          "peer_record",
-    "pin",        "portmap",   "process", "proxy", "quic",    "relay",         "relays",
-    "rendezvous", "service",   "share",   "state", "store",   "stream",        "stun",
-    "tcp",        "transfer",
+    "autonat", "boot",  "bytes",   "circuit", "clock",   "control",   "daemon", "dark",
+    "dcutr",   "dial",  "expose",  "guard",   "guards",  "handshake", "io",     "kad",
+    "keep",    "lab",   "link",    "log",     "metrics", "names",     "nat",    "node",
+    "peer",    "pin",   "process", "proxy",   "quic",    "relay",     "relays", "rendezvous",
+    "service", "share", "state",   "store",   "stream",  "stun",      "tcp",    "transfer",
 };
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
 _Static_assert(AREAS <= LOG_AREAS_MAX, "each may have a level");

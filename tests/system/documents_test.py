@@ -126,8 +126,9 @@ def areas_of_the_log():
         for call in re.findall(r'\blog_(?:event|plain|emit|say)\s*\(([^;]*);', text):
             events = re.findall(r'"([a-z_]+(?:\.[a-z_]+)+)"', call) or re.findall(r'LOG_\w+,\s*"([a-z_]+)"', call)
             found |= {e.split('.')[0] for e in events}
-        words |= {e.split('.')[0] for e in re.findall(r'"([a-z_]+(?:\.[a-z_]+)*)"', text)}
+        words |= {e.split('.')[0] for e in re.findall(r'"([a-z_]+(?:\.[a-z_]+)+)"', text)}
     check(len(found) > 20 and found <= known, f'logrules.c lacks areas: {found - known}')
+    words |= found  # some events have no dot
     check(known <= words, f'logrules.c has areas that nothing logs: {known - words}')
 
 
