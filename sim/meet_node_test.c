@@ -311,6 +311,48 @@ static void who_is_no_peer_of_the_program_is_refused(void **state)
     end();
 }
 
+static void ping(void)
+{
+    struct node_request r = {.kind = NODE_OP_PING, .peer = nt.node[B].peer};
+
+    assert_int_not_equal(nt_ask(&nt.node[A], &r), SIZE_MAX);
+}
+
+/* A relay joins them for the node's own sake: that is no reason to meet.  Then the program pings. */
+static void who_is_pinged_is_named_and_met_at_once(void **state)
+{
+    struct node *n;
+    (void)state;
+
+    begin(NAT_INDEPENDENT, NAT_INDEPENDENT, NODE_MEET_NAMED);
+    n = nt.node[A].node;
+    assert_int_equal(ping_start(&n->ping, &nt.node[B].peer, 0, nt.now, node_begin(n)), QUDAG_OK);
+    node_end(n, n->ix.ping);
+    (void)nt_run(&nt, 5 * NS_PER_S, NULL);
+    assert_true(has_link(A, B, true));
+    assert_false(is_direct(&nt));
+    assert_false(node_meets_named(n, &nt.node[B].peer));
+    node_meets_name(nt.node[B].node, &nt.node[A].peer);
+    ping();
+    assert_true(nt_run(&nt, 3 * NS_PER_S, is_direct));
+    assert_true(node_meets_named(n, &nt.node[B].peer));
+    end();
+}
+
+static void who_pings_a_stranger_is_told_nothing(void **state)
+{
+    struct meet_look look;
+    (void)state;
+
+    begin(NAT_INDEPENDENT, NAT_INDEPENDENT, NODE_MEET_NAMED);
+    ping();
+    assert_false(nt_run(&nt, 10 * NS_PER_S, is_direct));
+    assert_true(node_meet_look(nt.node[A].node, &nt.node[B].peer, &look));
+    assert_int_equal(look.err, QUDAG_EREFUSED);
+    assert_int_equal(look.n_theirs, 0);
+    end();
+}
+
 static void nobody_is_met_where_the_setting_says_no(void **state)
 {
     struct meet_look look;
@@ -330,6 +372,8 @@ int main(void)
         cmocka_unit_test(two_nodes_behind_routers_meet_after_the_first_bytes_went_over_the_relay),
         cmocka_unit_test(a_symmetric_router_and_a_strict_one_meet_over_a_socket_of_many),
         cmocka_unit_test(who_is_no_peer_of_the_program_is_refused),
+        cmocka_unit_test(who_is_pinged_is_named_and_met_at_once),
+        cmocka_unit_test(who_pings_a_stranger_is_told_nothing),
         cmocka_unit_test(nobody_is_met_where_the_setting_says_no),
     };
 

@@ -48,10 +48,6 @@ qudag_err node_begin_connect(struct node *n, struct node_op *op, tstamp now)
     qudag_err err = swarm_connect(n->swarm, n->core[n->ix.links].swarm_ix, node_op_cookie(op),
                                   &r->addr, r->has_pq ? r->pq_hash : NULL, now);
 
-    struct peer_id id;
-    if (r->kind == NODE_OP_CONNECT && multiaddr_peer(&r->addr, &id)) {
-        node_meets_name(n, &id);
-    }
     if (err == QUDAG_EAUTH) {
         note_auth(n, op, &nobody);
     }

@@ -311,6 +311,11 @@ static bool has_name(const struct multiaddr *addr)
 
 qudag_err node_begin_dial(struct node *n, struct node_op *op, tstamp now)
 {
+    struct peer_id id;
+
+    if (op->req.kind == NODE_OP_CONNECT && multiaddr_peer(&op->req.addr, &id)) {
+        node_meets_name(n, &id);
+    }
     if (!has_name(&op->req.addr)) {
         return node_begin_connect(n, op, now);
     }

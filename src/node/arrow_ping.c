@@ -3,6 +3,7 @@
 
 qudag_err node_begin_ping(struct node *n, struct node_op *op, tstamp now)
 {
+    node_meets_name(n, &op->req.peer);
     struct acts *out = node_begin(n);
     qudag_err err = ping_start(&n->ping, &op->req.peer, node_op_cookie(op), now, out);
 

@@ -62,6 +62,7 @@ void node_meets_name(struct node *n, const struct peer_id *peer)
     }
     n->meets.named[n->meets.next] = *peer;
     n->meets.next = (n->meets.next + 1) % NODE_MEETS_NAMED;
+    n->news |= NODE_NEWS_PATHS; /* a relayed link may be there already */
 }
 
 /* A stream of the program with |peer|, whichever side opened it. */

@@ -32,7 +32,7 @@ struct node_meets {
 };
 
 struct node;
-/* The program named |peer|: it dials it, or opens a stream to it. */
+/* The program named |peer|: it dials or pings it, or opens a stream to it; where a relay joins us, a meeting may begin. */
 void node_meets_name(struct node *n, const struct peer_id *peer);
 /* Whether the program has named |peer|, lately or for good. */
 bool node_meets_named(const struct node *n, const struct peer_id *peer);
