@@ -157,6 +157,11 @@ int check_address(const struct tool *t, const char *addr)
                           "the address has a typing error: its checksum does not match",
                           "check the address: at least one character is wrong");
     }
+    if (err != QUDAG_OK && strncmp(addr, "12D3Koo", 7) == 0) {
+        return tool_error(t, TOOL_USAGE, qudag_err_name(err),
+                          "that is not a whole peer id: one that begins so has 52 characters",
+                          "the line \"peer\" of the other node's qudag status shows its peer id");
+    }
     if (err != QUDAG_OK) {
         return tool_error(t, TOOL_USAGE, qudag_err_name(err), "that is not a dark address",
                           "it has two labels and ends in .dark; qudag dark list shows own ones");

@@ -130,6 +130,9 @@ static void judge_reachable(struct list *l, const struct doctor_facts *f)
 {
     if (f->lab) {
         add(l, "reachability", DOCTOR_OK, "", "a lab: peers are on this machine");
+    } else if (!f->announces && f->places > 0) {
+        add(l, "reachability", DOCTOR_OK, "",
+            "peers reach it by its peer id, through circuit relays; it cannot be a relay itself");
     } else if (!f->announces) {
         add(l, "reachability", DOCTOR_NOTE,
             "forward a UDP port, and name it by announce = MULTIADDR under [node]",
@@ -166,8 +169,9 @@ static void judge_nat(struct list *l, const struct doctor_facts *f)
     } else {
         add(l, "nat", DOCTOR_OK, "", "%s",
             strcmp(f->mapping4, "independent") == 0 ? "one port outside for all peers"
-            : strcmp(f->mapping4, "none") == 0      ? "there is none"
-                                                    : "nothing is seen of one");
+            : strcmp(f->mapping4, "none") == 0
+                ? "there is none"
+                : "not yet known: few have said how they see this node");
     }
 }
 

@@ -153,6 +153,10 @@ static void what_keeps_peers_out_is_found(void **state)
     SET(home.port_mapping, "none");
     SET(home.reach4, "public"); /* none is needed */
     assert_int_equal(verdict(&home, "port-mapping"), DOCTOR_OK);
+    home.announces = false;
+    assert_int_equal(verdict(&home, "reachability"), DOCTOR_NOTE);
+    home.places = 2; /* peers reach it through those */
+    assert_int_equal(verdict(&home, "reachability"), DOCTOR_OK);
     home.lab = true;
     assert_int_equal(verdict(&home, "nat"), -1);
     home = well(); /* it does not want to be reached */

@@ -45,7 +45,7 @@ static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *
         rec_peer(r, "relay", &info->relay);
     }
     if (info->state == QUDAG_LINK_UP) {
-        reach_path(r, n, &info->peer);
+        reach_path(r, n, &info->peer, info);
     }
     rec_str(r, "group", info->group);
     rec_str(r, "cipher", info->cipher);

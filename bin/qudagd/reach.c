@@ -79,7 +79,8 @@ void reach_status(struct rec *r, const qudag_node *n)
 
 /* ------------------------------------------------------------------ a peer */
 
-void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer)
+void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
+                const qudag_link_info *link)
 {
     static const char *const rounds[] = {"plain", "fresh-port", "prediction", "birthday"};
     qudag_path p = QUDAG_INIT(qudag_path);
@@ -87,9 +88,16 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer)
     if (qudag_path_get(n, peer, &p) != QUDAG_OK) {
         return;
     }
+    if (link != NULL && link->relayed && p.kind == QUDAG_PATH_DIRECT) {
+        p.kind = QUDAG_PATH_RELAYED; /* it stays beside the direct one for a while */
+        p.relay = link->relay;
+    }
     rec_str(r, "path_kind", reach_path_word(&p));
     if (p.relay.len > 0) {
         rec_peer(r, "through", &p.relay);
+    }
+    if (p.why[0] != 0) {
+        rec_str(r, "path_why", p.why);
     }
     if (p.by == QUDAG_PATH_BY_NOTHING) {
         return;
@@ -106,9 +114,6 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer)
     }
     if (p.next_try != 0) {
         rec_int(r, "meet_next_ns", (int64_t)p.next_try);
-    }
-    if (p.why[0] != 0) {
-        rec_str(r, "path_why", p.why);
     }
 }
 
@@ -155,7 +160,7 @@ void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res)
         struct rec *r = request_rec(rq, REC_ROW);
         rec_peer(r, "peer", &rq->peer);
         rec_int(r, "rtt_ns", (int64_t)res->rtt);
-        reach_path(r, rq->d->node, &rq->peer);
+        reach_path(r, rq->d->node, &rq->peer, NULL);
         request_send(rq);
     }
     request_end_peer(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");

@@ -6,8 +6,9 @@
 
 /* Adds to a row of status what is known of this node. */
 void reach_status(struct rec *r, const qudag_node *n);
-/* Adds to a row how |peer| is reached now; nothing where that is unknown. */
-void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer);
+/* Adds to a row how |peer| is reached now, or over |link|, if not NULL; nothing where that is unknown. */
+void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
+                const qudag_link_info *link);
 
 /* ping: "to", a peer id or a multiaddr; a row with the round trip and the path. */
 void reach_ping(struct request *rq);

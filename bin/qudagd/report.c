@@ -145,9 +145,18 @@ static void status_health(struct rec *r, struct daemon *d)
 /* What an operator should know of the addresses, if anything. */
 static void status_note(struct rec *r, const struct daemon *d)
 {
+    qudag_reach reach = QUDAG_INIT(qudag_reach);
     char addr[QUDAG_ADDR_TEXT_MAX];
     size_t it = 0;
     if (qudag_node_announced_next(d->node, &it, addr)) {
+        return;
+    }
+    if (qudag_reach_get(d->node, &reach) == QUDAG_OK && reach.places > 0) {
+        rec_str(
+            r, "note",
+            "nobody can dial this node: peers reach it by its peer id, through the circuit relays "
+            "that keep places for it (qudag peers --places), and then directly where a path is "
+            "found; it cannot be a relay");
         return;
     }
     it = 0;

@@ -232,6 +232,19 @@ static bool by_meeting(qudag_path *out, const qudag_node *n, const struct peer_i
     return true;
 }
 
+/* Why no meeting has begun over a relayed link. */
+static const char *why_no_meeting(const qudag_node *n, const struct peer_id *peer, bool inbound)
+{
+    if (!node_may_meet(n->node, peer)) {
+        return "no direct path is looked for: this node has not named the peer (it was not "
+               "allowed, kept, "
+               "pinged, dialled or sent to), or meet = no is set";
+    }
+    return inbound ? "no direct path is looked for: the peer dialled this link, and has not asked "
+                     "for one"
+                   : "no direct path is looked for yet";
+}
+
 qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_path *out)
 {
     qudag_path full = {.size = sizeof(full)};
@@ -242,6 +255,9 @@ qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_p
         return QUDAG_EINVAL;
     }
     bool linked = best_link(n, peer, &l);
+    if (linked && l.relayed) {
+        (void)snprintf(full.why, sizeof(full.why), "%s", why_no_meeting(n, &p, l.inbound));
+    }
     if (linked) {
         full.kind = l.relayed ? QUDAG_PATH_RELAYED : QUDAG_PATH_DIRECT;
         full.relay = l.relay;

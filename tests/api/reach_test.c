@@ -93,6 +93,8 @@ static void a_path_is_the_link_that_is_used(void **state)
     NET_WAIT(path(B, A, &p) == QUDAG_PATH_RELAYED, NET_SOON);
     assert_int_equal(path(A, B, &p), QUDAG_PATH_RELAYED);
     assert_memory_equal(&p.relay, &net[R].self, sizeof(p.relay));
+    assert_int_equal(path(B, A, &p), QUDAG_PATH_RELAYED);
+    assert_true(p.why[0] != 0); /* B named nobody: no meeting, and it is said why */
     net_ask(&net[A], qudag_connect(net[A].node, net[B].addr, &net[A].last));
     assert_int_equal(net[A].err, QUDAG_OK);
     assert_int_equal(path(A, B, &p), QUDAG_PATH_DIRECT);
