@@ -196,6 +196,23 @@ static void what_is_said_first_arrives_within_three_round_trips(void **state)
     assert_true(first <= 3 * PATH_RTT);
 }
 
+/* By its id alone; a path that is shown and never becomes direct would say nothing of the routers. */
+static void whom_the_program_pings_may_be_met(void **state)
+{
+    struct node_request r = {.kind = NODE_OP_PING};
+    (void)state;
+
+    two_homes();
+    struct node *a = net.node[A].node;
+    r.peer = net.node[B].peer;
+    assert_false(node_may_meet(a, &r.peer));
+    size_t ask = nt_ask(&net.node[A], &r);
+    assert_true(nt_run(&net, 20 * NS_PER_S, nt_asked_ended));
+    assert_int_equal(net.node[A].ask[ask].err, QUDAG_OK);
+    assert_true(node_may_meet(a, &r.peer));
+    assert_false(node_may_meet(net.node[B].node, &net.node[A].peer));
+}
+
 static void the_death_of_a_relay_costs_seconds_and_is_told(void **state)
 {
     struct multiaddr before[NODE_RELAYED_ADDRS];
@@ -273,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(a_stream_is_opened_to_a_peer_of_which_only_the_id_is_known),
         NT_TEST(what_is_said_first_arrives_within_three_round_trips),
+        NT_TEST(whom_the_program_pings_may_be_met),
         NT_TEST(the_death_of_a_relay_costs_seconds_and_is_told),
         NT_TEST(a_node_that_only_uses_circuits_wants_no_places_and_serves_none),
         NT_TEST(nobody_is_found_where_nobody_is),
