@@ -12,6 +12,7 @@
 #include "core/dcutr/dcutr.h"
 
 #include "base/list.h"
+#include "base/map.h"
 
 #include <string.h>
 
@@ -46,6 +47,9 @@ struct dcutr {
     uint64_t cookies;
     struct dcutr_msg ours;
     struct dcutr_stats stats;
+    uint16_t sent[DCUTR_HOSTS]; /* packets to hosts since |sent_from|, by all tries */
+    uint64_t sent_key[2];       /* which host counts where: nobody can choose it */
+    tstamp sent_from;
 };
 
 qudag_err dcutr_new(struct dcutr **out, const struct dcutr_config *cfg)
@@ -58,6 +62,8 @@ qudag_err dcutr_new(struct dcutr **out, const struct dcutr_config *cfg)
     }
     d->cfg = *cfg;
     list_init(&d->tries);
+    d->sent_key[0] = rng_u64(&d->cfg.rng);
+    d->sent_key[1] = rng_u64(&d->cfg.rng);
     return QUDAG_OK;
 }
 
@@ -319,12 +325,30 @@ static void dial(struct try *t, struct acts *out)
     }
 }
 
-static void packets(struct dcutr *d, struct try *t, struct acts *out)
+/* Whether one more may go to that host; it counts as sent then. */
+static bool may_send(struct dcutr *d, const struct netaddr *to, tstamp now)
+{
+    uint64_t host = netaddr_host(to);
+    const struct slice key = {(const uint8_t *)&host, sizeof(host)};
+    uint16_t *sent = &d->sent[siphash24(d->sent_key[0], d->sent_key[1], key) % DCUTR_HOSTS];
+
+    if (d->sent_from == 0 || now - d->sent_from >= DCUTR_AGAIN_NS) {
+        memset(d->sent, 0, sizeof(d->sent));
+        d->sent_from = now;
+    }
+    if (*sent >= DCUTR_HOST_MAX) {
+        return false;
+    }
+    *sent = (uint16_t)(*sent + 1);
+    return true;
+}
+
+static void packets(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
 {
     for (size_t i = 0; i < t->theirs.n_addrs; i++) {
         uint8_t random[1 + DCUTR_PACKET_MOST];
         struct dcutr_packet p;
-        if (!multiaddr_to_netaddr(&t->theirs.addr[i], &p.to)) {
+        if (!multiaddr_to_netaddr(&t->theirs.addr[i], &p.to) || !may_send(d, &p.to, now)) {
             continue; /* TCP: A's dial alone */
         }
         rng_fill(&d->cfg.rng, random, sizeof(random));
@@ -345,7 +369,7 @@ static bool punch(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
     if (now >= t->ends) {
         return false;
     }
-    packets(d, t, out);
+    packets(d, t, now, out);
     tstamp next = tstamp_after(now, dcutr_rule_interval(rng_u32(&d->cfg.rng)));
     t->due = t->sent_rounds < DCUTR_PACKETS_MAX ? tstamp_min(next, t->ends) : t->ends;
     return true;

@@ -24,6 +24,8 @@
 #define DCUTR_ATTEMPTS 3   /* "retry twice" */
 #define DCUTR_ASKED_MAX 4  /* times that a peer may ask us within DCUTR_AGAIN_NS */
 #define DCUTR_PACKETS_MAX 24
+#define DCUTR_HOST_MAX 288u    /* packets to one host within DCUTR_AGAIN_NS, whoever names it */
+#define DCUTR_HOSTS 256u       /* counters of them */
 #define DCUTR_PACKET_LEAST 32u /* bytes */
 #define DCUTR_PACKET_MOST 64u
 #define DCUTR_REVERSE_NS NS_PER_S        /* for a dial without help, before help is asked for */

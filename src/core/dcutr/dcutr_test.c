@@ -149,6 +149,35 @@ static void reach_sync(uint64_t rtt)
     say_connect();
 }
 
+/* Peers that have a stream with the program name a third party, have a direct link in the end, and come again. */
+static void a_host_gets_few_packets_whoever_names_it(void **state)
+{
+    static const char *const victim[] = {
+        "/ip4/8.8.8.8/udp/4001/quic-v1", "/ip4/8.8.8.8/udp/4002/quic-v1",
+        "/ip4/8.8.8.8/udp/4003/quic-v1", "/ip4/8.8.8.8/udp/4004/quic-v1",
+        "/ip4/8.8.8.8/udp/4005/quic-v1", "/ip4/8.8.8.8/udp/4006/quic-v1",
+        "/ip4/8.8.8.8/udp/4007/quic-v1", "/ip4/8.8.8.8/udp/4008/quic-v1"};
+    size_t sent = 0;
+    (void)state;
+
+    for (unsigned k = 0; k < 8; k++) {
+        forget();
+        assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+        forget();
+        stream_event(EV_STREAM_OPEN, false, LINK_RELAYED | LINK_INBOUND);
+        say(DCUTR_CONNECT, ARRAY_LEN(victim), victim);
+        for (unsigned i = 0; i < 2 * DCUTR_PACKETS_MAX && look().state != DCUTR_OPENING; i++) {
+            forget();
+            pass(100 * NS_PER_MS);
+            sent += count(ACT_UP, DCUTR_UP_PACKET);
+            now += 100 * NS_PER_MS;
+        }
+        dcutr_linked(d, &peer, now, &out);
+    }
+    assert_true(now < T0 + DCUTR_AGAIN_NS);
+    assert_in_range(sent, DCUTR_PACKETS_MAX, DCUTR_HOST_MAX);
+}
+
 static void b_measures_the_round_trip_and_sends_after_half_of_it(void **state)
 {
     (void)state;
@@ -451,6 +480,7 @@ packets_are_neither_stun_nor_quic_and_come_in_ten_to_two_hundred_milliseconds(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(a_host_gets_few_packets_whoever_names_it),
         T(b_measures_the_round_trip_and_sends_after_half_of_it),
         T(b_tells_no_private_address_of_its_own),
         T(what_is_told_is_what_there_is_now),
