@@ -268,6 +268,9 @@ qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_p
     }
     if (full.kind != QUDAG_PATH_RELAYED) {
         full.why[0] = '\0';
+    } else if (node_reach(n->node)->udp_blocked && !full.meeting) {
+        (void)snprintf(full.why, sizeof(full.why),
+                       "UDP does not pass where this node is, and a direct path needs it");
     }
     full.found = full.found && full.kind == QUDAG_PATH_DIRECT;
     return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;

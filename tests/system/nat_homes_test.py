@@ -59,16 +59,30 @@ def one_home():
 
 
 def rejecting():
-    """both routers answer strangers, and what leaves a home leaves it late: the first packets meet closed ports"""
-    sites = [lab.Site(24 + i, rejects=1) for i in range(2)]
-    for s, delay in zip(sites, (5, 60)):
+    """b's router answers strangers, and what leaves b leaves it late: a's first packets find a closed port, and are answered"""
+    sites = [lab.Site(24), lab.Site(25, rejects=1)]
+    for s, delay in zip(sites, (5, 80)):
         s.impair('lan', delay_ms=delay)
 
     def work(p):
-        m = Meeting(p.a, p.b, limit=20)
-        check(m.first is not None, f'not reached{said(p.a, p.b)}')
-        ok(f'routers that reject: {m}')
+        m = meets(p.a, p.b)
+        check(m.row.get('met_round') in ('plain', 'fresh-port'), f'{m.row}')
+        ok(f'a router that rejects: {m}')
     return Pair('rejects', *sites), work
+
+
+def both_reject():
+    """whoever is first is refused, and the other's answer leaves from another port then: the packets have to cross between the routers"""
+    sites = [lab.Site(33 + i, rejects=1) for i in range(2)]
+    for s in sites:
+        s.impair(delay_ms=30)
+
+    def work(p):
+        m = Meeting(p.a, p.b, limit=10)
+        check(m.first is not None, f'not reached{said(p.a, p.b)}')
+        check(m.direct is not None or m.row.get('path_why'), f'relayed, and nothing says why: {m.row}')
+        ok(f'both routers reject: {m}')
+    return Pair('both', *sites), work
 
 
 def no_udp():
@@ -80,6 +94,7 @@ def no_udp():
         began = time.monotonic()
         m = stays_relayed(p.a, p.b)
         until('it says that UDP is blocked', lambda: p.a.ask('status').get('udp_blocked'), 60)
+        until('a ping says so', lambda: (got := pinged(p.a, p.b)) and 'UDP' in got[0].get('path_why', ''), 30)
         ok(f'no UDP: {m}, told after {time.monotonic() - began:.0f} s')
     return Pair('no-udp', site, lab.Site(27)), work
 
@@ -112,7 +127,7 @@ def six():
 def main():
     lab.begin()
     public = relays()
-    work = [double_nat(), one_provider(0), one_provider(1), one_home(), rejecting(), no_udp(), few_ports(), six()]
+    work = [double_nat(), one_provider(0), one_provider(1), one_home(), rejecting(), both_reject(), no_udp(), few_ports(), six()]
     begin([p.b for p, _ in work], public[0].bootstrap, reachable=True)
     begin([p.a for p, _ in work], public[1].bootstrap)
     for p, _ in work:
