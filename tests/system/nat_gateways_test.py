@@ -75,7 +75,7 @@ def dialled(caller, homes):
     for home in homes:
         got = until(f'{home.dir.name} is reached', lambda h=home: pinged(caller, h, 30), 60)[0]
         until(f'{home.dir.name} is reached directly', lambda h=home: (p := pinged(caller, h, 30)) and p[0].get('path_kind') in DIRECT, 30)
-        ok(f'{home.dir.name}: dialled: {got.get("path")}')
+        ok(f'{home.dir.name}: dialled: {got.get("path_kind")}')
 
 
 def renewed(home):
