@@ -353,6 +353,28 @@ static void who_pings_a_stranger_is_told_nothing(void **state)
     end();
 }
 
+/* A has named another, and has no stream with B. */
+static bool names_another(struct nt *net)
+{
+    memset(&net->node[A].node->meets, 0, sizeof net->node[A].node->meets);
+    node_meets_name(net->node[A].node, &net->node[R].peer);
+    return is_direct(net);
+}
+
+static void who_is_not_named_is_not_asked_for_a_meeting(void **state)
+{
+    struct meet_look look;
+    struct ref s;
+    (void)state;
+
+    begin(NAT_INDEPENDENT, NAT_INDEPENDENT, NODE_MEET_NAMED);
+    assert_int_equal(node_stream_open_peer(nt.node[A].node, &nt.node[B].peer, "/nobody/1.0.0", &s),
+                     QUDAG_OK);
+    assert_false(nt_run(&nt, 10 * NS_PER_S, names_another));
+    assert_false(node_meet_look(nt.node[A].node, &nt.node[B].peer, &look));
+    end();
+}
+
 static void nobody_is_met_where_the_setting_says_no(void **state)
 {
     struct meet_look look;
@@ -374,6 +396,7 @@ int main(void)
         cmocka_unit_test(who_is_no_peer_of_the_program_is_refused),
         cmocka_unit_test(who_is_pinged_is_named_and_met_at_once),
         cmocka_unit_test(who_pings_a_stranger_is_told_nothing),
+        cmocka_unit_test(who_is_not_named_is_not_asked_for_a_meeting),
         cmocka_unit_test(nobody_is_met_where_the_setting_says_no),
     };
 

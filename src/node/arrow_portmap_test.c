@@ -103,6 +103,8 @@ static void collect(void)
     }
 }
 
+static enum node_reachable reachable; /* of the next node */
+
 /* A node at 192.168.1.2 that serves others, and its router. */
 static void begin(bool lab, bool setting)
 {
@@ -116,6 +118,7 @@ static void begin(bool lab, bool setting)
     home.own = ip_of("192.168.1.2", 4433);
     c.lab = lab;
     c.port_mapping = setting;
+    c.reachable = reachable;
     assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
     home.n = net.node[0].node;
     home.n->hooks.upnp = on_upnp;
@@ -241,6 +244,13 @@ static void who_may_not_asks_nothing(void **state)
     assert_int_equal(home.n_sent + home.upnp, 0);
     (void)nt_free(&net, 0);
     begin(false, false);
+    net.now += 10 * NS_PER_S;
+    collect();
+    assert_int_equal(home.n_sent + home.upnp, 0);
+    (void)nt_free(&net, 0);
+    reachable = NODE_REACHABLE_NO; /* who does not want to be reached opens no router */
+    begin(false, true);
+    reachable = (enum node_reachable)0;
     net.now += 10 * NS_PER_S;
     collect();
     assert_int_equal(home.n_sent + home.upnp, 0);

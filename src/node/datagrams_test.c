@@ -129,6 +129,14 @@ static void datagrams_leave_from_the_socket_that_was_named(void **state)
     assert_int_equal(net.node[0].n_extra, 0);
 }
 
+static bool takes_anything(struct node *n, const struct node_datagram_in *in, tstamp now)
+{
+    (void)n;
+    (void)in;
+    (void)now;
+    return true;
+}
+
 static void what_the_gateway_sends_goes_to_its_arrow(void **state)
 {
     const struct netaddr gateway = {.family = 4, .ip = {10, 0, 0, 1}, .port = 5351};
@@ -140,6 +148,7 @@ static void what_the_gateway_sends_goes_to_its_arrow(void **state)
     struct node *b = net.node[1].node;
     memset(&taken, 0, sizeof taken);
     b->datagrams.takers = 0;
+    assert_int_equal(node_datagrams_take(b, NODE_DATAGRAM_STUN, takes_anything), QUDAG_OK);
     assert_int_equal(node_datagrams_take(b, NODE_DATAGRAM_GATEWAY, take), QUDAG_OK);
     for (unsigned round = 0; round < 3; round++) {
         if (round > 0) {
@@ -213,6 +222,10 @@ static void sockets_have_a_limit_and_go_back(void **state)
     net.node[0].extra_max = 1;
     assert_int_equal(node_socket_open(a, 4, &local[0]), QUDAG_OK);
     assert_int_equal(node_socket_open(a, 4, &more), QUDAG_ELIMIT);
+    node_socket_release(a, &local[0]);
+    a->closing = true; /* none is opened that nobody would close */
+    assert_int_equal(node_socket_open(a, 4, &more), QUDAG_EUNSUPPORTED);
+    a->closing = false;
 }
 
 /* ---- links ---- */

@@ -32,6 +32,7 @@ static struct nt nt;
 static struct flow out[STREAMS], in[STREAMS];
 static size_t n_out, n_in;
 static bool wrong, cut;
+static enum node_meet meets[NT_NODES]; /* whom each tells where it is */
 static unsigned cut_n;
 
 static uint8_t byte_at(size_t k)
@@ -130,6 +131,7 @@ static void make(size_t ix, const char *nowhere)
     c.relay = c.dht_server = ix == R;
     c.circuit_relay.serve = ix == R;
     c.dcutr_only = true;
+    c.meet = meets[ix];
     if (ix != R) {
         nt_boot(&nt, &c, R);
     }
@@ -280,6 +282,7 @@ static void begin(void)
 static void end(void)
 {
     nt_fini(&nt);
+    memset(meets, 0, sizeof meets);
 }
 
 /* All that was sent came, whole and in order; the streams that have an end have ended well. */
@@ -378,9 +381,74 @@ static void the_relayed_link_ends_also_where_the_peer_is_kept(void **state)
     end();
 }
 
+/* A has no stream with B, and has named another. */
+static bool forgets_names(struct nt *t)
+{
+    memset(&t->node[A].node->meets, 0, sizeof t->node[A].node->meets);
+    node_meets_name(t->node[A].node, &t->node[R].peer);
+    return false;
+}
+
+/* A asks B for what it does not serve: a relayed link, and no stream of a program. */
+static void link_without_stream(bool (*each)(struct nt *))
+{
+    struct ref s;
+
+    assert_int_equal(
+        node_stream_open_peer(nt.node[A].node, &nt.node[B].peer, "/test/none/1.0.0", &s), QUDAG_OK);
+    (void)nt_run(&nt, 20 * NS_PER_S, each);
+    assert_true(has_link(B, A, true));
+}
+
+static void a_peer_without_a_stream_does_not_learn_where_we_are(void **state)
+{
+    struct dcutr_look look;
+    struct ref s;
+    (void)state;
+
+    begin(); /* B speaks with R, which is nothing to A */
+    assert_int_equal(node_stream_open_peer(nt.node[R].node, &nt.node[B].peer, PROTO, &s), QUDAG_OK);
+    link_without_stream(NULL);
+    assert_int_equal(n_in, 1);
+    assert_false(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
+    assert_false(has_link(A, B, false));
+    assert_int_equal(node_dcutr_stats(nt.node[A].node)->asked, 0);
+    end();
+}
+
+static void who_asks_and_was_not_named_is_refused(void **state)
+{
+    (void)state;
+    meets[B] = NODE_MEET_ANYONE;
+    begin();
+    link_without_stream(forgets_names);
+    assert_true(node_dcutr_stats(nt.node[A].node)->refused > 0);
+    assert_false(has_link(A, B, false));
+    end();
+}
+
+static void who_wants_no_meetings_is_asked_for_none(void **state)
+{
+    struct dcutr_look look;
+    (void)state;
+
+    for (size_t i = A; i >= B; i--) {
+        meets[i] = NODE_MEET_NO;
+        begin();
+        assert_true(until(true, 10 * NS_PER_S) != UINT64_MAX);
+        assert_int_equal(until(false, 10 * NS_PER_S), UINT64_MAX);
+        assert_false(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
+        assert_int_equal(node_dcutr_stats(nt.node[A].node)->asked, 0);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_without_a_stream_does_not_learn_where_we_are),
+        cmocka_unit_test(who_asks_and_was_not_named_is_refused),
+        cmocka_unit_test(who_wants_no_meetings_is_asked_for_none),
         cmocka_unit_test(a_direct_link_takes_over_without_a_byte_lost_or_out_of_order),
         cmocka_unit_test(the_relayed_link_carries_within_a_second_when_the_direct_one_dies),
         cmocka_unit_test(the_relayed_link_ends_also_where_the_peer_is_kept),

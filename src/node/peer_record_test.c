@@ -8,6 +8,7 @@
 
 #include "crypto/init.h"
 #include "node/internal.h"
+#include "node/testkit_case.h"
 
 #define NOW 1800000000
 
@@ -131,6 +132,28 @@ static void who_gives_places_away(void **state)
     assert_false(node_rule_serves(NODE_SERVES_AUTO, true, true, true));
 }
 
+/* Who does not want to be found tells nobody where it is. */
+static void who_is_not_to_be_reached_publishes_nothing(void **state)
+{
+    static const enum node_reachable setting[] = {NODE_REACHABLE_NO, NODE_REACHABLE_YES};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(setting); i++) {
+        struct node_config c = nt_config(&net, i);
+        c.reachable = setting[i];
+        nt_begin(i, &c);
+        struct node *n = net.node[i].node;
+        struct multiaddr own; /* the operator may tell links of it all the same */
+        multiaddr_quic(&own, &net.node[i].addr, NULL);
+        node_set_announced(n, &own, 1);
+        assert_int_equal(node_addrs_told(n), 1);
+        (void)nt_run(&net, NS_PER_S, NULL);
+        n->published.due = net.now; /* as if there had been something to tell */
+        node_published_review(n);
+        assert_int_equal(n->published.due == TSTAMP_NEVER, setting[i] == NODE_REACHABLE_NO);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +161,7 @@ int main(void)
         cmocka_unit_test(of_two_the_newer_wins),
         cmocka_unit_test(what_goes_into_ours),
         cmocka_unit_test(who_gives_places_away),
+        NT_TEST(who_is_not_to_be_reached_publishes_nothing),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
