@@ -9,8 +9,8 @@ Ours: six public nodes with the settings of `qudag up`, a home of each kind on e
 Another: three commands, run by the shell in the lab's hosts, in which {ip} is the address of the relay's host, {second} another
 public host's, {relay} the first line that the relay printed, {peer} the first line that the listener printed, {dir} a folder of
 their own.  The dialler prints a line that begins with "relayed" when the first bytes of the application have come back over a
-relay, and one that begins with "direct" when they did so directly; it may end then.  Both are timed here, from its start.  So a
-go-libp2p program with DCUtR, or an iroh program with a relay of its own, is compared in the same lab, behind the same routers.
+relay, and one that begins with "direct" when they did so directly; it may end then.  Both are timed here, from its start, or
+from a line "begun", before which it has made itself ready as a daemon of ours has.  others.py does so with go-libp2p and with iroh.
 
 Prints a table: for each pair whether it was reached, what the first byte took (in s, and in round trips of the path over the relay),
 whether it became direct, and when.
@@ -27,6 +27,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 from meeting import Meeting, Resident, begin, has_places, lab, relays, side_by_side, until  # noqa: E402
 import hosts  # noqa: E402
+
+READY_S = 8  # what another implementation has until it says "begun", at most
 
 
 class Found:
@@ -59,7 +61,8 @@ class Ours:
         m = Meeting(a, b, limit=self.args.limit)
         if m.first is None:
             return Found(why='not reached')
-        return Found(m.first, m.direct, str(m.row.get('met_round', '')), str(m.row.get('path_why', '')))
+        took = f', {m.row["met_ns"] / 1e6:.0f} ms' if m.row.get('met_ns') else ''  # from its start to a pair of addresses that works
+        return Found(m.first, m.direct, f'{m.row.get("met_round", "")}{took}', str(m.row.get('path_why', '')))
 
 
 class Theirs:
@@ -105,10 +108,12 @@ class Theirs:
         listener, self.words['peer'] = self.begun(b, self.args.listen)
         began = time.monotonic()
         dialler, _ = self.begun(a, self.args.dial, wait=0)
-        timer = threading.Timer(self.args.limit, dialler.end)
+        timer = threading.Timer(self.args.limit + READY_S, dialler.end)
         timer.start()
         for line in dialler.process.stdout:
             at, word = time.monotonic() - began, line.decode(errors='replace').split()
+            if word[:1] == ['begun']:
+                began = time.monotonic()
             if word and word[0] in ('relayed', 'direct') and found.first is None:
                 found.first = at
             if word and word[0] == 'direct':
