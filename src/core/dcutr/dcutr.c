@@ -62,8 +62,6 @@ qudag_err dcutr_new(struct dcutr **out, const struct dcutr_config *cfg)
     }
     d->cfg = *cfg;
     list_init(&d->tries);
-    d->sent_key[0] = rng_u64(&d->cfg.rng);
-    d->sent_key[1] = rng_u64(&d->cfg.rng);
     return QUDAG_OK;
 }
 
@@ -330,12 +328,14 @@ static bool may_send(struct dcutr *d, const struct netaddr *to, tstamp now)
 {
     uint64_t host = netaddr_host(to);
     const struct slice key = {(const uint8_t *)&host, sizeof(host)};
-    uint16_t *sent = &d->sent[siphash24(d->sent_key[0], d->sent_key[1], key) % DCUTR_HOSTS];
 
     if (d->sent_from == 0 || now - d->sent_from >= DCUTR_AGAIN_NS) {
         memset(d->sent, 0, sizeof(d->sent));
+        d->sent_key[0] = rng_u64(&d->cfg.rng);
+        d->sent_key[1] = rng_u64(&d->cfg.rng);
         d->sent_from = now;
     }
+    uint16_t *sent = &d->sent[siphash24(d->sent_key[0], d->sent_key[1], key) % DCUTR_HOSTS];
     if (*sent >= DCUTR_HOST_MAX) {
         return false;
     }

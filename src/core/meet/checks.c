@@ -105,6 +105,8 @@ static bool may_send(struct meeting *mt, const struct meet_check *c, tstamp now)
     }
     if (m->silent_at == 0 || now - m->silent_at >= MEET_BIRTHDAY_PAUSE) {
         memset(m->silent, 0, sizeof(m->silent));
+        m->silent_key[0] = rng_u64(&m->rng);
+        m->silent_key[1] = rng_u64(&m->rng);
         m->silent_at = now;
     }
     uint16_t *silent = silent_of(m, &c->to.addr);
