@@ -170,6 +170,29 @@ static void a_nonce_from_where_the_server_is_linked_proves_nothing(void **state)
     assert_false(autonat_rule_back(&addr, &server, &link));
 }
 
+/* What one stream says is judged by its own link, not by that of another that is open beside it. */
+static void each_dial_back_has_its_own_link(void **state)
+{
+    struct link_info bad = {.props = LINK_INBOUND, .remote = quic("8.8.1.1", 4001)},
+                     good = {.props = LINK_INBOUND, .remote = quic("8.8.1.1", 51000)};
+    uint8_t msg[32];
+    struct wr w = wr_init(msg, sizeof(msg));
+    (void)state;
+
+    start();
+    for (unsigned i = 0; i < 2; i++) {
+        struct ev ev = {.type = EV_STREAM_OPEN, .inbound = true, .strm = strm(100 + i)};
+        autonat_back_ops.event(&c, &ev, now, &acts);
+        autonat_back_link(&c, strm(100 + i), i == 0 ? &bad : &good);
+    }
+    autonat_back_write(&w, nonce);
+    struct ev ev = {.type = EV_DATA, .strm = strm(100), .data = wr_done(&w)};
+    autonat_back_ops.event(&c, &ev, now, &acts);
+    assert_int_equal(last(ACT_RESET)->err, QUDAG_EPROTO);
+    says(1, AUTONAT_OK, AUTONAT_DIAL_ERROR);
+    assert_int_equal(answer()->word, AUTONAT_NO);
+}
+
 static void a_server_is_paid_once_and_no_more_than_it_may_ask_for(void **state)
 {
     static const uint64_t price[] = {1, AUTONAT_DATA_PIECE, 30000, AUTONAT_DATA_MAX};
@@ -281,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_server_that_says_ok_and_has_not_dialled_is_a_liar),
         cmocka_unit_test(what_is_no_verdict_is_none),
         cmocka_unit_test(a_nonce_from_where_the_server_is_linked_proves_nothing),
+        cmocka_unit_test(each_dial_back_has_its_own_link),
         cmocka_unit_test(a_server_is_paid_once_and_no_more_than_it_may_ask_for),
         cmocka_unit_test(every_question_has_one_end),
         cmocka_unit_test(strange_nonces_are_refused_and_silence_ends),

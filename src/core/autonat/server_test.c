@@ -243,6 +243,25 @@ static void what_others_make_it_dial_is_bounded(void **state)
     assert_int_equal(dials, AUTONAT_MINUTE_TARGET);
 }
 
+static void what_comes_on_a_stream_is_its_own_peers(void **state)
+{
+    struct autonat_msg m = request_of("5.9.1.1", 4433);
+    (void)state;
+
+    start();
+    for (unsigned i = 1; i <= 2; i++) {
+        struct peer_id id = peer(i);
+        struct multiaddr from = quic(i == 1 ? "5.9.1.1" : "7.7.7.7", 4001);
+        struct ev ev = {
+            .type = EV_STREAM_OPEN, .inbound = true, .peer = &id, .strm = strm(i), .net = i};
+        autonat_serve_ops.event(&s, &ev, now, &acts);
+        autonat_server_from(&s, strm(i), &from);
+    }
+    arrives(&autonat_serve_ops, &s, strm(1), &m);
+    struct peer_id id = peer(1);
+    assert_true(has(ACT_UP) && peer_id_eq(&order()->peer, &id)); /* its own host: for nothing */
+}
+
 static void places_are_few_and_one_peer_has_one(void **state)
 {
     struct autonat_msg m = request_of("5.9.1.1", 4433);
@@ -342,6 +361,7 @@ int main(void)
         cmocka_unit_test(another_host_is_dialled_for_its_price_only),
         cmocka_unit_test(what_may_not_be_dialled_is_not),
         cmocka_unit_test(what_others_make_it_dial_is_bounded),
+        cmocka_unit_test(what_comes_on_a_stream_is_its_own_peers),
         cmocka_unit_test(places_are_few_and_one_peer_has_one),
         cmocka_unit_test(who_cannot_be_dialled_himself_dials_nobody),
         cmocka_unit_test(messages_in_the_wrong_state_end_the_stream),

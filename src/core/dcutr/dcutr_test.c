@@ -374,6 +374,19 @@ static void a_message_out_of_turn_ends_it(void **state)
     assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EPROTO);
 }
 
+static void more_than_a_message_at_once_ends_it(void **state)
+{
+    static uint8_t much[64 * DCUTR_MSG_MAX];
+    struct ev ev = {.type = EV_DATA, .strm = STRM, .data = {much, sizeof much}};
+    (void)state;
+
+    memset(much, 0x81, sizeof much);
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    dcutr_ops.event(d, &ev, now, &out);
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EPROTO);
+    assert_int_equal(look().state, DCUTR_FAILED);
+}
+
 static void silence_ends_each_state(void **state)
 {
     (void)state;
@@ -493,6 +506,7 @@ int main(void)
         T(only_whom_we_dialled_through_a_relay_may_ask),
         T(a_peer_may_ask_a_few_times_within_two_minutes),
         T(a_message_out_of_turn_ends_it),
+        T(more_than_a_message_at_once_ends_it),
         T(silence_ends_each_state),
         T(peers_that_are_remembered_make_room_and_others_do_not),
         cmocka_unit_test(which_addresses_are_taken),
