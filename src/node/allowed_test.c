@@ -36,6 +36,7 @@ static void peers_are_allowed_until_they_are_not(void **state)
     assert_int_equal(node_allow(n, &b), QUDAG_OK);
     assert_int_equal(node_allowed_n(n), 2);
     assert_true(node_allows(n, &a) && node_allows(n, &b));
+    assert_true(node_meets_named(n, &a) && node_may_meet(n, &a)); /* a birthday in full */
     assert_int_equal(node_disallow(n, &a), QUDAG_OK);
     assert_false(node_allows(n, &a));
     assert_true(node_allows(n, &b));

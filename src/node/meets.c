@@ -34,7 +34,7 @@ bool node_meets_anybody(const struct node *n)
 
 bool node_meets_named(const struct node *n, const struct peer_id *peer)
 {
-    bool is = false;
+    bool is = node_allows(n, peer);
 
     for (size_t i = 0; i < NODE_MEETS_NAMED && !is; i++) {
         is = n->meets.named[i].len > 0 && peer_id_eq(&n->meets.named[i], peer);
@@ -84,7 +84,7 @@ bool node_may_meet(const struct node *n, const struct peer_id *peer)
 {
     struct node_meets_view v = {.setting = n->cfg.meet};
 
-    v.named = node_meets_named(n, peer) || node_allows(n, peer);
+    v.named = node_meets_named(n, peer);
     v.stream = !v.named && has_stream(n, peer);
     return node_rule_meets(&v);
 }

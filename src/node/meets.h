@@ -34,7 +34,7 @@ struct node_meets {
 struct node;
 /* The program named |peer|: it dials or pings it, or opens a stream to it; where a relay joins us, a meeting may begin. */
 void node_meets_name(struct node *n, const struct peer_id *peer);
-/* Whether the program has named |peer|, lately or for good. */
+/* Whether the program has named |peer|, lately or for good; whom it allows (allowed.h) it has named. */
 bool node_meets_named(const struct node *n, const struct peer_id *peer);
 struct node_kept;
 /* Whether the program keeps that peer; false: it is kept as a relay that this node chose by itself. */
