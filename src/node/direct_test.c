@@ -412,7 +412,7 @@ static void a_peer_without_a_stream_does_not_learn_where_we_are(void **state)
     assert_int_equal(n_in, 1);
     assert_false(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
     assert_false(has_link(A, B, false));
-    assert_int_equal(node_dcutr_stats(nt.node[A].node)->asked, 0);
+    assert_int_equal(dcutr_stats(nt.node[A].node->direct.core)->asked, 0);
     end();
 }
 
@@ -422,7 +422,7 @@ static void who_asks_and_was_not_named_is_refused(void **state)
     meets[B] = NODE_MEET_ANYONE;
     begin();
     link_without_stream(forgets_names);
-    assert_true(node_dcutr_stats(nt.node[A].node)->refused > 0);
+    assert_true(dcutr_stats(nt.node[A].node->direct.core)->refused > 0);
     assert_false(has_link(A, B, false));
     end();
 }
@@ -438,7 +438,7 @@ static void who_wants_no_meetings_is_asked_for_none(void **state)
         assert_true(until(true, 10 * NS_PER_S) != UINT64_MAX);
         assert_int_equal(until(false, 10 * NS_PER_S), UINT64_MAX);
         assert_false(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
-        assert_int_equal(node_dcutr_stats(nt.node[A].node)->asked, 0);
+        assert_int_equal(dcutr_stats(nt.node[A].node->direct.core)->asked, 0);
         end();
     }
 }
