@@ -146,9 +146,8 @@ enum node_news {
     NODE_NEWS_KEYS = 128,     /* the relay has another onion key */
     NODE_NEWS_IDENTITY = 512, /* we have another ML-DSA key */
     NODE_NEWS_MOVED = 1024,   /* our network is another, or the machine slept */
-    NODE_NEWS_PATHS =
-        2048, /* a link came up, the program named a peer, or has a stream over a relayed link */
-    NODE_NEWS_REACH = 4096, /* how we can be reached has changed: the program's only */
+    NODE_NEWS_PATHS = 2048,   /* a link came up, a peer was named, or has a stream over a relay */
+    NODE_NEWS_REACH = 4096,   /* how we can be reached has changed: the program's only */
 };
 
 /* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */

@@ -32,7 +32,7 @@ struct node_meets {
 };
 
 struct node;
-/* The program named |peer|: it dials or pings it, or opens a stream to it; where a relay joins us, a meeting may begin. */
+/* The program named |peer|: it dials or pings it, or opens a stream to it; a meeting over a relayed link may begin. */
 void node_meets_name(struct node *n, const struct peer_id *peer);
 /* Whether the program has named |peer|, lately or for good; whom it allows (allowed.h) it has named. */
 bool node_meets_named(const struct node *n, const struct peer_id *peer);
