@@ -7,11 +7,13 @@ Skipped, and said so, where namespaces cannot be made.
 """
 import pathlib
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
 from homes import Home, Relay, down, must, ready, side_by_side, until, up  # noqa: E402
+from programs import check, example, run  # noqa: E402
 
 RELAYS = 6
 DEBUG = ('-o', 'log.level=debug')
@@ -37,6 +39,21 @@ def is_now(node, family, state):
     return bool(said) and said[-1] == state
 
 
+def two_programs(bootstrap, home, caller):
+    """examples/reach.c: one in a home is told that relays keep places for it, and is called by its peer id alone"""
+    program, peer, held = example('reach'), None, False
+    server = home.begin(program, bootstrap, stdout=subprocess.PIPE, text=True)
+    while peer is None or not held:
+        words = server.stdout.readline().split()
+        check(words, 'examples/reach.c ended')
+        peer = words[1] if words[0] == 'peer:' else peer
+        held = held or (words[0] == 'reached:' and words[-1] != '0')
+    code, text = run(*caller.command(program, bootstrap, peer, 'hello there'), timeout=60)
+    check(code == 0 and 'hello there' in text and 'path: ' in text, f'the caller: {code}: {text}')
+    code, text = run(*caller.command(program, bootstrap, 'nobody', 'hello'), timeout=60)
+    check(code == 2, f'a peer id that is none: {code}: {text}')
+
+
 def main():
     relays = [Relay(n) for n in range(1, RELAYS + 1)]
     guarded, home = Relay(RELAYS + 1), Home(RELAYS + 2, 'home')
@@ -55,6 +72,8 @@ def main():
     assert 'announced' not in home.ask('status'), home.ask('status')
     until('the home is private', lambda: is_now(home, 'ip4', 'private'), 120)
     print('ok: a home announces nothing', flush=True)
+    two_programs(relays[0].bootstrap, home, guarded)
+    print('ok: a program in a home is called by its peer id', flush=True)
     down(guarded, home, *relays)
 
 
