@@ -51,6 +51,7 @@ def pairs(left, right):
                 found[a.site.kind, b.site.kind] = m
     direct = [m for m in found.values() if m.direct is not None]
     first = [m for m in direct if m.row.get('met_round') == 'plain']
+    check(any(found[k].direct is not None for k in HARD), 'no pair of a strict router and a symmetric one became direct by a birthday')
     check(len(first) == 13, f'{len(first)} pairs became direct in the first round, not 13')
     print(f'ok: 16 of 16 pairs reached, {len(direct)} directly, 13 in the first round, the slowest of these after '
           f'{max(m.direct for m in first):.2f} s', flush=True)
