@@ -77,8 +77,8 @@ void reach_text_port(char *out, size_t cap, const qudag_port *p)
                        qudag_portmap_name(p->method),
                        p->double_nat ? ", which is no address of the Internet" : "");
     } else {
-        (void)snprintf(out, cap, "%s %s: not open at the router%s%s", transport, p->internal,
-                       p->why[0] != 0 ? ": " : "", p->why);
+        (void)snprintf(out, cap, "%s %s: not open at the router: %s", transport, p->internal,
+                       p->why[0] != 0 ? p->why : "it is being asked");
     }
 }
 

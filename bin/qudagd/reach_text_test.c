@@ -60,6 +60,9 @@ static void a_port_is_open_or_it_is_said_why_not(void **state)
     p = (qudag_port){.tcp = true, .internal = "192.168.1.2:4433", .why = "no router answers"};
     reach_text_port(text, sizeof(text), &p);
     assert_string_equal(text, "tcp 192.168.1.2:4433: not open at the router: no router answers");
+    p.why[0] = 0;
+    reach_text_port(text, sizeof(text), &p);
+    assert_string_equal(text, "tcp 192.168.1.2:4433: not open at the router: it is being asked");
 }
 
 static void a_path_has_a_word(void **state)
