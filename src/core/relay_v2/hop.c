@@ -244,7 +244,9 @@ static void tick(void *core, tstamp now, struct acts *out)
          n++) {
         struct hop_job *j = LIST_ENTRY(t, struct hop_job, timer);
         if (j->state == HOP_OPENING || j->state == HOP_ASKED) {
-            hop_job_refuse(h, j, CIRCUIT_CONNECTION_FAILED, now, out);
+            if (!hop_job_ask_again(h, j, now, out)) {
+                hop_job_refuse(h, j, CIRCUIT_CONNECTION_FAILED, now, out);
+            }
         } else {
             bool over = j->state == HOP_CARRYING;
             h->stats.ended_by_limit += over ? 1 : 0;

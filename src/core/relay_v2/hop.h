@@ -20,11 +20,13 @@
 
 #define HOP_READ_TIMEOUT (10 * NS_PER_S)   /* for a request to be complete */
 #define HOP_ANSWER_TIMEOUT (15 * NS_PER_S) /* for the peer that was asked for */
-#define HOP_LINGER (10 * NS_PER_S)         /* for the peer to close after our answer */
-#define HOP_AGAIN (60 * NS_PER_S) /* who reserves again before is told the same: signatures cost */
-#define HOP_QUANTUM 16384         /* bytes of credit that a circuit gets at its turn */
-#define HOP_EARLY_MAX 8192        /* bytes that are kept for a circuit before it is made */
-#define HOP_STREAMS_PEER 24       /* streams that one peer may have open to us */
+#define HOP_ASK_AGAIN                                                                              \
+    (1500 * NS_PER_MS) /* ... over a newer link of its, if it has one by then; doubled each time */
+#define HOP_LINGER (10 * NS_PER_S) /* for the peer to close after our answer */
+#define HOP_AGAIN (60 * NS_PER_S)  /* who reserves again before is told the same: signatures cost */
+#define HOP_QUANTUM 16384          /* bytes of credit that a circuit gets at its turn */
+#define HOP_EARLY_MAX 8192         /* bytes that are kept for a circuit before it is made */
+#define HOP_STREAMS_PEER 24        /* streams that one peer may have open to us */
 
 /* Copied.  A 0 takes the default, but for |limit| and |rate|. */
 struct hop_config {

@@ -60,6 +60,8 @@ struct hop_job {
     struct dyn frame;        /* READING, ASKED */
     struct dyn early;        /* what came behind a CONNECT, until it is passed on */
     bool to_early;           /* the peer that was asked for takes it before its answer */
+    bool late;               /* more came behind |early|, and went on: it cannot be said again */
+    tstamp asked, give_up;   /* OPENING, ASKED */
     struct hop_side side[2]; /* of who asked; of who was asked for */
 };
 
@@ -104,6 +106,8 @@ void hop_job_data(struct hop_service *h, struct hop_side *s, struct slice in, ts
 /* The stream to the peer that was asked for is there, or will not be. */
 void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *ev, tstamp now,
                     struct acts *out);
+/* No answer came for a while: asked again, over another stream; false: it is too late, or cannot be said again. */
+bool hop_job_ask_again(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out);
 /* Whoever asked is answered with a refusal, and the stream to the other, if any, given up. */
 void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status,
                     tstamp now, struct acts *out);

@@ -263,7 +263,32 @@ static void connect(struct hop_service *h, struct hop_job *j, const struct peer_
     j->state = HOP_OPENING;
     dyn_fini(&j->frame);
     acts_open_again(out, to, ref_to_u64(j->self), 0); /* over the link of its reservation */
-    hop_job_due(h, j, tstamp_after(now, HOP_ANSWER_TIMEOUT));
+    j->asked = now;
+    j->give_up = tstamp_after(now, HOP_ANSWER_TIMEOUT);
+    hop_job_due(h, j, tstamp_after(now, HOP_ASK_AGAIN));
+}
+
+/* The link may have died before anybody noticed, and the peer have made another since. */
+bool hop_job_ask_again(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out)
+{
+    tstamp next = tstamp_after(now, 2 * (now - j->asked));
+
+    if (now >= j->give_up) {
+        return false;
+    }
+    hop_job_due(h, j, next < j->give_up ? next : j->give_up);
+    j->asked = now;
+    if (j->state != HOP_ASKED || j->late || j->frame.len > 0) {
+        return true; /* it is waited for */
+    }
+    acts_reset(out, j->side[1].strm, QUDAG_ECANCELED);
+    side_drop(h, &j->side[1]);
+    j->side[1].own = 0;
+    j->side[0].passed = 0;
+    j->to_early = false;
+    j->state = HOP_OPENING;
+    acts_open_again(out, &j->to, ref_to_u64(j->self), 0);
+    return true;
 }
 
 /* ------------------------------------------------------------------ messages */
@@ -372,6 +397,7 @@ static void early(struct hop_service *h, struct hop_job *j, struct slice in, tst
         (void)keep_early(h, j, in, now, out);
         return;
     }
+    j->late = true;
     j->side[1].own += in.len;
     struct ev ev = {.type = EV_DATA, .strm = j->side[0].strm, .data = in};
     hop_carry_data(h, &j->side[0], &ev, out);

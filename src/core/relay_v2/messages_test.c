@@ -229,7 +229,12 @@ static void a_peer_that_does_not_come_is_a_connection_that_failed(void **state)
         assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
         hand(w, 0, (struct ev){.type = EV_FIN, .strm = s1});
     }
-    opened(w, asked_for(w), 0); /* no answer in time */
+    opened(w, asked_for(w), 0); /* no answer in time: asked again first */
+    w->acts.n = w->acts.bytes_n = 0;
+    hop_ops.tick(w->hop, w->now + HOP_ASK_AGAIN, &w->acts);
+    assert_int_equal(count(w, ACT_RESET), 1);
+    assert_int_equal(count(w, ACT_OPEN), 1);
+    opened(w, find(w, ACT_OPEN)->cookie, 0);
     w->acts.n = w->acts.bytes_n = 0;
     hop_ops.tick(w->hop, w->now + HOP_ANSWER_TIMEOUT, &w->acts);
     assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
