@@ -259,15 +259,38 @@ qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, 
     return dial_more(s, p, false, now);
 }
 
-unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, unsigned core, bool relayed,
+/* Where |l| leads, as it answered there; NULL: that is not among the addresses of the peer. */
+static struct swarm_addr *addr_of(struct swarm_peer *p, const struct swarm_link *l)
+{
+    struct link_info info;
+
+    if (l == NULL || (l->props & (LINK_INBOUND | LINK_RELAYED)) != 0 ||
+        swarm_link_info(l, &info) != QUDAG_OK) {
+        return NULL;
+    }
+    multiaddr_strip_peer(&info.remote);
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        if (multiaddr_eq(&p->addr[i].ma, &info.remote)) {
+            return &p->addr[i];
+        }
+    }
+    return NULL;
+}
+
+unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now)
 {
-    bool done[2] = {false, !relayed};
+    struct swarm_addr *known = addr_of(p, as->link);
+    bool done[2] = {known != NULL, !as->relayed};
     unsigned n = 0;
 
     round_begin(p);
-    p->dial_core = core;
+    p->dial_core = as->core;
     p->dial_need = 0;
+    if (known != NULL) {
+        known->tried = true;
+        n += dial_one(s, p, known, now) == QUDAG_OK ? 1 : 0;
+    }
     for (size_t i = 0; i < p->n_addrs; i++) {
         const struct transport *t = swarm_transport_for(s, &p->addr[i].ma)->t;
         unsigned kind = t->cost == TRANSPORT_RELAYED ? 1 : 0;

@@ -124,6 +124,16 @@ static void link_report(struct swarm *s, struct swarm_link *l, qudag_err err)
     }
 }
 
+/* Links of |p| came or went: what is to be done about those that are quiet (quiet.c)? */
+static void look_again(struct swarm *s, struct swarm_peer *p)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct swarm_path *path = &p->link[i]->path;
+        path->fresh = path->quiet;
+        s->quiet_new = s->quiet_new || path->quiet;
+    }
+}
+
 void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
 {
     uint8_t key[SWARM_LINK_KEY_LEN];
@@ -156,6 +166,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     }
     if (l->up) {
         peer_unlink(p, l);
+        look_again(s, p);
         p->n_dying++;
         p->link_died = p->link_died || l->down_err == QUDAG_ETIMEOUT || l->down_err == QUDAG_ERESET;
         swarm_opens_flush(s, p, l->down_err, now);
@@ -435,16 +446,6 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
         return err;
     }
     return make_place(s, p, now) ? place(s, l, info, now) : QUDAG_ELIMIT;
-}
-
-/* There is another link by now: what is to be done about those of |p| that are quiet (quiet.c)? */
-static void look_again(struct swarm *s, struct swarm_peer *p)
-{
-    for (size_t i = 0; i < p->n_links; i++) {
-        struct swarm_path *path = &p->link[i]->path;
-        path->fresh = path->quiet;
-        s->quiet_new = s->quiet_new || path->quiet;
-    }
 }
 
 /* |l| stands: it is one more of its peer's. */

@@ -70,7 +70,8 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
         ask_elsewhere(s, l);
     }
     if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
-        s->stats.links_rescued += swarm_dial_beside(s, l->peer, core, true, now) > 0 ? 1 : 0;
+        const struct swarm_beside as = {l, core, true};
+        s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
     }
 }
 
@@ -124,7 +125,8 @@ bool swarm_redial(struct swarm *s, tstamp now)
         waits = true;
         if (now >= l->path.redial_at && l->peer->n_dials == 0) {
             l->path.redial_at = tstamp_after(now, swarm_rule_redial_pause(l->path.redials++));
-            (void)swarm_dial_beside(s, l->peer, core, false, now);
+            const struct swarm_beside as = {NULL, core, false};
+            (void)swarm_dial_beside(s, l->peer, &as, now);
         }
     }
     return waits;

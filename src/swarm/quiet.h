@@ -9,11 +9,16 @@ void swarm_rescue_links(struct swarm *s, tstamp now);
 /* Dials directly the peers whose only links are relayed, and in use; whether some wait for another try. */
 bool swarm_redial(struct swarm *s, tstamp now);
 
+struct swarm_beside {
+    const struct swarm_link *link; /* where it leads goes before other direct addresses; or NULL */
+    unsigned core;                 /* whose dials they are */
+    bool relayed;                  /* also through a relay */
+};
 /*
- * In dial.c: one direct address of |p|, and with |relayed| one through a relay, are dialled at once.  How many dials
+ * In dial.c: one direct address of |p|, and perhaps one through a relay, are dialled at once.  How many dials
  * began.
  */
-unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, unsigned core, bool relayed,
+unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now);
 
 #endif

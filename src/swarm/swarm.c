@@ -472,6 +472,7 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
         out->transport = l->tp->t->name;
         out->standing = swarm_link_standing(s, l);
         out->value = l->up ? swarm_value(&worth) : 0;
+        out->moved = l->moved;
         return true;
     }
     return false;

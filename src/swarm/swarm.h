@@ -239,6 +239,7 @@ struct swarm_look {
     enum res_class
         standing;  /* what the link counts as; RES_PROTECTED: the program protects its peer */
     int32_t value; /* value.h; 0 before it is up */
+    tstamp moved;  /* when content last moved on a stream of the peer's; 0: never */
 };
 /* Looking in at links with peers, and dials, in no order, |*it| from 0 on; false at the end. */
 bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, tstamp now);
