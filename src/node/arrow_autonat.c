@@ -298,6 +298,18 @@ bool node_autonat_recv(struct node *n, const struct quic_dgram *d, tstamp now)
     return true;
 }
 
+void node_autonat_moved(struct node *n, tstamp now)
+{
+    struct node_autonat *a = n->autonat;
+
+    if (a != NULL) {
+        memset(a->avoid, 0, sizeof(a->avoid));
+        a->avoid_at = 0;
+        a->pause = LOOK_AGAIN;
+        a->look_at = a->asking ? a->look_at : now;
+    }
+}
+
 qudag_err node_autonat_init(struct node *n)
 {
     static const struct core_ops ask_ops = {.direct_only = true,

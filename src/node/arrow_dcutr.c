@@ -209,6 +209,9 @@ static void tick(void *node, tstamp now, struct acts *out)
     if (d->keepalive_at != 0 && now >= d->keepalive_at) {
         node_keepalive_review(n);
     }
+    if (d->watch_at != 0 && now >= d->watch_at) {
+        node_watch(n, now);
+    }
     dcutr_ops.tick(d->core, now, out);
 }
 
@@ -218,6 +221,7 @@ static tstamp deadline(const void *node)
     tstamp at = dcutr_ops.deadline(d->core);
 
     at = d->keepalive_at != 0 ? tstamp_min(at, d->keepalive_at) : at;
+    at = d->watch_at != 0 ? tstamp_min(at, d->watch_at) : at;
     return d->n_wait > 0 ? tstamp_min(at, d->look_at) : at;
 }
 

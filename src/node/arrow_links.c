@@ -166,19 +166,32 @@ static void forget_failures(struct node *n, const struct swarm_moved *m)
 
     n->links.addrs = digest;
     if ((before != 0 && before != digest) || m->left[0].family != 0 || m->left[1].family != 0) {
-        swarm_retry(n->swarm, NULL);
-        keep_retry(&n->keep, NULL, n->now);
-        autorelay_moved(&n->autorelay, n->now);
-        quic_ask_all(n->quic, n->now);
         n->news |= NODE_NEWS_MOVED;
     }
+}
+
+void node_network_anew(struct node *n, tstamp now)
+{
+    swarm_retry(n->swarm, NULL); /* peers, by any address */
+    keep_retry(&n->keep, NULL, now);
+    quic_ask_all(n->quic, now); /* links that stand */
+    node_stun_moved(n, now);    /* the kind of NAT, and for how long it keeps state */
+    node_autonat_moved(
+        n,
+        now); /* who can dial us; what was seen of us goes with our addresses (reach_set_bound) */
+    node_portmap_doubt(n, now); /* ports of the router's */
+    autorelay_moved(&n->autorelay, now);
+    node_autorelay_review(n); /* places at relays */
+    node_published_moved(n);  /* our record in the DHT */
+    node_keepalive_review(n);
+    node_direct_moved(n); /* peers that have only a relayed link */
+    node_meet_moved(n);
 }
 
 void node_moved(struct node *n, const struct swarm_moved *m, tstamp now)
 {
     n->now = now;
     forget_failures(n, m);
-    node_stun_moved(n, now);
     uint32_t closed = swarm_moved(n->swarm, m, now);
     if (closed > 0) {
         log_event(&n->cfg.log, LOG_INFO, "node.moved", LOG_NUM("links", closed));

@@ -126,6 +126,13 @@ void node_published_review(struct node *n)
     mem_free(n->mem, r);
 }
 
+void node_published_moved(struct node *n)
+{
+    n->published.said = 0; /* whoever keeps it may not have it from there */
+    n->published.last = 0;
+    node_published_review(n);
+}
+
 static bool may(const struct node *n)
 {
     return n->wants.publish && !n->published.running && !n->closing &&

@@ -34,6 +34,8 @@ bool node_rule_autonat_server(const struct link_info *link, const struct multiad
                               bool lab);
 /* A datagram for a socket of a dial-back; false: it is for none. */
 bool node_autonat_recv(struct node *n, const struct quic_dgram *d, tstamp now);
+/* Another network: whoever did not do its part there may be asked again, at once. */
+void node_autonat_moved(struct node *n, tstamp now);
 QUDAG_MUST_USE qudag_err node_autonat_init(struct node *n);
 /* Behind the cores. */
 void node_autonat_free(struct node *n);

@@ -31,15 +31,48 @@ void node_keepalive_review(struct node *n)
         any = any || ns != 0;
     }
     n->direct.keepalive_at = any ? tstamp_after(n->now, NODE_KEEPALIVE_LOOK) : 0;
+    if (!any) {
+        n->direct.watch_at = 0;
+    } else if (n->direct.watch_at == 0) {
+        n->direct.watch_at = tstamp_after(n->now, NODE_WATCH);
+    }
+}
+
+/* A peer that may be met has used this node lately. */
+static bool is_used(const struct node *n, tstamp now)
+{
+    struct swarm_look look;
+
+    for (size_t it = 0; swarm_link_next(n->swarm, &it, &look, now);) {
+        if (look.moved != 0 && now < tstamp_after(look.moved, NODE_WATCH_USED) &&
+            (look.info.props & LINK_ANON) == 0 && node_may_meet(n, &look.info.peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void node_watch(struct node *n, tstamp now)
+{
+    n->direct.watch_at = tstamp_after(now, NODE_WATCH);
+    if (is_used(n, now)) {
+        quic_ask_oldest(n->quic, now);
+    }
+}
+
+void node_path_quiet(struct node *n, tstamp now)
+{
+    if (now < n->direct.doubt_next) {
+        return;
+    }
+    n->direct.doubt_next = tstamp_after(now, NODE_DOUBT_PAUSE);
+    quic_ask_all(n->quic, now);
+    n->news |= NODE_NEWS_SILENCE; /* the router may have started again */
 }
 
 void node_woke(struct node *n, tstamp now)
 {
     n->now = now;
     log_plain(&n->cfg.log, LOG_INFO, "node.woke");
-    swarm_retry(n->swarm, NULL);
-    keep_retry(&n->keep, NULL, now);
-    quic_ask_all(n->quic, now);
-    node_stun_moved(n, now);
-    n->news |= NODE_NEWS_MOVED | NODE_NEWS_SILENCE;
+    n->news |= NODE_NEWS_MOVED;
 }

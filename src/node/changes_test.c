@@ -66,11 +66,35 @@ static void a_node_that_wakes_asks_its_links_at_once(void **state)
     nt_fini(&nt);
 }
 
+static void another_network_makes_every_part_begin_again(void **state)
+{
+    (void)state;
+    nt_init(&nt);
+    nt_network(&nt, NT_NODES);
+    assert_true(nt_run(&nt, 120 * NS_PER_S, all_linked));
+    struct node *n = nt.node[1].node;
+    n->autonat->avoid[0].until = TSTAMP_NEVER;
+    n->published.last = nt.now;
+    n->autorelay.moved = 0;
+    n->stun.family[0].mapping = STUN_MAPPING_INDEPENDENT;
+    uint64_t before = sent(1);
+    node_network_anew(n, nt.now);
+    assert_int_equal(n->autonat->avoid[0].until, 0);
+    assert_int_equal(n->published.last, 0);
+    assert_true(n->autorelay.moved > nt.now);
+    assert_int_equal(n->stun.family[0].mapping, STUN_MAPPING_UNKNOWN);
+    assert_true((n->news & NODE_NEWS_PATHS) != 0);
+    (void)nt_run(&nt, 100 * NS_PER_MS, NULL);
+    assert_true(sent(1) >= before + 2);
+    nt_fini(&nt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life),
         cmocka_unit_test(a_node_that_wakes_asks_its_links_at_once),
+        cmocka_unit_test(another_network_makes_every_part_begin_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,8 @@ struct node_direct {
     } dials[DCUTR_PEERS_MAX];
     uint64_t cookies;
     tstamp keepalive_at; /* when what is known of the NAT is looked at again; 0: not */
+    tstamp watch_at;     /* when it is asked whether it is still there; 0: not */
+    tstamp doubt_next;   /* no links are asked for a quiet one before */
 };
 
 /* A link of a host behind a NAT keeps the state there alive (digest of measurements: doc/decisions/0069). */
@@ -43,7 +45,22 @@ struct node_keepalive_view {
 /* For how long such links say nothing; 0: as configured. */
 uint64_t node_rule_keepalive(const struct node_keepalive_view *v);
 
+/*
+ * While peers that are met use this node, behind a NAT, one link after the other is asked so often: that NAT may have
+ * started again or have another address, and then nobody reaches this node before it has sent something.
+ */
+#define NODE_WATCH (2 * NS_PER_S)
+#define NODE_WATCH_USED (60 * NS_PER_S) /* what moved so long ago counts as use */
+/* Between two times that all links are asked for the sake of one that became quiet. */
+#define NODE_DOUBT_PAUSE (3 * NS_PER_S)
+
 struct node;
+/* At direct.watch_at. */
+void node_watch(struct node *n, tstamp now);
+/* The path of a link is quiet: perhaps it is the network that is another, so the others are asked, too. */
+void node_path_quiet(struct node *n, tstamp now);
+/* NODE_NEWS_MOVED: every part that knows the network anew begins again. */
+void node_network_anew(struct node *n, tstamp now);
 /* What is known of the NAT may be other than it was. */
 void node_keepalive_review(struct node *n);
 /* The machine has slept: links are asked whether they live, what failed is tried again, and all that knows the network

@@ -363,8 +363,7 @@ static void hand_on_news(struct node *n, tstamp now)
         node_keepalive_review(n);
     }
     if ((news & NODE_NEWS_MOVED) != 0) {
-        node_direct_moved(n);
-        node_meet_moved(n);
+        node_network_anew(n, now);
     }
     if ((news & NODE_NEWS_PATHS) != 0) {
         node_udp_review(n, now);
@@ -447,6 +446,9 @@ static void take_link_events(struct node *n, tstamp now)
 
     for (;;) {
         if (quic_next_event(n->quic, &ev)) {
+            if (ev.type == LINK_QUIET) {
+                node_path_quiet(n, now);
+            }
             swarm_link_event(n->swarm, n->quic_tp, &ev, now);
         } else if (n->tcp != NULL && tcp_next_event(n->tcp, &ev)) {
             swarm_link_event(n->swarm, n->tcp_tp, &ev, now);

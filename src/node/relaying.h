@@ -64,5 +64,7 @@ bool node_rule_published(const struct reach_addr *a);
 QUDAG_MUST_USE qudag_err node_published_init(struct node *n); /* our record - DHT */
 /* Our addresses, or what is wanted of them, may have changed. */
 void node_published_review(struct node *n);
+/* NODE_NEWS_MOVED: it is published again at once, though it says the same. */
+void node_published_moved(struct node *n);
 
 #endif

@@ -177,6 +177,8 @@ bool quic_uses(const struct quic *q, const struct netaddr *local);
 void quic_set_plain_keepalive(struct quic *q, uint8_t family, uint64_t ns);
 /* The machine slept, or its network is another: each of these links is asked at once whether it lives (LINK_QUIET). */
 void quic_ask_all(struct quic *q, tstamp now);
+/* Of these links the one that has said nothing for the longest time is asked, if there is one. */
+void quic_ask_oldest(struct quic *q, tstamp now);
 
 /* What networks and hosts owe for handshakes: other transports charge the same accounts. */
 struct load *quic_load(struct quic *q);

@@ -68,17 +68,38 @@ static bool is_left_alone(const struct quic_conn *c)
            c->padding.most_ns != 0;
 }
 
+static void ask(struct quic_conn *c)
+{
+    c->probed = true; /* until it is heard */
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
+    quic_conn_mark_dirty(c);
+}
+
 void quic_ask_all(struct quic *q, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
     for (uint32_t i = 0; i < q->conns.high; i++) {
         struct quic_conn *c = slots_at(&q->conns, i);
-        if (is_left_alone(c)) {
-            continue;
+        if (!is_left_alone(c)) {
+            ask(c);
         }
-        c->probed = true; /* until it is heard */
-        ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
-        quic_conn_mark_dirty(c);
+    }
+}
+
+void quic_ask_oldest(struct quic *q, tstamp now)
+{
+    struct quic_conn *oldest = NULL;
+
+    q->now = now > q->now ? now : q->now;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct quic_conn *c = slots_at(&q->conns, i);
+        if (!is_left_alone(c) && !c->probed && !c->quiet &&
+            (oldest == NULL || c->traffic_at < oldest->traffic_at)) {
+            oldest = c;
+        }
+    }
+    if (oldest != NULL) {
+        ask(oldest);
     }
 }
 
