@@ -25,7 +25,7 @@ BUILD = os.environ.get("QUDAG_BUILD", os.path.join(TOP, "build", "out"))
 KEEP = os.path.join(TOP, "build", "interop")
 NODE_WANTED, NODE_PACKAGE = 22, "node@24.21.0"
 SKIP = 77
-GET_S = {"js": 240, "go": 300, "rust": 900}  # with all that they depend on, compiled
+GET_S = {"js": 240, "go": 300, "rust": 900, "iroh": 1200}  # with all that they depend on, compiled
 ANSWER_S = 60
 SLOW_S = 150  # for what moves many bytes
 COMMAND = {}  # what starts a peer, by implementation
@@ -137,7 +137,17 @@ def get_rust(until):
     return [program]
 
 
+def get_iroh(until):
+    """For tests/netlab/others.py only: no libp2p, and nothing that get_all() gets by itself."""
+    program, mark = os.path.join(KEEP, "iroh", "debug", "iroh-pair"), mark_of("iroh/Cargo.toml", "iroh/Cargo.lock", "iroh/src/main.rs")
+    if not (made("iroh", mark) and os.path.exists(program)):
+        run_bounded(["cargo", "build", "--locked", "--target-dir", os.path.join(KEEP, "iroh")], os.path.join(HERE, "iroh"), until)
+        set_made("iroh", mark)
+    return [program]
+
+
 GET = {"js": get_js, "go": get_go, "rust": get_rust}
+BESIDE = {"iroh": get_iroh}
 
 
 def get(what):
@@ -145,7 +155,7 @@ def get(what):
     os.makedirs(KEEP, exist_ok=True)
     with open(os.path.join(KEEP, f".{what}.lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        COMMAND[what] = GET[what](time.monotonic() + GET_S[what])
+        COMMAND[what] = (GET | BESIDE)[what](time.monotonic() + GET_S[what])
 
 
 def get_all(wanted=tuple(GET)):

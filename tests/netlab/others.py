@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""go-libp2p (circuit relay v2, DCUtR) behind the routers of the lab, in the same table as ours.
+"""go-libp2p (circuit relay v2, DCUtR) and iroh behind the routers of the lab, in the same table as ours.
 
-    others.py go [options of figures.py]
+    others.py go|iroh [options of figures.py]
 
 Gets the programs first (tests/interop/peers.py), compiled if need be; then it is figures.py with their commands.  Within the lab it is
 begun once more by those, as `others.py go relay IP`, `go listen RELAY` and `go dial RELAY PEER`, and leads a go-libp2p peer there.
@@ -69,14 +69,14 @@ def figures(name, options):
         say(f'SKIP: no {name}: {why}')
         sys.exit(peers.SKIP)
     program = peers.COMMAND[name][0]
-    led = f'{sys.executable} {os.path.abspath(__file__)} go {program}'
-    command = [str(HERE / 'figures.py'), '--name', 'go-libp2p', '--relay', f'{led} relay {{ip}}',
+    led = f'{sys.executable} {os.path.abspath(__file__)} go {program}' if name == 'go' else program
+    command = [str(HERE / 'figures.py'), '--name', {'go': 'go-libp2p'}.get(name, name), '--relay', f'{led} relay {{ip}}',
                '--listen', f'{led} listen {{relay}}', '--dial', f'{led} dial {{relay}} {{peer}}', *options]
     os.execv(sys.executable, [sys.executable, *command])
 
 
 def main():
-    if len(sys.argv) < 2 or sys.argv[1] != 'go':
+    if len(sys.argv) < 2 or sys.argv[1] not in ('go', 'iroh'):
         sys.exit(__doc__.strip())
     if len(sys.argv) > 3 and sys.argv[3] in LED:
         with tempfile.TemporaryDirectory() as peers.Peer.folder:
