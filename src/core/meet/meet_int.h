@@ -20,7 +20,7 @@
 #define MEET_USER_LEN 16      /* hexadecimal digits of a USERNAME */
 #define MEET_TAG_LEN 4        /* of a transaction id; behind it: proof:4, which pair or probe:4 */
 #define MEET_PROOF_LEN 4      /* of where it went: who has not got it there cannot know it */
-#define MEET_SILENT 1024 /* counters of packets to hosts that do not answer */
+#define MEET_SILENT 1024      /* counters of packets to hosts that do not answer */
 #define MEET_BURST 8          /* packets of one meeting at one time */
 
 #define MEET_ASK_LIMIT (15 * NS_PER_S)   /* HELLO, START and ROUND are waited for so long */
