@@ -1,5 +1,5 @@
 /*
- * reach.c - two programs that know each other's peer id, wherever they are: an echo over a stream, and how it gets there.
+ * reach.c - two programs that know each other's peer id, wherever they are: an echo over a stream, and by which path.
  *
  *   cc reach.c -o reach $(pkg-config --cflags --libs --static qudag)
  *   ./reach MULTIADDR-OF-A-NODE                       serves: prints its peer id, and how it is reached

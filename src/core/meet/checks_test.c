@@ -16,6 +16,7 @@ static struct meeting mt;
 static struct act v[ACTS_ROOM];
 static uint8_t bytes[ACTS_BYTES_ROOM];
 static struct acts out;
+static struct rng_stream dice;
 
 static int setup(void **state)
 {
@@ -23,6 +24,8 @@ static int setup(void **state)
     memset(&m, 0, sizeof(m));
     memset(&memory, 0, sizeof(memory));
     memset(&mt, 0, sizeof(mt));
+    rng_stream_init(&dice, (const uint8_t[32]){1});
+    m.rng = rng_of_stream(&dice);
     mt.m = &m;
     mt.mem = &memory;
     mt.keyed = true;
