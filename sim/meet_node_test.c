@@ -357,7 +357,8 @@ static void who_pings_a_stranger_is_told_nothing(void **state)
 static bool names_another(struct nt *net)
 {
     memset(&net->node[A].node->meets, 0, sizeof net->node[A].node->meets);
-    net->node[A].node->meets.named[0] = net->node[R].peer; /* not by a call: it looks at all links */
+    net->node[A].node->meets.named[0] =
+        net->node[R].peer; /* not by a call: it looks at all links */
     return is_direct(net);
 }
 

@@ -11,12 +11,14 @@
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 #define PAUSE_NS 1000000000 /* between two pings over a relay, while a direct path may be found */
+#define PAUSES_MAX 10       /* then none is to be expected soon */
 
 struct pings {
     const char *to;
     int64_t sent, answered, sum, min, max;
     char path[CELL_LEN], why[CELL_LEN]; /* as they were shown last */
     bool relayed;                       /* the last one went over a relay */
+    unsigned pauses;
 };
 
 /* Whether the way to the peer is another one than at the ping before, and why it is as it is. */
@@ -137,7 +139,8 @@ int run_ping(struct tool *t, int argc, char **argv)
         return code;
     }
     while (p.sent < count) {
-        if (p.relayed) {
+        if (p.relayed && p.pauses < PAUSES_MAX) {
+            p.pauses++;
             (void)fflush(stdout);
             (void)nanosleep(&(struct timespec){PAUSE_NS / 1000000000, PAUSE_NS % 1000000000}, NULL);
         }

@@ -33,7 +33,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_protocol_serve_dark(qudag_node *n, cons
  * Opens a stream to |to|, dialling if needed: where no address of it is known that leads there, the DHT is asked.  It
  * may run over a circuit relay at first (qudag_protocol_allow_limited()); a direct path is looked for meanwhile, since
  * the program has named |to| (qudag_path_get()), and serves streams opened later.  stream_opened or stream_closed
- * follows, never before this call has returned.  QUDAG_EINVAL, QUDAG_ELIMIT (QUDAG_STREAMS_MAX), QUDAG_ESTATE (the node is being freed).
+ * follows, never before this call has returned.  QUDAG_EINVAL, QUDAG_ELIMIT (QUDAG_STREAMS_MAX), QUDAG_ESTATE (the node
+ * is being freed).
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_open(qudag_node *n, const qudag_peer_id *to,
                                                      const char *proto, qudag_stream *out);

@@ -190,6 +190,7 @@ struct swarm {
     struct limiter newcomers;     /* strangers and such for whom another link is closed */
     bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
     bool quiet_new;               /* there is one for swarm_rescue_links() */
+    tstamp rescue_at;             /* there may be one by then */
     uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;

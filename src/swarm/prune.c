@@ -98,7 +98,7 @@ void swarm_tick(struct swarm *s, tstamp now)
     expire_opens(s, now);
     expire_negotiations(s, now);
     swarm_dials_go_on(s, now);
-    if (s->quiet_new) {
+    if (s->quiet_new || now >= s->rescue_at) {
         swarm_rescue_links(s, now);
     }
     if (now >= s->next_prune) {
@@ -115,6 +115,8 @@ void swarm_tick(struct swarm *s, tstamp now)
 tstamp swarm_deadline(const struct swarm *s)
 {
     tstamp at = tstamp_min(s->next_prune, swarm_pins_deadline(&s->pins));
+
+    at = tstamp_min(at, s->rescue_at);
 
     if (!list_empty(&s->dead) || !list_empty(&s->timed_out) || !list_empty(&s->notify) ||
         !list_empty(&s->pending)) {

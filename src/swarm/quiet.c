@@ -41,6 +41,18 @@ static bool has_other(const struct swarm_link *l, tstamp now)
     return false;
 }
 
+/* Whether an address of |p| is known through a relay, or a direct one. */
+static bool has_address(const struct swarm *s, const struct swarm_peer *p, bool relayed)
+{
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        bool is = swarm_transport_for(s, &p->addr[i].ma)->t->cost == TRANSPORT_RELAYED;
+        if (is == relayed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What its core asks again ends here; swarm_step() tells it. */
 static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
 {
@@ -63,9 +75,14 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
     unsigned core = 0;
     struct swarm_quiet_view v = {.needed = is_needed(s, l, &core),
                                  .other = has_other(l, now),
-                                 .dialling = l->peer->n_dials > 0};
+                                 .dialling = l->peer->n_dials > 0,
+                                 .relayed = has_address(s, l->peer, true),
+                                 .lasts = now >= tstamp_after(l->path.since, SWARM_RESCUE_DIRECT)};
 
-    l->path.fresh = false;
+    l->path.fresh = !v.lasts && !v.relayed;
+    if (l->path.fresh) {
+        s->rescue_at = tstamp_min(s->rescue_at, tstamp_after(l->path.since, SWARM_RESCUE_DIRECT));
+    }
     if (v.other) {
         ask_elsewhere(s, l);
     }
@@ -78,6 +95,7 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
 void swarm_rescue_links(struct swarm *s, tstamp now)
 {
     s->quiet_new = false;
+    s->rescue_at = TSTAMP_NEVER;
     LIST_EACH_SAFE(it, tmp, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
@@ -100,16 +118,6 @@ static bool has_direct(const struct swarm_peer *p, tstamp now)
     return false;
 }
 
-static bool has_address(const struct swarm *s, const struct swarm_peer *p)
-{
-    for (size_t i = 0; i < p->n_addrs; i++) {
-        if (swarm_transport_for(s, &p->addr[i].ma)->t->cost < TRANSPORT_RELAYED) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool swarm_redial(struct swarm *s, tstamp now)
 {
     bool waits = false;
@@ -119,7 +127,8 @@ bool swarm_redial(struct swarm *s, tstamp now)
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
         unsigned core = 0;
         if (!l->up || l->peer == NULL || (l->props & LINK_RELAYED) == 0 ||
-            has_direct(l->peer, now) || !has_address(s, l->peer) || !is_needed(s, l, &core)) {
+            has_direct(l->peer, now) || !has_address(s, l->peer, false) ||
+            !is_needed(s, l, &core)) {
             continue;
         }
         waits = true;

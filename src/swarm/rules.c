@@ -228,7 +228,7 @@ uint64_t swarm_rule_quiet_pause(uint32_t times)
 
 bool swarm_rule_rescue(const struct swarm_quiet_view *v)
 {
-    return v->needed && !v->other && !v->dialling;
+    return v->needed && !v->other && !v->dialling && (v->relayed || v->lasts);
 }
 
 bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
@@ -238,6 +238,7 @@ bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
     if (!was) {
         p->quiets = now < tstamp_after(p->trust_at, SWARM_QUIET_FORGET) ? p->quiets + 1 : 1;
         p->quiet = p->fresh = true;
+        p->since = now;
     }
     return !was;
 }

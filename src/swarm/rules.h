@@ -219,8 +219,12 @@ struct swarm_quiet_view {
     bool needed;   /* it has a stream that any link may carry: no cells, and not direct_only */
     bool other;    /* another link of the peer is heard */
     bool dialling; /* the peer is being dialled */
+    bool relayed;  /* an address through a relay is known */
+    bool lasts;    /* it has been quiet for SWARM_RESCUE_DIRECT */
 };
-/* Whether its peer is dialled beside it: directly, and through a relay if one is known. */
+/* A process that was not scheduled is quiet, too, and another link to it would be as quiet: that can wait so long. */
+#define SWARM_RESCUE_DIRECT NS_PER_S
+/* Whether its peer is dialled beside it: directly, and through a relay if one is known, then at once. */
 bool swarm_rule_rescue(const struct swarm_quiet_view *v);
 
 /* What is known of the path of one link. */
@@ -228,6 +232,7 @@ struct swarm_path {
     bool quiet;       /* LINK_QUIET, and no LINK_HEARD since */
     bool fresh;       /* and nobody has looked yet what is to be done about it */
     uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
+    tstamp since;     /* it is quiet */
     tstamp trust_at;  /* after it was heard again: not used before, where another link is */
     uint32_t redials; /* of a relayed one: dials that were to put a direct one beside it */
     tstamp redial_at; /* and not before */

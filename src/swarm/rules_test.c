@@ -586,10 +586,13 @@ static void a_path_that_comes_and_goes_is_trusted_later_each_time(void **state)
 static void a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 8; i++) {
-        struct swarm_quiet_view v = {
-            .needed = (i & 1) != 0, .other = (i & 2) != 0, .dialling = (i & 4) != 0};
-        assert_int_equal(swarm_rule_rescue(&v), i == 1);
+    for (unsigned i = 0; i < 32; i++) {
+        struct swarm_quiet_view v = {.needed = (i & 1) != 0,
+                                     .other = (i & 2) != 0,
+                                     .dialling = (i & 4) != 0,
+                                     .relayed = (i & 8) != 0,
+                                     .lasts = (i & 16) != 0};
+        assert_int_equal(swarm_rule_rescue(&v), (i & 7) == 1 && i > 7);
     }
 }
 

@@ -95,6 +95,7 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     rng_fill(&cfg->rng, seed, sizeof(seed));
     map_init(&s->peers, s->mem, seed, s->cfg.peers_max);
     map_init(&s->link_map, s->mem, seed, 2 * (size_t)s->cfg.peers_max);
+    s->rescue_at = TSTAMP_NEVER;
     list_init(&s->lru);
     list_init(&s->links);
     list_init(&s->dead);

@@ -344,7 +344,7 @@ static void structures_are_filled_up_to_the_size_of_the_program(void **state)
 
 static void every_counter_says_what_it_counts(void **state)
 {
-    static char names[320][48];
+    static char names[640][48];
     qudag_stat stat = QUDAG_INIT(qudag_stat);
     size_t n = 0;
     (void)state;

@@ -13,7 +13,8 @@ BROWSERS = ('chromium-headless-shell', 'chromium', 'google-chrome')
 LINK_FIELDS = ('state', 'direction', 'transport', 'group', 'standing')
 LINK = {*LINK_FIELDS, 'pq', 'age_ns', 'rtt_ns', 'handshake_ns', 'bytes_in', 'bytes_out', 'streams'}
 CIRCUIT = {'state', 'hops', 'hops_wanted', 'age_ns', 'build_ns', 'streams'}  # no id, no path, no purpose
-LIVE = {'memory_bytes', 'memory_peak_bytes', 'used_node_memory'}  # move by themselves, either way
+# move by themselves, either way
+LIVE = {'memory_bytes', 'memory_peak_bytes', 'used_node_memory', 'used_node_queued_bytes', 'used_node_received_bytes'}
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
