@@ -189,8 +189,8 @@ struct swarm {
     struct swarm_nets nets;       /* breakers of networks */
     struct limiter newcomers;     /* strangers and such for whom another link is closed */
     bool door_closed, doubts_new; /* swarm_close_door(); there may be one for swarm_doubt_next() */
-    bool quiet_new;               /* there is one for swarm_rescue_links() */
-    tstamp rescue_at;             /* there may be one by then */
+    bool quiet_new;               /* there is one for swarm_rescue_links() ... */
+    tstamp rescue_at;             /* ... or may be by then */
     uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
@@ -293,8 +293,7 @@ qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_
 void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
 void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const struct link_ev *ev,
                         tstamp now);
-/* Frees it; nobody is told. */
-void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
+void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now); /* tells nobody */
 /* Resets it on our side and frees it; a core that knew it is not told. */
 void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
 

@@ -216,14 +216,12 @@ uint64_t swarm_rule_quiet_pause(uint32_t times);
 
 /* What is known of a link whose path became quiet. */
 struct swarm_quiet_view {
-    bool needed;   /* it has a stream that any link may carry: no cells, and not direct_only */
-    bool other;    /* another link of the peer is heard */
-    bool dialling; /* the peer is being dialled */
-    bool relayed;  /* an address through a relay is known */
-    bool lasts;    /* it has been quiet for SWARM_RESCUE_DIRECT */
+    bool needed; /* it has a stream that any link may carry: no cells, and not direct_only */
+    bool other, dialling; /* another link of the peer is heard; it is being dialled */
+    bool relayed;         /* an address through a relay is known */
+    bool lasts;           /* it has been quiet for SWARM_RESCUE_DIRECT */
 };
-/* A process that was not scheduled is quiet, too, and another link to it would be as quiet: that can wait so long. */
-#define SWARM_RESCUE_DIRECT NS_PER_S
+#define SWARM_RESCUE_DIRECT NS_PER_S /* a process that was not scheduled is quiet, too */
 /* Whether its peer is dialled beside it: directly, and through a relay if one is known, then at once. */
 bool swarm_rule_rescue(const struct swarm_quiet_view *v);
 
