@@ -90,7 +90,7 @@ def levels():
     check(' info ' not in log.read_text(), 'other areas say more, too')
     check('kad: default' in run(QUDAG, '--dir', n.dir, 'log', 'level', 'kad', 'default')[1], 'the level is not shown')
     check(n.ask('log')['areas'] == [{'area': 'all', 'level': 'warn'}], 'it is not as before')
-    for bad, part in ((('KAD', 'debug'), 'there are boot, bytes,'), (('bogusarea', 'debug'), 'is no area of the log'),
+    for bad, part in ((('KAD', 'debug'), 'there are autonat, boot, bytes,'), (('bogusarea', 'debug'), 'is no area of the log'),
                       (('kad', 'loud'), 'one of error')):
         code, text = n.tool('log', 'level', *bad)
         check(code == 2 and part in text, f'log level {bad}: {code} {text}')
