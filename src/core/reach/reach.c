@@ -316,6 +316,27 @@ static void say(struct reach_cand *c, uint64_t net, bool yes, tstamp now)
     c->look.checked = now;
 }
 
+/*
+ * Whether the host at |addr| is ours by more than the word of those who say they see us there: else peers of a few
+ * networks could have us announce somebody else's.  A socket, the operator or the router names it, or dial-backs by
+ * QUIC, which bring a nonce, came through it.
+ */
+static bool is_our_host(const struct reach *r, const struct netaddr *addr)
+{
+    const unsigned by_others = 1u << REACH_OBSERVED;
+    struct netaddr a, tcp;
+
+    for (size_t i = 0; i < r->n_cand; i++) {
+        const struct reach_cand *c = &r->cand[i];
+        bool proven = c->look.verdict == REACH_CONFIRMED && !multiaddr_to_tcp(&c->look.addr, &tcp);
+        if (((c->sources & ~by_others) != 0 || proven) && multiaddr_direct(&c->look.addr, &a) &&
+            netaddr_same_ip(&a, addr)) {
+            return true;
+        }
+    }
+    return r->lab;
+}
+
 bool reach_observed(struct reach *r, const struct link_info *link, const struct multiaddr *addr,
                     tstamp now)
 {
@@ -336,7 +357,7 @@ bool reach_observed(struct reach *r, const struct link_info *link, const struct 
     v[0] = one;
     observed_anew(r);
     struct reach_cand *c = find(r, addr);
-    if (c != NULL && multiaddr_to_tcp(addr, &from)) { /* it has dialled us there */
+    if (c != NULL && multiaddr_to_tcp(addr, &from) && is_our_host(r, &from)) { /* dialled there */
         say(c, one.net, true, now);
     }
     return reach_derive_held(r, now);
