@@ -270,6 +270,22 @@ void dcutr_not_there(struct dcutr *d, const struct peer_id *peer, tstamp now, st
     }
 }
 
+/* CONNECT with our addresses, in the state |next|; without any the try is over. */
+static void tell_ours(struct dcutr *d, struct try *t, enum dcutr_state next, tstamp now,
+                      struct acts *out)
+{
+    if (d->ours.n_addrs == 0) {
+        over(d, t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
+             out);
+        return;
+    }
+    t->ours = d->ours;
+    t->state = next;
+    t->connect_at = now;
+    t->due = tstamp_after(now, DCUTR_TIMEOUT_NS);
+    send(t, &t->ours, out);
+}
+
 static void opened(struct dcutr *d, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct try *t = by_cookie(d, ev->cookie);
@@ -284,16 +300,7 @@ static void opened(struct dcutr *d, const struct ev *ev, tstamp now, struct acts
         over(d, t, QUDAG_OK, "", now, out);
         return;
     }
-    if (d->ours.n_addrs == 0) {
-        over(d, t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
-             out);
-        return;
-    }
-    t->ours = d->ours;
-    t->state = DCUTR_ASKING;
-    t->connect_at = now;
-    t->due = tstamp_after(now, DCUTR_TIMEOUT_NS);
-    send(t, &t->ours, out);
+    tell_ours(d, t, DCUTR_ASKING, now, out);
 }
 
 static void answered(struct dcutr *d, struct try *t, const struct dcutr_msg *m, tstamp now,
@@ -456,16 +463,7 @@ void dcutr_allow(struct dcutr *d, const struct peer_id *peer, bool yes, tstamp n
              "the program has not named this peer: it is not told where we are", now, out);
         return;
     }
-    if (d->ours.n_addrs == 0) {
-        over(d, t, QUDAG_EUNREACHABLE, "this node knows no address at which it may be found", now,
-             out);
-        return;
-    }
-    t->ours = d->ours;
-    t->state = DCUTR_ANSWERED;
-    t->connect_at = now;
-    t->due = tstamp_after(now, DCUTR_TIMEOUT_NS);
-    send(t, &t->ours, out);
+    tell_ours(d, t, DCUTR_ANSWERED, now, out);
 }
 
 static void go(struct try *t, tstamp now, struct acts *out)
