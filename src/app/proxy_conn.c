@@ -392,7 +392,7 @@ static bool pass_down(struct proxy_conn *c, struct slice in)
     while (there && in.len > 0) {
         size_t n = in.len < PROXY_PIECE_MAX ? in.len : PROXY_PIECE_MAX;
         there = pass_piece(c, (struct slice){in.base, n});
-        in = (struct slice){in.base + n, in.len - n};
+        in = slice_rest(in, n);
     }
     return there;
 }
@@ -409,7 +409,7 @@ void proxy_conn_data(struct proxy_conn *c, qudag_slice data, bool fin)
         if (!take_status(c, in.base[0])) {
             return;
         }
-        in = (struct slice){in.base + 1, in.len - 1};
+        in = slice_rest(in, 1);
     }
     if (c->state == PROXY_FLOWING && in.len > 0 && !pass_down(c, in)) {
         return;

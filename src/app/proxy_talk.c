@@ -362,7 +362,7 @@ qudag_err proxy_flow_down(struct proxy_flow *f, struct slice in, struct wr *head
         if (err == QUDAG_OK && n < room && memchr(in.base, '\n', n) == NULL) {
             return QUDAG_OK; /* no line of it has ended: it is not read once more for every few bytes */
         }
-        in = (struct slice){in.base + n, in.len - n};
+        in = slice_rest(in, n);
         while (err == QUDAG_OK && !f->answered) {
             err = take_head(f, head);
         }

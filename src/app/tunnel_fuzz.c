@@ -11,7 +11,7 @@ static void ask(struct slice in, size_t cut)
 
     size_t used = tunnel_request_take(&whole, in);
     size_t sum = tunnel_request_take(&parts, (struct slice){in.base, cut});
-    sum += tunnel_request_take(&parts, (struct slice){in.base + cut, in.len - cut});
+    sum += tunnel_request_take(&parts, slice_rest(in, cut));
     ASSERT(used == sum && used <= TUNNEL_REQUEST_LEN);
     ASSERT(tunnel_request_port(&whole, &a) == tunnel_request_port(&parts, &b) && a == b);
 }
@@ -24,7 +24,7 @@ static void answer(struct slice in, size_t cut, bool fin)
     qudag_err a = tunnel_answer_take(&whole, in, fin, &used);
     qudag_err b = tunnel_answer_take(&parts, (struct slice){in.base, cut}, false, &first);
     if (b == QUDAG_OK) {
-        b = tunnel_answer_take(&parts, (struct slice){in.base + cut, in.len - cut}, fin, &second);
+        b = tunnel_answer_take(&parts, slice_rest(in, cut), fin, &second);
     }
     ASSERT(a == b && used <= 1);
     ASSERT(a != QUDAG_OK ||

@@ -90,7 +90,7 @@ static struct slice fill(struct fifo_chunk *k, struct slice s)
 
     memcpy(k->bytes + k->len, s.base, n);
     k->len += n;
-    return (struct slice){s.base + n, s.len - n};
+    return slice_rest(s, n);
 }
 
 qudag_err fifo_append(struct fifo *f, struct slice s)

@@ -21,6 +21,12 @@ struct slice {
     size_t len;
 };
 
+/* |s| without its first |n| bytes, |n| <= s.len.  An empty slice may have no base: nothing is added to NULL. */
+static inline struct slice slice_rest(struct slice s, size_t n)
+{
+    return (struct slice){n == 0 ? s.base : s.base + n, s.len - n};
+}
+
 /* A generation-tagged name: a stale one is rejected, never dereferenced.  gen 0 names nothing. */
 struct ref {
     uint32_t slot, gen;

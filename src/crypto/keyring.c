@@ -168,8 +168,7 @@ qudag_err keyring_unseal(const struct keyring *k, struct slice name, struct slic
         return QUDAG_EINVAL;
     }
     item_key(key, k, item.base + MAGIC_LEN);
-    qudag_err err = aead_open(dst, key, no_nonce, wr_done(&w),
-                              (struct slice){item.base + ITEM_HEAD_LEN, item.len - ITEM_HEAD_LEN});
+    qudag_err err = aead_open(dst, key, no_nonce, wr_done(&w), slice_rest(item, ITEM_HEAD_LEN));
     wipe(key, sizeof(key));
     return err;
 }

@@ -77,7 +77,7 @@ static bool shake(SSL *ssl, BIO *in, BIO *out)
                 if (tls_stream_receive(ours.t, left, &used, &plain, TS_START) != QUDAG_OK) {
                     return false;
                 }
-                left = (struct slice){left.base + used, left.len - used};
+                left = slice_rest(left, used);
             }
         }
         for (;;) {

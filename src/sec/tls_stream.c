@@ -136,7 +136,7 @@ static int bio_read(BIO *b, char *dst, size_t cap, size_t *n)
         return 0;
     }
     memcpy(dst, t->in.base, *n);
-    t->in = (struct slice){t->in.base + *n, t->in.len - *n};
+    t->in = slice_rest(t->in, *n);
     return 1;
 }
 

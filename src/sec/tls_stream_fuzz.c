@@ -73,7 +73,7 @@ static void feed(struct end *e, struct slice in)
             return;
         }
         if (used > 0) {
-            in = (struct slice){in.base + used, in.len - used};
+            in = slice_rest(in, used);
         }
         if (plain.len == 0 && in.len == 0) {
             return;

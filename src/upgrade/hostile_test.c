@@ -78,7 +78,7 @@ static void tls_without_a_protocol_is_refused(void **state)
         struct slice in = {p->buf, n}, plain;
         size_t used;
         while (tls_stream_receive(t, in, &used, &plain, p->now) == QUDAG_OK && used > 0) {
-            in = (struct slice){in.base + used, in.len - used};
+            in = slice_rest(in, used);
         }
         struct slice out = tls_stream_output(t);
         upgrade_receive(p->b.u, p->b.link, out, p->now);

@@ -187,7 +187,7 @@ static qudag_err on_muxer(struct upgrade_link *l, struct slice *in, const char *
     size_t used, len;
     enum mss_result r = mss_input(&l->mss, *in, &used, reply, sizeof(reply), &len);
 
-    *in = (struct slice){in->base + used, in->len - used};
+    *in = slice_rest(*in, used);
     qudag_err err = len == 0 ? QUDAG_OK : upgrade_put_sealed(l, (struct slice){reply, len});
     if (err == QUDAG_OK && r == MSS_DONE) {
         err = begin_streams(l);
@@ -259,7 +259,7 @@ static qudag_err on_tls_begin(struct upgrade_link *l, struct slice *in, const ch
         if (err != QUDAG_OK) {
             return tls_failed(l, text);
         }
-        *in = (struct slice){in->base + used, in->len - used};
+        *in = slice_rest(*in, used);
         if (l->stage == STAGE_TLS && tls_is_through(l)) {
             err = tls_ready(l, text);
         }
@@ -293,7 +293,7 @@ static qudag_err on_tls(struct upgrade_link *l, struct slice in, const char **te
         if (err != QUDAG_OK) {
             return tls_failed(l, text);
         }
-        in = (struct slice){in.base + used, in.len - used};
+        in = slice_rest(in, used);
     }
     if (tls_stream_state(l->tls) == TLS_STREAM_ENDED) {
         *text = "the peer closed the link";
@@ -381,7 +381,7 @@ static qudag_err on_noise(struct upgrade_link *l, struct slice in, const char **
         if (err != QUDAG_OK) {
             return err;
         }
-        in = (struct slice){in.base + used, in.len - used};
+        in = slice_rest(in, used);
     }
     return QUDAG_OK;
 }
@@ -422,7 +422,7 @@ qudag_err upgrade_stage_input(struct upgrade_link *l, struct slice in, const cha
         if (err != QUDAG_OK) {
             return err;
         }
-        in = (struct slice){in.base + used, in.len - used};
+        in = slice_rest(in, used);
     }
     if (is_agreeing(l)) {
         return QUDAG_OK;
@@ -488,7 +488,7 @@ qudag_err upgrade_block_put(struct upgrade_link *l, struct slice plain)
         }
         memcpy(dst.base, plain.base, n);
         upgrade_block_filled(l, n);
-        plain = (struct slice){plain.base + n, plain.len - n};
+        plain = slice_rest(plain, n);
     }
     return QUDAG_OK;
 }

@@ -403,7 +403,7 @@ qudag_err upgrade_put_sealed(struct upgrade_link *l, struct slice plain)
         if (err != QUDAG_OK) {
             return err;
         }
-        plain = (struct slice){plain.base + n, plain.len - n};
+        plain = slice_rest(plain, n);
     }
     return QUDAG_OK;
 }

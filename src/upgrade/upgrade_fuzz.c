@@ -153,7 +153,7 @@ static void feed(struct side *s, struct slice in, size_t piece)
         upgrade_receive(s->u, s->link, (struct slice){in.base, n}, now);
         events(s);
         (void)carry(s, NULL);
-        in = (struct slice){in.base + n, in.len - n};
+        in = slice_rest(in, n);
     }
 }
 
@@ -188,7 +188,7 @@ static void feed_sealed(struct side *s, struct side *peer, struct slice in, size
         upgrade_mark_work(l);
         (void)carry(peer, s);
         (void)carry(s, NULL);
-        in = (struct slice){in.base + n, in.len - n};
+        in = slice_rest(in, n);
     }
 }
 

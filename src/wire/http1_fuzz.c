@@ -79,7 +79,7 @@ static void request(struct slice in)
            inside(r.credentials, in));
     ASSERT(r.form == HTTP1_OTHER || (r.host.len > 0 && r.port != 0));
     short_ones(in, r.len);
-    bodies(r.body, (struct slice){in.base + r.len, in.len - r.len});
+    bodies(r.body, slice_rest(in, r.len));
     if (r.form != HTTP1_ABSOLUTE) {
         return;
     }

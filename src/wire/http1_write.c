@@ -95,7 +95,7 @@ static bool origin_of(struct slice value, struct origin *o)
     for (end = at; end < value.len && strchr(":/?#", value.base[end]) == NULL; end++) {
     }
     o->host = (struct slice){value.base + at, end - at};
-    o->rest = (struct slice){value.base + end, value.len - end};
+    o->rest = slice_rest(value, end);
     return true;
 }
 

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t cut = size == 0 ? 0 : (size - 1) * data[0] / 256;
     struct slice rest = size == 0 ? (struct slice){data, 0} : (struct slice){data + 1, size - 1};
     (void)!identify_msg_merge(&m, (struct slice){rest.base, cut});
-    (void)!identify_msg_merge(&m, (struct slice){rest.base + cut, rest.len - cut});
+    (void)!identify_msg_merge(&m, slice_rest(rest, cut));
     ASSERT(identify_msg_encode(out, sizeof(out), &len, &m) == QUDAG_OK);
     struct rd r = rd_init((struct slice){out, len});
     struct slice body = rd_lp(&r, sizeof(out));

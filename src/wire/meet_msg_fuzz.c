@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(wr_ok(&w) && wr_done(&w).len <= used);
         ASSERT(meet_msg_read(&back, wr_done(&w), &again) == QUDAG_OK);
         ASSERT(again == wr_done(&w).len && memcmp(&m, &back, sizeof(m)) == 0);
-        in = (struct slice){in.base + used, in.len - used};
+        in = slice_rest(in, used);
     }
     return 0;
 }

@@ -25,7 +25,7 @@ enum autonat_frame_result autonat_frame_take(struct autonat_frame *f, struct sli
             return AUTONAT_FRAME_MORE;
         }
         uint8_t b = *in->base;
-        *in = (struct slice){in->base + 1, in->len - 1};
+        *in = slice_rest(*in, 1);
         if (!length(f, b)) {
             return AUTONAT_FRAME_BAD;
         }
@@ -33,7 +33,7 @@ enum autonat_frame_result autonat_frame_take(struct autonat_frame *f, struct sli
     size_t rest = (size_t)(f->want - f->got), n = in->len < rest ? in->len : rest;
     if (n > 0) {
         memcpy(f->buf + f->got, in->base, n);
-        *in = (struct slice){in->base + n, in->len - n};
+        *in = slice_rest(*in, n);
         f->got = (uint16_t)(f->got + n);
     }
     if (f->got < f->want) {

@@ -295,7 +295,7 @@ static const struct identify_msg *written(void)
 
     memset(&m, 0, sizeof(m));
     assert_true(s.len <= IDENTIFY_MSG_MAX);
-    assert_int_equal(identify_msg_merge(&m, (struct slice){s.base + head, s.len - head}), QUDAG_OK);
+    assert_int_equal(identify_msg_merge(&m, slice_rest(s, head)), QUDAG_OK);
     return &m;
 }
 

@@ -118,7 +118,7 @@ static void stream_event(struct ev *ev)
         size_t len = take();
         len = len < h.in.len ? len : h.in.len;
         ev->data = (struct slice){h.in.base, len};
-        h.in = (struct slice){h.in.base + len, h.in.len - len};
+        h.in = slice_rest(h.in, len);
     }
     meet_ops.event(h.m, ev, h.now, &out);
 }
@@ -150,7 +150,7 @@ static void datagram(void)
 
     len = len < h.in.len ? len : h.in.len;
     (void)meet_packet_in(h.m, &at, (struct slice){h.in.base, len}, h.now, &out);
-    h.in = (struct slice){h.in.base + len, h.in.len - len};
+    h.in = slice_rest(h.in, len);
 }
 
 static void step(uint8_t op)

@@ -378,7 +378,7 @@ void meet_data(struct meeting *mt, struct slice in, tstamp now, struct acts *out
 
         memcpy(mt->rx + mt->rx_n, in.base, take);
         mt->rx_n += take;
-        in = (struct slice){in.base + take, in.len - take};
+        in = slice_rest(in, take);
         do {
             qudag_err err = meet_msg_read(&msg, (struct slice){mt->rx, mt->rx_n}, &used);
             if (err != QUDAG_OK) {

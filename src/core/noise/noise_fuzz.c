@@ -53,7 +53,7 @@ static void feed(struct noise *n, struct slice in, size_t piece, bool keyed)
         err = noise_receive(n, part, &used, &plain);
         ASSERT(used <= part.len && (used > 0 || err != QUDAG_OK));
         ASSERT(plain.len == 0 && (!keyed || noise_output(n).len == 0));
-        in = (struct slice){in.base + used, in.len - used};
+        in = slice_rest(in, used);
     }
     ASSERT((err == QUDAG_OK) == (noise_state(n) != NOISE_FAILED));
 }

@@ -154,7 +154,7 @@ static qudag_err cut(struct slice *in, size_t len, struct slice *out)
         return QUDAG_EPROTO;
     }
     *out = (struct slice){in->base, len};
-    *in = (struct slice){in->base + len, in->len - len};
+    *in = slice_rest(*in, len);
     return QUDAG_OK;
 }
 

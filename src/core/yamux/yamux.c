@@ -351,7 +351,7 @@ static bool payload(struct yamux *y, struct yamux_ev *ev)
     size_t n = y->in.len < y->left ? y->in.len : y->left;
     struct slice part = {y->in.base, n};
 
-    y->in = (struct slice){y->in.base + n, y->in.len - n};
+    y->in = slice_rest(y->in, n);
     y->left -= (uint32_t)n;
     if (s == NULL) {
         return false;
@@ -370,7 +370,7 @@ static void read_head(struct yamux *y)
     n = n < y->in.len ? n : y->in.len;
     memcpy(y->head + y->head_len, y->in.base, n);
     y->head_len += n;
-    y->in = (struct slice){y->in.base + n, y->in.len - n};
+    y->in = slice_rest(y->in, n);
 }
 
 /* One step of the input: true when it made an event.  Call only while there is something to do. */

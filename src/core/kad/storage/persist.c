@@ -284,7 +284,7 @@ bool kad_persist_anchor_next(struct slice bytes, size_t *at, struct kad_peer_inf
         }
         *at = 1;
     }
-    struct rd r = rd_init((struct slice){bytes.base + *at, bytes.len - *at});
+    struct rd r = rd_init(slice_rest(bytes, *at));
     if (r.left == 0) {
         return false;
     }
