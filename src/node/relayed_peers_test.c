@@ -196,6 +196,26 @@ static void what_is_said_first_arrives_within_three_round_trips(void **state)
     assert_true(first <= 3 * PATH_RTT);
 }
 
+/* A search names first where nobody answers, then the relays: these are tried beside it. */
+static void an_address_that_is_dead_does_not_hold_up_those_found_later(void **state)
+{
+    struct node_request r = {.kind = NODE_OP_FIND_PEER};
+    struct netaddr nobody = {4, {66, 6, 6, 6}, 4001, 0};
+    struct multiaddr ma;
+    (void)state;
+
+    two_homes();
+    r.peer = net.node[B].peer;
+    multiaddr_quic(&ma, &nobody, NULL);
+    swarm_addr_add(net.node[A].node->swarm, &r.peer, &ma);
+    tstamp begun = net.now;
+    (void)call();
+    (void)nt_ask(&net.node[A], &r);
+    assert_true(nt_run(&net, 30 * NS_PER_S, got_back));
+    assert_int_equal(net.node[A].got, 5);
+    assert_true(net.now - begun < NS_PER_S);
+}
+
 /* By its id alone; a path that is shown and never becomes direct would say nothing of the routers. */
 static void whom_the_program_pings_may_be_met(void **state)
 {
@@ -290,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(a_stream_is_opened_to_a_peer_of_which_only_the_id_is_known),
         NT_TEST(what_is_said_first_arrives_within_three_round_trips),
+        NT_TEST(an_address_that_is_dead_does_not_hold_up_those_found_later),
         NT_TEST(whom_the_program_pings_may_be_met),
         NT_TEST(the_death_of_a_relay_costs_seconds_and_is_told),
         NT_TEST(a_node_that_only_uses_circuits_wants_no_places_and_serves_none),

@@ -155,6 +155,9 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     if (p != NULL) {
         p->n_dials++;
     }
+    if (p != NULL && !list_linked(&p->delayed)) {
+        p->next_at = tstamp_after(now, SWARM_ATTEMPT_DELAY);
+    }
     *out = l;
     return QUDAG_OK;
 }
@@ -225,6 +228,22 @@ static qudag_err dial_more(struct swarm *s, struct swarm_peer *p, bool due, tsta
         list_push_back(&s->delayed, &p->delayed);
     }
     return err;
+}
+
+void swarm_dial_more_later(struct swarm *s, struct swarm_peer *p)
+{
+    struct list *at = s->delayed.prev;
+
+    if (p->n_dials == 0 || list_empty(&p->opens) || list_linked(&p->delayed) ||
+        next_addr(s, p) == p->n_addrs || !swarm_rule_attempt(p->n_dials, true)) {
+        return;
+    }
+    p->dial_core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
+    p->dial_need = swarm_opens_need(p);
+    while (at != &s->delayed && LIST_ENTRY(at, struct swarm_peer, delayed)->next_at > p->next_at) {
+        at = at->prev;
+    }
+    list_push_front(at, &p->delayed);
 }
 
 /* Another round begins: every address has its turn again. */

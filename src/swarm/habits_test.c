@@ -253,6 +253,40 @@ static void so_many_addresses_are_tried_at_once_and_no_more(void **state)
     assert_int_equal(w.n_links, SWARM_DIALS_PARALLEL + 2);
 }
 
+/* A search brings where the peer is bit by bit: what comes last is not tried only when the first is given up. */
+static void an_address_that_comes_during_a_dial_has_its_turn(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, 0);
+    later(3 * SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 1);
+    know(1, 2); /* the one that is being dialled, and another */
+    later(0);
+    assert_int_equal(w.n_links, 2); /* its delay has passed already */
+    know(1, 3);
+    later(SWARM_ATTEMPT_DELAY - 1);
+    assert_int_equal(w.n_links, 2);
+    later(1);
+    assert_int_equal(w.n_links, 3);
+}
+
+/* Who asked for a dial to one address waits for that; who asks for the peer does not. */
+static void a_dial_to_one_address_is_not_all_that_a_stream_waits_for(void **state)
+{
+    struct multiaddr one = addr_no(10);
+    struct peer_id peer = peer_no(1);
+    (void)state;
+    know(1, 2);
+    assert_true(multiaddr_add_peer(&one, &peer));
+    assert_int_equal(swarm_connect(w.s, w.core[1], 9, &one, NULL, w.now), QUDAG_OK);
+    open_to(1, 1, 0);
+    later(SWARM_ATTEMPT_DELAY - 1);
+    assert_int_equal(w.n_links, 1);
+    later(1);
+    assert_int_equal(w.n_links, 2);
+}
+
 /* The delay is after the last attempt, also one that a failure caused. */
 static void a_failure_begins_the_next_and_its_delay(void **state)
 {
@@ -729,6 +763,8 @@ int main(void)
         T(each_failure_doubles_the_pause),
         T(the_address_that_worked_comes_first),
         T(so_many_addresses_are_tried_at_once_and_no_more),
+        T(an_address_that_comes_during_a_dial_has_its_turn),
+        T(a_dial_to_one_address_is_not_all_that_a_stream_waits_for),
         T(a_failure_begins_the_next_and_its_delay),
         T(nothing_more_is_dialled_once_nobody_waits),
         T(the_others_have_their_turn_after_a_named_address),

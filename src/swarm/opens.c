@@ -255,7 +255,10 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
 {
     qudag_err err = dial_for(s, o, now);
 
-    return err == QUDAG_OK ? open_wait(s, o) : err;
+    if (err == QUDAG_OK && (err = open_wait(s, o)) == QUDAG_OK) {
+        swarm_dial_more_later(s, o->peer); /* the dial may be one to a single address */
+    }
+    return err;
 }
 
 static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)

@@ -161,6 +161,7 @@ void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct mul
     if (from == SWARM_ADDR_LINK) {
         addr_prove(p, to);
     }
+    swarm_dial_more_later(s, p);
 }
 
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)
