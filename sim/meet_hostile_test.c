@@ -475,8 +475,8 @@ static void those_who_ask_leave_room_for_whom_we_ask(void **state)
         meet_ops.event(b.side[0].m, &ev, b.now, &out);
         resets += out.n > 0 && out.v[0].type == ACT_RESET ? 1 : 0;
     }
-    assert_int_equal(resets, 40 - MEET_INBOUND_MAX);
-    for (uint8_t i = 0; i < 4; i++) {
+    assert_int_equal(resets, 40 - MEET_DOOR_MAX);
+    for (uint8_t i = 0; i < MEET_OURS_MAX; i++) {
         struct peer_id id = stranger((uint8_t)(100 + i));
         struct acts out = bed_acts();
         err = meet_begin(b.side[0].m, &id, &b.side[0].own, b.now, &out);
@@ -496,7 +496,7 @@ static void those_who_ask_and_say_nothing_give_way(void **state)
 
     bed_init(&b, 1);
     bed_homes(&b, &strict, &strict);
-    for (uint8_t i = 0; i <= MEET_INBOUND_MAX; i++) {
+    for (uint8_t i = 0; i <= MEET_DOOR_MAX; i++) {
         struct peer_id id = stranger(i);
         struct ev ev = {.type = EV_STREAM_OPEN,
                         .peer = &id,
@@ -510,7 +510,7 @@ static void those_who_ask_and_say_nothing_give_way(void **state)
         }
     }
     struct meet_look look;
-    struct peer_id first = stranger(0), last = stranger(MEET_INBOUND_MAX);
+    struct peer_id first = stranger(0), last = stranger(MEET_DOOR_MAX);
     assert_true(meet_look(b.side[0].m, &first, &look) && look.state == MEET_FAILED);
     assert_true(meet_may(b.side[0].m, &first, b.now)); /* it is not held against it */
     assert_true(meet_look(b.side[0].m, &last, &look) && look.state == MEET_ASKING);

@@ -5,6 +5,7 @@
  *   hard side: 256 sockets, one request from each to the one address of the easy side      opens 256 ports
  *   easy side: requests to 1024 ports of the hard side's host, all different                hits one in 63 of 64 cases
  */
+#include "base/map.h"
 #include "core/meet/meet_int.h"
 
 bool meet_birthday_target(const struct meeting *mt, struct netaddr *to)
@@ -20,31 +21,75 @@ bool meet_birthday_target(const struct meeting *mt, struct netaddr *to)
     return false;
 }
 
-static tstamp past_host(const struct meet *m, const struct netaddr *to)
+static struct meet_born *born_at(struct meet *m, struct slice what)
 {
-    tstamp last = 0;
+    return &m->born[siphash24(m->born_key[0], m->born_key[1], what) % MEET_BORN];
+}
 
-    for (size_t i = 0; i < MEET_PEERS_MAX; i++) {
-        if (m->past[i].host == netaddr_host(to) && m->past[i].at > last) {
-            last = m->past[i].at;
-        }
+struct meet_born *meet_born_peer(struct meet *m, const struct peer_id *peer)
+{
+    return born_at(m, peer_id_slice(peer));
+}
+
+struct meet_born *meet_born_host(struct meet *m, const struct netaddr *host)
+{
+    uint64_t name = netaddr_host(host);
+
+    return born_at(m, (struct slice){(const uint8_t *)&name, sizeof(name)});
+}
+
+static tstamp last_of(const struct meet_born *b, bool named)
+{
+    return named ? b->named : b->any;
+}
+
+static void had(struct meet_born *b, bool named, tstamp now)
+{
+    b->any = now;
+    b->named = named ? now : b->named;
+}
+
+/* Whether another meeting has the one birthday, and keeps it. */
+static bool is_kept(const struct meeting *mt, tstamp now)
+{
+    const struct meet *m = mt->m;
+    struct meet_place holds = {.since = m->birthday_at};
+
+    if (m->birthday == NULL || m->birthday == mt) {
+        return false;
     }
-    return last;
+    holds.named = m->birthday->own.named;
+    return meet_rule_birthday_keeps(&holds, mt->own.named, now);
+}
+
+void meet_birthday_claim(struct meeting *mt, tstamp now)
+{
+    struct meet *m = mt->m;
+
+    if (m->birthday == mt || is_kept(mt, now)) {
+        return;
+    }
+    if (m->birthday != NULL) {
+        m->birthday->guess.on = false; /* one at a time */
+    }
+    m->birthday = mt;
+    m->birthday_at = now;
 }
 
 /* False: there is nowhere to send to. */
-static bool asks(const struct meeting *mt, struct meet_birthday_asks *b)
+static bool asks(const struct meeting *mt, struct meet_birthday_asks *b, tstamp now)
 {
     struct netaddr to;
+    bool named = mt->own.named;
 
     if (!meet_birthday_target(mt, &to)) {
         return false;
     }
-    *b = (struct meet_birthday_asks){.named = mt->own.named,
-                                     .busy = mt->m->birthday != NULL && mt->m->birthday != mt,
+    *b = (struct meet_birthday_asks){.named = named,
+                                     .busy = is_kept(mt, now),
                                      .few_ports = mt->own.few_ports,
-                                     .last_peer = mt->mem->birthday,
-                                     .last_host = past_host(mt->m, &to)};
+                                     .last_peer = last_of(meet_born_peer(mt->m, &mt->peer), named),
+                                     .last_host = last_of(meet_born_host(mt->m, &to), named)};
     for (size_t i = 0; i < mt->n_hosts; i++) {
         b->attested =
             b->attested || (netaddr_same_ip(&mt->hosts[i].ip, &to) && mt->hosts[i].attested);
@@ -56,14 +101,14 @@ bool meet_birthday_may(const struct meeting *mt, tstamp now)
 {
     struct meet_birthday_asks b;
 
-    return asks(mt, &b) && meet_rule_birthday(&b, now);
+    return asks(mt, &b, now) && meet_rule_birthday(&b, now);
 }
 
-uint32_t meet_birthday_packets(const struct meeting *mt)
+uint32_t meet_birthday_packets(const struct meeting *mt, tstamp now)
 {
     struct meet_birthday_asks b;
 
-    return asks(mt, &b) ? meet_rule_probes(&b, meet_rule_hard(&mt->sides)) : 0;
+    return asks(mt, &b, now) ? meet_rule_probes(&b, meet_rule_hard(&mt->sides)) : 0;
 }
 
 void meet_birthday_begin(struct meeting *mt, tstamp now)
@@ -75,17 +120,17 @@ void meet_birthday_begin(struct meeting *mt, tstamp now)
         return;
     }
     bool hard = meet_rule_hard(&mt->sides);
-    mt->guess = (struct meet_guess){.on = true,
-                                    .hard = hard,
-                                    .to = to,
-                                    .start = (uint16_t)rng_u32(&m->rng),
-                                    .stride = (uint16_t)rng_u32(&m->rng),
-                                    .n = hard ? (uint32_t)mt->n_socks : meet_birthday_packets(mt),
-                                    .due = mt->start_at[0]};
-    m->birthday = mt;
-    mt->mem->birthday = now;
-    m->past[m->past_next] = (struct meet_past_host){.host = netaddr_host(&to), .at = now};
-    m->past_next = (m->past_next + 1) % MEET_PEERS_MAX;
+    mt->guess =
+        (struct meet_guess){.on = true,
+                            .hard = hard,
+                            .to = to,
+                            .start = (uint16_t)rng_u32(&m->rng),
+                            .stride = (uint16_t)rng_u32(&m->rng),
+                            .n = hard ? (uint32_t)mt->n_socks : meet_birthday_packets(mt, now),
+                            .due = mt->start_at[0]};
+    meet_birthday_claim(mt, now);
+    had(meet_born_peer(m, &mt->peer), mt->own.named, now);
+    had(meet_born_host(m, &to), mt->own.named, now);
 }
 
 void meet_birthday_send(struct meeting *mt, tstamp now, struct acts *out)

@@ -16,6 +16,8 @@ struct meet *meet_new(const struct meet_config *cfg)
         m->mem = cfg->mem;
         m->rng = cfg->rng;
         m->self = cfg->self;
+        m->born_key[0] = rng_u64(&m->rng);
+        m->born_key[1] = rng_u64(&m->rng);
     }
     return m;
 }
@@ -121,39 +123,17 @@ static void sweep(struct meet *m)
     }
 }
 
-/* The one that waits longest among those that others began and nobody here has allowed gives way to another. */
-static void give_way(struct meet *m, tstamp now, struct acts *out)
-{
-    struct meeting *oldest = NULL;
-    size_t inbound = 0;
-
-    for (size_t i = 0; i < MEET_MEETINGS_MAX; i++) {
-        struct meeting *mt = m->v[i];
-        if (mt != NULL && !mt->initiator) {
-            inbound++;
-            oldest = !mt->allowed && (oldest == NULL || mt->cookie < oldest->cookie) ? mt : oldest;
-        }
-    }
-    if (inbound >= MEET_INBOUND_MAX && oldest != NULL) {
-        meet_over(oldest,
-                  &(struct meet_ending){MEET_BROKEN, QUDAG_ELIMIT, "others asked as well", 0}, now,
-                  out);
-        oldest->mem->look.next_try = now;
-        oldest->mem->failures = 0;
-        sweep(m);
-    }
-}
-
 static qudag_err meeting_new(struct meet *m, const struct peer_id *peer, bool initiator, tstamp now,
                              struct meeting **made)
 {
-    size_t at = MEET_MEETINGS_MAX, inbound = 0;
+    size_t at = MEET_MEETINGS_MAX, of_kind = 0;
 
     for (size_t i = 0; i < MEET_MEETINGS_MAX; i++) {
         at = m->v[i] == NULL ? i : at;
-        inbound += m->v[i] != NULL && !m->v[i]->initiator ? 1 : 0;
+        bool same = m->v[i] != NULL && m->v[i]->initiator == initiator;
+        of_kind += same && (initiator || !m->v[i]->allowed) ? 1 : 0;
     }
-    if (at == MEET_MEETINGS_MAX || (!initiator && inbound >= MEET_INBOUND_MAX)) {
+    if (at == MEET_MEETINGS_MAX || of_kind >= (initiator ? MEET_OURS_MAX : MEET_DOOR_MAX)) {
         return QUDAG_ELIMIT;
     }
     struct meeting *mt = mem_alloc(m->mem, sizeof(*mt));
@@ -211,10 +191,14 @@ void meet_allow(struct meet *m, const struct peer_id *peer, const struct meet_ow
 {
     struct meeting *mt = find(m, peer);
 
-    if (mt != NULL && !mt->initiator && mt->greeted && !mt->allowed) {
+    if (mt == NULL || mt->initiator || !mt->greeted || mt->allowed) {
+        return;
+    }
+    if (meet_place_take(mt, own->named, now, out)) {
         meet_own_set(mt, own);
         meet_hello(mt, now, out);
     }
+    sweep(m);
 }
 
 void meet_refuse(struct meet *m, const struct peer_id *peer, enum meet_end reason, tstamp now,
@@ -394,7 +378,8 @@ static void opened_inbound(struct meet *m, const struct ev *ev, tstamp now, stru
         err = QUDAG_EEXISTS;
     }
     if (err == QUDAG_OK) {
-        give_way(m, now, out);
+        meet_door_clear(m, now, out);
+        sweep(m);
         err = meeting_new(m, ev->peer, false, now, &mt);
     }
     if (err != QUDAG_OK) {
@@ -402,6 +387,7 @@ static void opened_inbound(struct meet *m, const struct ev *ev, tstamp now, stru
         return;
     }
     mt->strm = ev->strm;
+    mt->net = netaddr_wide_group(ev->net);
 }
 
 static void opened(struct meet *m, const struct ev *ev, tstamp now, struct acts *out)

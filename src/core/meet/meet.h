@@ -21,12 +21,17 @@
 #include "wire/meet_msg.h"
 
 #define MEET_PROTOCOL "/qudag/meet/1.0.0"
-#define MEET_PACKET_MAX 128        /* bytes of a check */
-#define MEET_MEETINGS_MAX 8        /* at once, one for each peer */
-#define MEET_INBOUND_MAX 4         /* of them, of those that others began */
+#define MEET_PACKET_MAX 128 /* bytes of a check */
+#define MEET_OURS_MAX 8     /* meetings at once, one for each peer, that we began */
+#define MEET_INBOUND_MAX 4  /* that others began and the node allowed */
+#define MEET_DOOR_MAX 4     /* that others began and nobody here has allowed yet */
+#define MEET_MEETINGS_MAX (MEET_OURS_MAX + MEET_INBOUND_MAX + MEET_DOOR_MAX)
 #define MEET_PEERS_MAX 64          /* peers whose last meeting is remembered */
 #define MEET_SOCKETS_MAX 256       /* of one meeting, beside the ones that are listened on */
 #define MEET_LIMIT (60 * NS_PER_S) /* of a whole meeting */
+#define MEET_LIMIT_UNNAMED                                                                         \
+    (20 *                                                                                          \
+     NS_PER_S) /* of one that a peer began whom the program has not named, once it is allowed */
 
 enum meet_state {
     MEET_NONE,
@@ -120,11 +125,11 @@ void meet_free(struct meet *m);
 
 /*
  * Begins to meet |peer|, with whom a relayed link of ours stands.  QUDAG_EEXISTS: under way; QUDAG_EAGAIN: failed
- * before, see next_try; QUDAG_ELIMIT: MEET_MEETINGS_MAX are; QUDAG_ENOMEM.
+ * before, see next_try; QUDAG_ELIMIT: MEET_OURS_MAX are; QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err meet_begin(struct meet *m, const struct peer_id *peer,
                                     const struct meet_own *own, tstamp now, struct acts *out);
-/* Answers to MEET_UP_ASKED; nothing if it is over meanwhile. */
+/* Answers to MEET_UP_ASKED; nothing if it is over meanwhile.  Where there is no place (rules.h) the peer hears so. */
 void meet_allow(struct meet *m, const struct peer_id *peer, const struct meet_own *own, tstamp now,
                 struct acts *out);
 /* Nobody is told more than |reason|. */

@@ -5,6 +5,7 @@
  *   meeting.c   one meeting: messages, rounds, its end
  *   checks.c    pairs and packets
  *   birthday.c  256 sockets on one side, 1024 ports on the other
+ *   places.c    who of those that ask has a place
  */
 #ifndef QUDAG_SRC_CORE_MEET_MEET_INT_H
 #define QUDAG_SRC_CORE_MEET_MEET_INT_H
@@ -21,6 +22,7 @@
 #define MEET_TAG_LEN 4        /* of a transaction id; behind it: proof:4, which pair or probe:4 */
 #define MEET_PROOF_LEN 4      /* of where it went: who has not got it there cannot know it */
 #define MEET_SILENT 1024      /* counters of packets to hosts that do not answer */
+#define MEET_BORN 1024        /* times of birthdays */
 #define MEET_BURST 8          /* packets of one meeting at one time */
 
 #define MEET_ASK_LIMIT (15 * NS_PER_S)   /* HELLO, START and ROUND are waited for so long */
@@ -80,6 +82,7 @@ struct meeting {
     bool lacked;     /* a socket could not be had */
     uint64_t cookie; /* of the ACT_OPEN; also names the meeting in cookies of sockets */
     struct ref strm;
+    uint64_t net; /* B: netaddr_wide_group() of where its link comes from: the relay's */
     uint8_t rx[MEET_MSG_MAX + 2];
     size_t rx_n;
 
@@ -95,7 +98,8 @@ struct meeting {
     bool flagged; /* one of us can have no birthday */
     int16_t their_step;
 
-    tstamp began, limit, hello_at, due, pace; /* due: of the state */
+    tstamp began, placed;              /* placed: B, allowed at */
+    tstamp limit, hello_at, due, pace; /* due: of the state */
     uint64_t rtt;
     tstamp start_at[16]; /* of each set */
 
@@ -116,14 +120,15 @@ struct meeting {
 struct meet_memory {
     struct peer_id peer; /* len 0: free */
     struct meet_look look;
-    tstamp used, birthday;
+    tstamp used;
     uint32_t failures;
     bool held; /* by a meeting */
 };
 
-struct meet_past_host {
-    uint64_t host; /* netaddr_host(); 0: free */
-    tstamp at;
+/* The last birthdays of those hosts and peers that count here; 0: none. */
+struct meet_born {
+    tstamp named; /* of a peer that the program named */
+    tstamp any;
 };
 
 struct meet {
@@ -132,13 +137,15 @@ struct meet {
     struct peer_id self;
     struct meeting *v[MEET_MEETINGS_MAX];
     struct meet_memory peers[MEET_PEERS_MAX];
-    struct meet_past_host past[MEET_PEERS_MAX]; /* hosts of birthdays */
-    size_t past_next;
+    struct meet_born
+        born[MEET_BORN]; /* who counts where follows from a key, so nobody can push another out */
+    uint64_t born_key[2];
     uint16_t silent
         [MEET_SILENT]; /* packets to hosts that have not answered, of all meetings since |silent_at| */
     uint64_t silent_key[2]; /* which host counts where: nobody can choose it */
     tstamp silent_at;
-    const struct meeting *birthday; /* the one that has one now */
+    struct meeting *birthday; /* the one that has one now */
+    tstamp birthday_at;       /* since */
     uint64_t cookies;
     struct meet_stats stats;
 };
@@ -191,13 +198,24 @@ void meet_request_out(struct meeting *mt, uint16_t sock, const struct netaddr *t
 /* Counts for |ip|; NULL: too many hosts. */
 struct meet_host *meet_host_of(struct meeting *mt, const struct netaddr *ip);
 
+/* places.c */
+/* Makes room at the door, where those are that nobody has allowed. */
+void meet_door_clear(struct meet *m, tstamp now, struct acts *out);
+/* Whether |mt|, which is about to be allowed, has a place; another one may have to give way. */
+bool meet_place_take(struct meeting *mt, bool named, tstamp now, struct acts *out);
+
 /* birthday.c */
+/* Where the times of birthdays with that peer, or to that host, lie. */
+struct meet_born *meet_born_peer(struct meet *m, const struct peer_id *peer);
+struct meet_born *meet_born_host(struct meet *m, const struct netaddr *host);
+/* The one birthday is |mt|'s from now on, if it may have it. */
+void meet_birthday_claim(struct meeting *mt, tstamp now);
 /* By meet_rule_birthday(). */
 bool meet_birthday_may(const struct meeting *mt, tstamp now);
 /* Their address, that a birthday is about; false: there is none. */
 bool meet_birthday_target(const struct meeting *mt, struct netaddr *to);
 /* By meet_rule_probes(). */
-uint32_t meet_birthday_packets(const struct meeting *mt);
+uint32_t meet_birthday_packets(const struct meeting *mt, tstamp now);
 /* The round begins, if it may: it counts as had then. */
 void meet_birthday_begin(struct meeting *mt, tstamp now);
 /* Sends what is due of it. */

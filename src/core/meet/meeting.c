@@ -130,7 +130,7 @@ static void socks_close(struct meeting *mt, bool all, struct acts *out)
     }
 }
 
-static size_t socks_wanted(const struct meeting *mt)
+static size_t socks_wanted(const struct meeting *mt, tstamp now)
 {
     switch (mt->round) {
     case MEET_FRESH_PORT:
@@ -138,7 +138,7 @@ static size_t socks_wanted(const struct meeting *mt)
     case MEET_PREDICT:
         return meet_rule_hard(&mt->sides) ? 1 : 0;
     case MEET_BIRTHDAY:
-        return meet_rule_hard(&mt->sides) ? meet_birthday_packets(mt) : 0;
+        return meet_rule_hard(&mt->sides) ? meet_birthday_packets(mt, now) : 0;
     default:
         return 0;
     }
@@ -151,11 +151,11 @@ static void round_prepare(struct meeting *mt, enum meet_round round, tstamp now,
     mt->round_told = false;
     mt->guess.on = false;
     socks_close(mt, false, out);
-    if (round == MEET_BIRTHDAY && mt->m->birthday == NULL) {
-        mt->m->birthday = mt;
+    if (round == MEET_BIRTHDAY) {
+        meet_birthday_claim(mt, now);
     }
     state_set(mt, MEET_GATHERING, tstamp_after(now, MEET_GATHER_LIMIT));
-    for (size_t n = socks_wanted(mt); n > 0 && mt->n_socks < MEET_SOCKETS_MAX; n--) {
+    for (size_t n = socks_wanted(mt, now); n > 0 && mt->n_socks < MEET_SOCKETS_MAX; n--) {
         mt->socks[mt->n_socks] = (struct meet_sock){.asked = true};
         mt->n_asked++;
         struct act *a = acts_up(out, MEET_UP_SOCKET);

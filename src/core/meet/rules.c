@@ -44,6 +44,59 @@ bool meet_rule_address(const struct netaddr *a, const struct meet_own *own)
     return !netaddr_is_private(a) || has_private(own, a->family);
 }
 
+/* ---- who has a place ---- */
+
+static size_t of_net(const struct meet_place *held, size_t n, uint64_t net)
+{
+    size_t of = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        of += held[i].net == net ? 1 : 0;
+    }
+    return of;
+}
+
+static bool may_give_way(const struct meet_place *p, const struct meet_place *asks, tstamp now)
+{
+    return (asks->named && !p->named) || (now - p->since >= MEET_TURN && asks->named >= p->named);
+}
+
+static bool is_older(const struct meet_place *a, const struct meet_place *b)
+{
+    return a->since < b->since || (a->since == b->since && a->nth < b->nth);
+}
+
+size_t meet_rule_gives_way(const struct meet_place *held, size_t n, const struct meet_place *asks,
+                           tstamp now)
+{
+    size_t best = n, best_of = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!may_give_way(&held[i], asks, now)) {
+            continue;
+        }
+        size_t of = of_net(held, n, held[i].net);
+        bool weaker = best < n && held[best].named && !held[i].named;
+        bool stronger = best < n && !held[best].named && held[i].named;
+        bool before =
+            best == n || of > best_of || (of == best_of && is_older(&held[i], &held[best]));
+        if (weaker || (before && !stronger)) {
+            best = i;
+            best_of = of;
+        }
+    }
+    return best;
+}
+
+bool meet_rule_birthday_keeps(const struct meet_place *holds, bool asker_named, tstamp now)
+{
+    const struct meet_place asks = {.named = asker_named};
+
+    return !may_give_way(holds, &asks, now);
+}
+
+/* ---- what is sent ---- */
+
 static bool is_within(const struct meet_sent *sent)
 {
     return sent->host_round < MEET_HOST_ROUND && sent->all < MEET_UNANSWERED_MAX;

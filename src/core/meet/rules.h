@@ -29,12 +29,29 @@
 #define MEET_PROBE_GAP (2 * NS_PER_MS)       /* 500 packets a second */
 #define MEET_BIRTHDAY_PAUSE (600 * NS_PER_S) /* for one peer, and for one host */
 #define MEET_LONG_WHILE (3600 * NS_PER_S)
+#define MEET_TURN                                                                                  \
+    (10 * NS_PER_S) /* a place, and the one birthday, is one's own for so long at least */
 
 /*
  * Whether |a|, that a peer names as its own, may be sent to.  Never to multicast, broadcast, unspecified and link-local
  * addresses nor to ports below 1024; to private ones where one of ours is private, too; loopback in a lab.
  */
 bool meet_rule_address(const struct netaddr *a, const struct meet_own *own);
+
+/* A meeting that a peer began. */
+struct meet_place {
+    uint64_t net; /* where its link comes from */
+    bool named;   /* the program named the peer */
+    tstamp since;
+    uint64_t nth; /* of several since one moment the lower was there before */
+};
+/*
+ * Which of the |n| that hold all places gives way to |asks|; |n|: none, it is to come again.  To a peer that the
+ * program named at once one that it did not name; else one that had its MEET_TURN, named ones only to named ones.  Of several
+ * that of the network with most, of that the oldest.
+ */
+size_t meet_rule_gives_way(const struct meet_place *held, size_t n, const struct meet_place *asks,
+                           tstamp now);
 
 /* What was sent to hosts that have not answered. */
 struct meet_sent {
@@ -89,11 +106,17 @@ uint16_t meet_rule_probe(uint16_t start, uint16_t stride, uint32_t nth);
 struct meet_birthday_asks {
     bool attested; /* that host answered in this meeting */
     bool named;    /* the program named the peer */
-    bool busy;     /* another one is under way */
+    bool busy;     /* another one is under way, that keeps it (meet_rule_birthday_keeps()) */
     bool few_ports;
-    tstamp last_peer, last_host; /* the last one with the peer, to the host; 0: none */
+    /* The last one with the peer, to the host; 0: none.  For a named peer only those with named ones count. */
+    tstamp last_peer, last_host;
 };
-/* At most one at a time, and one in ten minutes with a peer, and to a host, whoever names it. */
+/* Whether the one birthday, held since then, stays where it is though another meeting is due to have it. */
+bool meet_rule_birthday_keeps(const struct meet_place *holds, bool asker_named, tstamp now);
+/*
+ * At most one at a time, and one in ten minutes with a peer, and to a host, whoever names it: peers that the program
+ * did not name cannot keep those from it that it named.
+ */
 bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now);
 /*
  * How many packets it may send to that host.  Where both routers are strict nothing can attest the host before: then

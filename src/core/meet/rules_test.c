@@ -276,6 +276,86 @@ static void reasons_say_what_came(void **state)
                         "the peer's packets arrive here, but none of ours is answered");
 }
 
+static void who_gives_way_to_whom(void **state)
+{
+    static const tstamp now = 100 * NS_PER_S, turn = MEET_TURN;
+    static const struct {
+        const char *what;
+        struct meet_place held[3], asks;
+        size_t goes; /* 3: nobody */
+    } cases[] = {
+        {"named: the oldest that is not",
+         {{1, true, 1, 0}, {1, false, 9, 0}, {1, false, 8, 0}},
+         {1, true, 0, 0},
+         2},
+        {"named: at once",
+         {{1, true, 1, 0}, {1, true, 1, 0}, {1, false, now, 0}},
+         {1, true, 0, 0},
+         2},
+        {"named: of the network with most",
+         {{1, false, 5, 0}, {2, false, 6, 0}, {2, false, 7, 0}},
+         {2, true, 0, 0},
+         1},
+        {"named among named: after a turn",
+         {{1, true, now - turn + 1, 0}, {2, true, now - turn, 0}, {3, true, now, 0}},
+         {4, true, 0, 0},
+         1},
+        {"named among named: not before",
+         {{1, true, now - turn + 1, 0}, {2, true, now, 0}, {3, true, now, 0}},
+         {4, true, 0, 0},
+         3},
+        {"not named: after a turn",
+         {{1, false, now - turn - 1, 0}, {1, false, now - turn - 2, 0}, {1, false, now, 0}},
+         {1, false, 0, 0},
+         1},
+        {"not named: not before",
+         {{1, false, now - turn + 1, 0}, {1, false, now, 0}, {1, false, now, 0}},
+         {2, false, 0, 0},
+         3},
+        {"not named: of the network with most",
+         {{1, false, 1, 0}, {2, false, 2, 0}, {2, false, 3, 0}},
+         {1, false, 0, 0},
+         1},
+        {"not named: no named one, however long",
+         {{1, true, 1, 0}, {1, true, 1, 0}, {1, true, 1, 0}},
+         {2, false, 0, 0},
+         3},
+        {"of one moment: who was there before",
+         {{1, false, 1, 5}, {1, false, 1, 4}, {1, false, 1, 6}},
+         {1, true, 0, 0},
+         1},
+        {"not named: the other",
+         {{1, true, 1, 0}, {1, false, 2, 0}, {1, true, 1, 0}},
+         {2, false, 0, 0},
+         1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        size_t goes = meet_rule_gives_way(cases[i].held, 3, &cases[i].asks, now);
+        if (goes != cases[i].goes) {
+            fail_msg("%s: %zu", cases[i].what, goes);
+        }
+    }
+}
+
+static void a_birthday_is_kept_for_a_turn(void **state)
+{
+    static const tstamp now = 100 * NS_PER_S;
+    const struct meet_place fresh = {.since = now - MEET_TURN + 1},
+                            old = {.since = now - MEET_TURN};
+    const struct meet_place named = {.named = true, .since = now - MEET_TURN + 1};
+    const struct meet_place named_old = {.named = true, .since = now - MEET_TURN};
+    (void)state;
+
+    assert_true(meet_rule_birthday_keeps(&fresh, false, now));
+    assert_false(meet_rule_birthday_keeps(&fresh, true, now)); /* at once */
+    assert_false(meet_rule_birthday_keeps(&old, false, now));
+    assert_true(meet_rule_birthday_keeps(&named, true, now));
+    assert_false(meet_rule_birthday_keeps(&named_old, true, now));
+    assert_true(meet_rule_birthday_keeps(&named_old, false, now));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +368,8 @@ int main(void)
         cmocka_unit_test(ip6_is_tried_first_then_what_is_near),
         cmocka_unit_test(ports_are_guessed_within_bounds),
         cmocka_unit_test(a_birthday_is_for_few_and_seldom),
+        cmocka_unit_test(who_gives_way_to_whom),
+        cmocka_unit_test(a_birthday_is_kept_for_a_turn),
         cmocka_unit_test(the_next_try_comes_later_the_less_it_promises),
         cmocka_unit_test(reasons_say_what_came),
     };
