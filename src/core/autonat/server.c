@@ -61,8 +61,35 @@ bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_
         peer += r->peer == next->peer ? 1 : 0;
         target += r->target == next->target ? 1 : 0;
     }
-    return all < AUTONAT_MINUTE && (lab || net < AUTONAT_MINUTE_NET) &&
-           peer < AUTONAT_MINUTE_PEER && (lab || target < AUTONAT_MINUTE_TARGET);
+    unsigned left = all < AUTONAT_MINUTE ? AUTONAT_MINUTE - all : 0;
+    unsigned share = left < 2 * AUTONAT_MINUTE_SHARE ? 1 : left / AUTONAT_MINUTE_SHARE;
+    return left > 0 && (lab || net < share) && peer < AUTONAT_MINUTE_PEER &&
+           (lab || target < AUTONAT_MINUTE_TARGET);
+}
+
+static bool had_its_turn(const struct autonat_place *p, tstamp now)
+{
+    return (p->reading && now - p->since >= AUTONAT_TURN_READ) ||
+           (p->paying && now - p->since >= AUTONAT_TURN_PAY);
+}
+
+size_t autonat_rule_gives_way(const struct autonat_place *place, tstamp now)
+{
+    size_t best = AUTONAT_JOBS_MAX, best_of = 0;
+
+    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+        size_t of = 0;
+        for (size_t k = 0; k < AUTONAT_JOBS_MAX; k++) {
+            of += place[k].net == place[i].net ? 1 : 0;
+        }
+        bool before = best == AUTONAT_JOBS_MAX || of > best_of ||
+                      (of == best_of && place[i].since < place[best].since);
+        if (had_its_turn(&place[i], now) && before) {
+            best = i;
+            best_of = of;
+        }
+    }
+    return best;
 }
 
 uint64_t autonat_rule_price(const struct netaddr *at, const struct netaddr *from, uint64_t chance)
@@ -105,8 +132,41 @@ static void give_up(struct autonat_job *j, qudag_err why, struct acts *out)
     j->state = FREE;
 }
 
+static uint64_t name_of(struct slice what)
+{
+    uint8_t h[8];
+    uint64_t v = 0;
+
+    blake3_derive(h, sizeof(h), "qudag autonat limits v1", what);
+    for (size_t i = 0; i < sizeof(h); i++) {
+        v = v << 8 | h[i];
+    }
+    return v;
+}
+
+static struct autonat_recent recent_of(const struct autonat_job *j, tstamp now)
+{
+    struct netaddr at = {.family = 0};
+
+    (void)multiaddr_to_netaddr(&j->order.addr, &at); /* autonat_rule_pick() saw that it is one */
+    return (struct autonat_recent){.at = now,
+                                   .net = j->net,
+                                   .peer = name_of(peer_id_slice(&j->order.peer)),
+                                   .target = netaddr_host(&at)};
+}
+
+/* It is paid for: now it counts, if the minute has room for it still. */
 static void dial(struct autonat_server *s, struct autonat_job *j, tstamp now, struct acts *out)
 {
+    struct autonat_recent next = recent_of(j, now);
+
+    if (!autonat_rule_may(s->recent, &next, s->lab)) {
+        s->stats.rejected++;
+        respond(j, AUTONAT_REQUEST_REJECTED, AUTONAT_DIAL_UNUSED, out);
+        return;
+    }
+    s->recent[s->at] = next;
+    s->at = (s->at + 1) % AUTONAT_MINUTE;
     j->state = DIALLING;
     j->due = tstamp_after(now, AUTONAT_DIAL_TIMEOUT);
     j->order.job = ++s->orders;
@@ -135,9 +195,30 @@ void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial h
 
 /* ---- requests ---- */
 
+/* Of places that are all taken; NULL: none is to be had. */
+static struct autonat_job *make_room(struct autonat_server *s, tstamp now, struct acts *out)
+{
+    struct autonat_place place[AUTONAT_JOBS_MAX];
+
+    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+        const struct autonat_job *j = &s->job[i];
+        place[i] = (struct autonat_place){.net = j->net,
+                                          .reading = j->state == READING,
+                                          .paying = j->state == PAYING,
+                                          .since = j->since};
+    }
+    size_t i = autonat_rule_gives_way(place, now);
+    if (i == AUTONAT_JOBS_MAX) {
+        return NULL;
+    }
+    give_up(&s->job[i], QUDAG_ELIMIT, out);
+    return &s->job[i];
+}
+
 static void opened(struct autonat_server *s, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct autonat_job *j = NULL;
+    unsigned of_net = 0;
 
     if (ev->peer == NULL || ev->peer->len == 0 || (ev->props & (LINK_ANON | LINK_RELAYED)) != 0) {
         acts_reset(out, ev->strm, QUDAG_EUNSUPPORTED);
@@ -150,7 +231,9 @@ static void opened(struct autonat_server *s, const struct ev *ev, tstamp now, st
             acts_reset(out, ev->strm, QUDAG_ELIMIT); /* one at a time */
             return;
         }
+        of_net += s->job[i].state != FREE && s->job[i].net == ev->net ? 1 : 0;
     }
+    j = of_net >= AUTONAT_JOBS_NET && !s->lab ? NULL : j == NULL ? make_room(s, now, out) : j;
     if (j == NULL) {
         s->stats.rejected++;
         acts_reset(out, ev->strm, QUDAG_ELIMIT);
@@ -158,6 +241,7 @@ static void opened(struct autonat_server *s, const struct ev *ev, tstamp now, st
     }
     memset(j, 0, offsetof(struct autonat_job, buf));
     j->state = READING;
+    j->since = now;
     j->strm = ev->strm;
     j->order.peer = *ev->peer;
     j->net = ev->net;
@@ -172,18 +256,6 @@ void autonat_server_from(struct autonat_server *s, struct ref strm, const struct
     if (j != NULL && !multiaddr_direct(remote, &j->from)) {
         j->from = (struct netaddr){.family = 0};
     }
-}
-
-static uint64_t name_of(struct slice what)
-{
-    uint8_t h[8];
-    uint64_t v = 0;
-
-    blake3_derive(h, sizeof(h), "qudag autonat limits v1", what);
-    for (size_t i = 0; i < sizeof(h); i++) {
-        v = v << 8 | h[i];
-    }
-    return v;
 }
 
 static void request(struct autonat_server *s, struct autonat_job *j, const struct autonat_msg *m,
@@ -203,19 +275,14 @@ static void request(struct autonat_server *s, struct autonat_job *j, const struc
         respond(j, AUTONAT_DIAL_REFUSED, AUTONAT_DIAL_UNUSED, out);
         return;
     }
-    struct autonat_recent next = {.at = now,
-                                  .net = j->net,
-                                  .peer = name_of(peer_id_slice(&j->order.peer)),
-                                  .target = netaddr_host(&at)};
+    j->order.addr = m->addr[ix];
+    multiaddr_strip_peer(&j->order.addr);
+    struct autonat_recent next = recent_of(j, now);
     if (!autonat_rule_may(s->recent, &next, s->lab)) {
         s->stats.rejected++;
         respond(j, AUTONAT_REQUEST_REJECTED, AUTONAT_DIAL_UNUSED, out);
         return;
     }
-    s->recent[s->at] = next;
-    s->at = (s->at + 1) % AUTONAT_MINUTE;
-    j->order.addr = m->addr[ix];
-    multiaddr_strip_peer(&j->order.addr);
     j->order.nonce = m->nonce;
     j->addr_ix = (uint32_t)ix;
     j->left = autonat_rule_price(&at, &j->from, rng_u64(&s->rng));
@@ -230,6 +297,7 @@ static void request(struct autonat_server *s, struct autonat_job *j, const struc
     (void)!autonat_msg_write(&w, &price); /* numbers only: it fits */
     acts_write(out, j->strm, bytes, w.len);
     j->state = PAYING;
+    j->since = now;
     j->due = tstamp_after(now, AUTONAT_PAY_TIMEOUT);
 }
 

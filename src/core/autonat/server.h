@@ -5,18 +5,24 @@
  *                                    └─ of another ─▶ PAYING ─ 30 to 100 kB ─▶ RESTING
  *
  * What others make a node dial is bounded: one address for each request, AUTONAT_JOBS_MAX at once, AUTONAT_MINUTE a
- * minute, AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_NET for who asks; never private
- * addresses, our own, or ports of services that answer anybody.  A dial is about ten datagrams, 12 kB, to a host that
- * does not answer; another host than the one that asks costs it 30 kB before.
+ * minute, AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_SHARE for who asks; never private
+ * addresses, our own, or ports of services that answer anybody.  They count when they begin, paid for.  Streams that
+ * say or pay nothing keep a place as long as nobody else wants it.  A dial is about ten datagrams, 12 kB, to a host
+ * that does not answer; another host than the one that asks costs it 30 kB before.
  */
 #ifndef QUDAG_SRC_CORE_AUTONAT_SERVER_H
 #define QUDAG_SRC_CORE_AUTONAT_SERVER_H
 
 #include "core/autonat/client.h"
 
-#define AUTONAT_JOBS_MAX 8      /* requests at once; more are rejected */
-#define AUTONAT_MINUTE 60       /* dials in a minute, in all ... */
-#define AUTONAT_MINUTE_NET 12   /* ... asked for by one network (/24, /48) ... */
+#define AUTONAT_JOBS_MAX 8 /* requests at once; more are rejected */
+#define AUTONAT_JOBS_NET 4 /* of them, of one network (/24, /48) */
+#define AUTONAT_TURN_READ                                                                          \
+    NS_PER_S /* after that a request that has not come gives way to another ... */
+#define AUTONAT_TURN_PAY (5 * NS_PER_S) /* ... and one whose price has not */
+#define AUTONAT_MINUTE 60               /* dials in a minute, in all ... */
+#define AUTONAT_MINUTE_SHARE                                                                       \
+    5 /* ... of what is left of them one in so many for one network, at least one ... */
 #define AUTONAT_MINUTE_PEER 6   /* ... by one peer ... */
 #define AUTONAT_MINUTE_TARGET 3 /* ... and to one host */
 #define AUTONAT_READ_TIMEOUT (10 * NS_PER_S)
@@ -56,7 +62,7 @@ struct autonat_job {
     uint64_t net, left; /* bytes to be paid */
     struct netaddr from;
     uint32_t addr_ix;
-    tstamp due;
+    tstamp due, since; /* since: in this state */
     struct autonat_frame frame;
     uint8_t buf[AUTONAT_MSG_MAX];
 };
@@ -95,6 +101,18 @@ void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial h
  * have, none of ours, and to a port above 1023 or 443: below are services that answer strangers.  n_addrs: none.
  */
 size_t autonat_rule_pick(const struct autonat_msg *m, const struct autonat_self *self, bool lab);
+/* A place. */
+struct autonat_place {
+    uint64_t net;
+    bool reading,
+        paying; /* its request, or its price, has not come yet; neither: its dial is to come, or under way */
+    tstamp since;
+};
+/*
+ * Which of all places, that are taken, gives way to another request: one that had its turn, of several that of the
+ * network with most, of that the oldest.  AUTONAT_JOBS_MAX: none.
+ */
+size_t autonat_rule_gives_way(const struct autonat_place *place, tstamp now);
 /* Whether one more dial like |next| keeps the limits of a minute; in a |lab| all are of one network, and one host. */
 bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_recent *next,
                       bool lab);

@@ -49,7 +49,7 @@ static void asks(unsigned n, bool net, const char *ip, const struct autonat_msg 
     forget();
     autonat_serve_ops.event(&s, &ev, now, &acts);
     autonat_server_from(&s, strm(n), &from);
-    if (!has(ACT_RESET)) {
+    if (!has(ACT_RESET) || !ref_eq(last(ACT_RESET)->strm, strm(n))) {
         arrives(&autonat_serve_ops, &s, strm(n), m);
     }
 }
@@ -197,6 +197,116 @@ static void what_may_not_be_dialled_is_not(void **state)
     assert_int_equal(autonat_rule_pick(&m, &s.self, true), 0); /* in a lab */
 }
 
+/* Requests for other hosts that nobody pays for leave the minute to those who do, and cost them no place for long. */
+static void who_does_not_pay_uses_up_nothing(void **state)
+{
+    struct autonat_msg far = request_of("5.9.1.2", 4433), near = request_of("7.7.7.7", 4433);
+    (void)state;
+
+    start();
+    for (unsigned i = 1; i <= 2 * AUTONAT_MINUTE; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "5.9.2.%u", i);
+        far.addr[0] = quic(ip, 4433);
+        asks(i, true, "5.9.1.1", &far);
+        assert_false(has(ACT_UP));
+        struct ev ev = {.type = EV_RESET, .strm = strm(i)};
+        autonat_serve_ops.event(&s, &ev, now, &acts);
+    }
+    asks(500, true, "7.7.7.7", &near);
+    assert_true(has(ACT_UP));
+}
+
+/* However few networks want all of the minute, others have a part in it. */
+static void no_few_networks_use_up_the_minute(void **state)
+{
+    static struct autonat_recent recent[AUTONAT_MINUTE];
+    unsigned all = 0;
+    (void)state;
+
+    memset(recent, 0, sizeof(recent));
+    for (uint64_t net = 1; net <= 10; net++) {
+        struct autonat_recent next = {.at = now, .net = net};
+        for (unsigned i = 0; i < AUTONAT_MINUTE; i++) {
+            next.peer = next.target = ++all * 1000u;
+            if (!autonat_rule_may(recent, &next, false)) {
+                all--;
+                break;
+            }
+            recent[all - 1] = next;
+        }
+    }
+    assert_in_range(all, 40, AUTONAT_MINUTE - 5);
+    struct autonat_recent next = {.at = now, .net = 99, .peer = 1, .target = 1};
+    assert_true(autonat_rule_may(recent, &next, false));
+}
+
+static void silent(unsigned n, uint64_t net)
+{
+    struct peer_id id = peer(n);
+    struct ev ev = {
+        .type = EV_STREAM_OPEN, .inbound = true, .peer = &id, .strm = strm(n), .net = net};
+
+    forget();
+    autonat_serve_ops.event(&s, &ev, now, &acts);
+}
+
+static void those_that_say_or_pay_nothing_give_way(void **state)
+{
+    struct autonat_msg near = request_of("7.7.7.7", 4433);
+    (void)state;
+
+    start(); /* one network has half of the places */
+    for (unsigned i = 1; i <= AUTONAT_JOBS_MAX; i++) {
+        silent(i, 1);
+        assert_int_equal(has(ACT_RESET), i > AUTONAT_JOBS_NET);
+    }
+    asks(500, true, "7.7.7.7", &near);
+    assert_true(has(ACT_UP));
+    start();
+    for (unsigned i = 1; i <= AUTONAT_JOBS_MAX; i++) {
+        silent(i, i < 3 ? 1 : i);
+    }
+    now += AUTONAT_TURN_READ - 1;
+    asks(500, true, "7.7.7.7", &near);
+    assert_true(has(ACT_RESET) && !has(ACT_UP)); /* they have a turn */
+    now += 1;
+    asks(501, true, "7.7.7.7", &near);
+    assert_true(has(ACT_UP) && has(ACT_RESET));
+    uint64_t gone = ref_to_u64(last(ACT_RESET)->strm);
+    assert_true(gone == ref_to_u64(strm(1)) || gone == ref_to_u64(strm(2)));
+    start();
+    for (unsigned i = 1; i <= AUTONAT_JOBS_MAX; i++) { /* in bits: of no use */
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "5.9.2.%u", i);
+        struct autonat_msg far = request_of(ip, 4433);
+        asks(i, true, "5.9.1.1", &far);
+    }
+    now += AUTONAT_TURN_PAY - 1;
+    asks(500, true, "7.7.7.7", &near);
+    assert_false(has(ACT_UP));
+    now += 1;
+    asks(501, true, "7.7.7.7", &near);
+    assert_true(has(ACT_UP));
+}
+
+static void whose_dial_is_under_way_does_not_give_way(void **state)
+{
+    struct autonat_place place[AUTONAT_JOBS_MAX] = {{.net = 1}};
+    (void)state;
+
+    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+        assert_int_equal(autonat_rule_gives_way(place, now), AUTONAT_JOBS_MAX);
+    }
+    place[3].paying = place[5].reading = true;
+    place[3].since = now - AUTONAT_TURN_PAY + 1;
+    place[5].since = now - AUTONAT_TURN_READ + 1;
+    assert_int_equal(autonat_rule_gives_way(place, now), AUTONAT_JOBS_MAX);
+    assert_int_equal(autonat_rule_gives_way(place, now + 1), 3); /* both: the older */
+    place[3].net = 7;
+    assert_int_equal(autonat_rule_gives_way(place, now + 1), 5);
+}
+
 /* Asked often enough, it dials no more; what is left over is counted by minute. */
 static void what_others_make_it_dial_is_bounded(void **state)
 {
@@ -206,7 +316,7 @@ static void what_others_make_it_dial_is_bounded(void **state)
         bool net, peer, target; /* that are the same */
         unsigned most;
     } row[] = {{false, false, false, AUTONAT_MINUTE},
-               {true, false, false, AUTONAT_MINUTE_NET},
+               {true, false, false, AUTONAT_MINUTE / (AUTONAT_MINUTE_SHARE + 1)},
                {false, true, false, AUTONAT_MINUTE_PEER},
                {false, false, true, AUTONAT_MINUTE_TARGET}};
     (void)state;
@@ -362,6 +472,10 @@ int main(void)
         cmocka_unit_test(what_may_not_be_dialled_is_not),
         cmocka_unit_test(what_others_make_it_dial_is_bounded),
         cmocka_unit_test(what_comes_on_a_stream_is_its_own_peers),
+        cmocka_unit_test(who_does_not_pay_uses_up_nothing),
+        cmocka_unit_test(no_few_networks_use_up_the_minute),
+        cmocka_unit_test(those_that_say_or_pay_nothing_give_way),
+        cmocka_unit_test(whose_dial_is_under_way_does_not_give_way),
         cmocka_unit_test(places_are_few_and_one_peer_has_one),
         cmocka_unit_test(who_cannot_be_dialled_himself_dials_nobody),
         cmocka_unit_test(messages_in_the_wrong_state_end_the_stream),

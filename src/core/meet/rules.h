@@ -47,8 +47,8 @@ struct meet_place {
 };
 /*
  * Which of the |n| that hold all places gives way to |asks|; |n|: none, it is to come again.  To a peer that the
- * program named at once one that it did not name; else one that had its MEET_TURN, named ones only to named ones.  Of several
- * that of the network with most, of that the oldest.
+ * program named at once one that it did not name; else one that had its MEET_TURN, named ones only to named ones.  Of
+ * several that of the network with most, of that the oldest.
  */
 size_t meet_rule_gives_way(const struct meet_place *held, size_t n, const struct meet_place *asks,
                            tstamp now);
