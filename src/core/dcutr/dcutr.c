@@ -47,8 +47,9 @@ struct dcutr {
     uint64_t cookies;
     struct dcutr_msg ours;
     struct dcutr_stats stats;
-    uint16_t sent[DCUTR_HOSTS]; /* packets to hosts since |sent_from|, by all tries */
-    uint64_t sent_key[2];       /* which host counts where: nobody can choose it */
+    /* What went to hosts since |sent_from|, by all tries. */
+    uint16_t packets[DCUTR_HOSTS], dials[DCUTR_HOSTS];
+    uint64_t sent_key[2]; /* which host counts where: nobody can choose it */
     tstamp sent_from;
 };
 
@@ -321,33 +322,44 @@ static void answered(struct dcutr *d, struct try *t, const struct dcutr_msg *m, 
     t->due = tstamp_after(now, t->rtt_ns / 2);
 }
 
-static void dial(struct try *t, struct acts *out)
-{
-    struct act *up = acts_up_copy(out, DCUTR_UP_DIAL, &t->theirs, sizeof(t->theirs));
-
-    if (up != NULL) {
-        up->peer = t->peer;
-    }
-}
-
-/* Whether one more may go to that host; it counts as sent then. */
-static bool may_send(struct dcutr *d, const struct netaddr *to, tstamp now)
+/* Whether one more of what |had| counts may go to that host; it counts as sent then. */
+static bool may_send(struct dcutr *d, uint16_t had[DCUTR_HOSTS], uint32_t most,
+                     const struct netaddr *to, tstamp now)
 {
     uint64_t host = netaddr_host(to);
     const struct slice key = {(const uint8_t *)&host, sizeof(host)};
 
     if (d->sent_from == 0 || now - d->sent_from >= DCUTR_AGAIN_NS) {
-        memset(d->sent, 0, sizeof(d->sent));
+        memset(d->packets, 0, sizeof(d->packets));
+        memset(d->dials, 0, sizeof(d->dials));
         d->sent_key[0] = rng_u64(&d->cfg.rng);
         d->sent_key[1] = rng_u64(&d->cfg.rng);
         d->sent_from = now;
     }
-    uint16_t *sent = &d->sent[siphash24(d->sent_key[0], d->sent_key[1], key) % DCUTR_HOSTS];
-    if (*sent >= DCUTR_HOST_MAX) {
+    uint16_t *n = &had[siphash24(d->sent_key[0], d->sent_key[1], key) % DCUTR_HOSTS];
+    if (!dcutr_rule_one_more(*n, most)) {
         return false;
     }
-    *sent = (uint16_t)(*sent + 1);
+    *n = (uint16_t)(*n + 1);
     return true;
+}
+
+/* Where the peer says that it is; a dial is some datagrams of 1200 bytes, so a host gets few of them. */
+static void dial(struct dcutr *d, const struct try *t, tstamp now, struct acts *out)
+{
+    struct dcutr_msg to = {.type = t->theirs.type};
+    struct netaddr at;
+
+    for (size_t i = 0; i < t->theirs.n_addrs; i++) {
+        if (multiaddr_direct(&t->theirs.addr[i], &at) &&
+            may_send(d, d->dials, DCUTR_HOST_DIALS, &at, now)) {
+            to.addr[to.n_addrs++] = t->theirs.addr[i];
+        }
+    }
+    struct act *up = to.n_addrs > 0 ? acts_up_copy(out, DCUTR_UP_DIAL, &to, sizeof(to)) : NULL;
+    if (up != NULL) {
+        up->peer = t->peer;
+    }
 }
 
 static void packets(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
@@ -355,7 +367,8 @@ static void packets(struct dcutr *d, struct try *t, tstamp now, struct acts *out
     for (size_t i = 0; i < t->theirs.n_addrs; i++) {
         uint8_t random[1 + DCUTR_PACKET_MOST];
         struct dcutr_packet p;
-        if (!multiaddr_to_netaddr(&t->theirs.addr[i], &p.to) || !may_send(d, &p.to, now)) {
+        if (!multiaddr_to_netaddr(&t->theirs.addr[i], &p.to) ||
+            !may_send(d, d->packets, DCUTR_HOST_MAX, &p.to, now)) {
             continue; /* TCP: A's dial alone */
         }
         rng_fill(&d->cfg.rng, random, sizeof(random));
@@ -466,13 +479,13 @@ void dcutr_allow(struct dcutr *d, const struct peer_id *peer, bool yes, tstamp n
     tell_ours(d, t, DCUTR_ANSWERED, now, out);
 }
 
-static void go(struct try *t, tstamp now, struct acts *out)
+static void go(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
 {
     t->rtt_ns = now - t->connect_at;
     acts_fin(out, t->strm);
     t->state = DCUTR_DIALLING;
     t->due = tstamp_after(now, DCUTR_PUNCH_NS);
-    dial(t, out);
+    dial(d, t, now, out);
 }
 
 /* ---- both ---- */
@@ -485,7 +498,7 @@ static void message(struct dcutr *d, struct try *t, const struct dcutr_msg *m, t
     } else if (t->state == DCUTR_READING && m->type == DCUTR_CONNECT) {
         wanted(d, t, m, now, out);
     } else if (t->state == DCUTR_ANSWERED && m->type == DCUTR_SYNC) {
-        go(t, now, out);
+        go(d, t, now, out);
     } else {
         over(d, t, QUDAG_EPROTO, "the peer sent a message out of turn", now, out);
     }
@@ -615,7 +628,7 @@ static void due(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
         t->state = DCUTR_PUNCHING;
         t->ends = tstamp_after(now, DCUTR_PUNCH_NS);
         if (dcutr_rule_dials(t->attempts)) {
-            dial(t, out);
+            dial(d, t, now, out);
         }
         (void)punch(d, t, now, out);
         break;

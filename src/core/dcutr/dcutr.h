@@ -25,6 +25,7 @@
 #define DCUTR_ASKED_MAX 4  /* times that a peer may ask us within DCUTR_AGAIN_NS */
 #define DCUTR_PACKETS_MAX 24
 #define DCUTR_HOST_MAX 288u    /* packets to one host within DCUTR_AGAIN_NS, whoever names it */
+#define DCUTR_HOST_DIALS 12u   /* dials of one host within DCUTR_AGAIN_NS, likewise */
 #define DCUTR_HOSTS 256u       /* counters of them */
 #define DCUTR_PACKET_LEAST 32u /* bytes */
 #define DCUTR_PACKET_MOST 64u
@@ -141,6 +142,8 @@ bool dcutr_rule_addr(const struct multiaddr *addr, bool lab);
  * which whoever names it would have us send to ourselves.
  */
 void dcutr_rule_take(struct dcutr_msg *m, const struct dcutr_msg *ours, bool lab);
+/* Whether one more packet, or dial, may go to a host that has had |had| of |most|. */
+bool dcutr_rule_one_more(uint32_t had, uint32_t most);
 /* Whether B dials, too, in |attempt| (1 to DCUTR_ATTEMPTS): some peers have the roles exchanged. */
 bool dcutr_rule_dials(unsigned attempt);
 /* Between two packets: 10 to 200 ms. */

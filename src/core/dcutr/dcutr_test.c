@@ -8,6 +8,8 @@
 
 #include "core/dcutr/dcutr.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 #define T0 (1000 * NS_PER_S)
@@ -176,6 +178,48 @@ static void a_host_gets_few_packets_whoever_names_it(void **state)
     }
     assert_true(now < T0 + DCUTR_AGAIN_NS);
     assert_in_range(sent, DCUTR_PACKETS_MAX, DCUTR_HOST_MAX);
+}
+
+/* Peers that ask name a third party: as many dials of it as are stated, whoever names it. */
+static void a_host_is_dialled_seldom_whoever_names_it(void **state)
+{
+    static char text[DCUTR_ADDRS_MAX][64];
+    const char *victim[DCUTR_ADDRS_MAX];
+    size_t dials = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < DCUTR_ADDRS_MAX; i++) {
+        (void)snprintf(text[i], sizeof(text[i]), "/ip4/6.6.6.6/udp/%u/quic-v1", 4001 + i);
+        victim[i] = text[i];
+    }
+    for (uint8_t k = 0; k < 12; k++) {
+        const uint8_t pk[32] = {3, (uint8_t)(k / 3)};
+        peer_id_from_ed25519(&peer, pk);
+        forget();
+        stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+        say(DCUTR_CONNECT, ARRAY_LEN(victim), victim);
+        dcutr_allow(d, &peer, true, now, &out);
+        say(DCUTR_SYNC, 0, NULL);
+        if (count(ACT_UP, DCUTR_UP_DIAL) > 0) {
+            dials += ((const struct dcutr_msg *)last(ACT_UP, DCUTR_UP_DIAL)->ptr)->n_addrs;
+        }
+        pass(DCUTR_PUNCH_NS);
+    }
+    assert_true(now < T0 + DCUTR_AGAIN_NS);
+    assert_int_equal(dials, DCUTR_HOST_DIALS);
+    assert_true(dcutr_rule_one_more(11, 12) && !dcutr_rule_one_more(12, 12));
+    /* another host is another matter, and so is another time */
+    for (unsigned later = 0; later < 2; later++) {
+        now += later * DCUTR_AGAIN_NS;
+        forget();
+        stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+        say_connect();
+        dcutr_allow(d, &peer, true, now, &out);
+        say(DCUTR_SYNC, 0, NULL);
+        const struct act *up = last(ACT_UP, DCUTR_UP_DIAL);
+        assert_int_equal(((const struct dcutr_msg *)up->ptr)->n_addrs, 2);
+        pass(DCUTR_PUNCH_NS);
+    }
 }
 
 static void b_measures_the_round_trip_and_sends_after_half_of_it(void **state)
@@ -494,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_host_gets_few_packets_whoever_names_it),
+        T(a_host_is_dialled_seldom_whoever_names_it),
         T(b_measures_the_round_trip_and_sends_after_half_of_it),
         T(b_tells_no_private_address_of_its_own),
         T(what_is_told_is_what_there_is_now),

@@ -47,6 +47,11 @@ void dcutr_rule_take(struct dcutr_msg *m, const struct dcutr_msg *ours, bool lab
     m->n_addrs = n;
 }
 
+bool dcutr_rule_one_more(uint32_t had, uint32_t most)
+{
+    return had < most;
+}
+
 bool dcutr_rule_dials(unsigned attempt)
 {
     return attempt >= DCUTR_ATTEMPTS;
