@@ -22,8 +22,14 @@
 #include <time.h>
 
 #define SEARCH_MS 1000 /* of one search; at most two are made */
-#define DEVICES_MAX 8  /* whose description is read */
-#define DESCRIPTION "qudag"
+#define DEVICES_MAX 4  /* addresses at the gateway whose description is read, in one search ... */
+#define DESCRIBE_S 8   /* ... none after that time */
+#define URL_MAX 256
+/*
+ * What stands in the router's table for all of the network to read: what libminiupnpc writes for programs that say
+ * nothing, and so for many.
+ */
+#define DESCRIPTION "libminiupnpc"
 #define NO_DAEMON                                                                                  \
     "/dev/null" /* libminiupnpc would ask minissdpd, whose socket any user may have made */
 
@@ -57,12 +63,27 @@ struct upnp {
 
 /* ------------------------------------------------------------------ the router */
 
+/* No spaces, line ends or other bytes that mean something to HTTP, no questions but those of Windows' gateways. */
+static bool is_plain(const char *url)
+{
+    static const char *const asks[] = {"?content=uuid:", "?control=uuid:"};
+    const char *query = strchr(url, '?');
+    size_t len = 0;
+
+    while (len <= URL_MAX && url[len] > ' ' && url[len] <= '~') {
+        len++;
+    }
+    return url[len] == '\0' && len <= URL_MAX &&
+           (query == NULL || strncmp(query, asks[0], strlen(asks[0])) == 0 ||
+            strncmp(query, asks[1], strlen(asks[1])) == 0);
+}
+
 bool upnp_rule_url(const char *url, const struct netaddr *gateway, const struct netaddr *own)
 {
     char host[NETADDR_TEXT_MAX];
     struct netaddr a = {0};
 
-    if (strncmp(url, "http://", 7) != 0) {
+    if (strncmp(url, "http://", 7) != 0 || !is_plain(url)) {
         return false;
     }
     url += 7;
@@ -154,6 +175,23 @@ static bool interface_of(char *dst, size_t cap, const struct portmap_upnp *what)
     return true;
 }
 
+static time_t seconds(void)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* Whether no answer before |d| named the same address. */
+static bool is_first(const struct UPNPDev *all, const struct UPNPDev *d)
+{
+    while (all != d && strcmp(all->descURL, d->descURL) != 0) {
+        all = all->pNext;
+    }
+    return all == d;
+}
+
 static bool search(struct igd *g, const struct portmap_upnp *what)
 {
     /* a version 2 answers to 1, too (UPnP device architecture 1.3.2) */
@@ -168,9 +206,13 @@ static bool search(struct igd *g, const struct portmap_upnp *what)
     }
     struct UPNPDev *all = upnpDiscoverDevices(types, SEARCH_MS, at, NO_DAEMON, UPNP_LOCAL_PORT_ANY,
                                               what->internal.family == 6, 2, &err, 0);
+    time_t until = seconds() + DESCRIBE_S;
     for (const struct UPNPDev *d = all; d != NULL && !g->found && n < DEVICES_MAX; d = d->pNext) {
-        n++;
-        (void)describe(g, d->descURL, what);
+        if (is_first(all, d) && upnp_rule_url(d->descURL, &what->gateway, &what->internal) &&
+            seconds() < until) {
+            n++; /* what leads elsewhere takes nobody's turn */
+            (void)describe(g, d->descURL, what);
+        }
     }
     freeUPNPDevlist(all);
     return g->found;

@@ -30,7 +30,8 @@ QUDAG_MUST_USE qudag_err upnp_add(struct upnp *u, const struct portmap_upnp *wha
 
 /*
  * Whether |url| ("http://HOST:PORT/...") is the gateway's: HOST is its address, no name; of IPv6, where the gateway is
- * known by its link-local address, any address of that link: link-local, or in the /64 of |own|.
+ * known by its link-local address, any address of that link: link-local, or in the /64 of |own|.  At most 256 printable
+ * bytes; no query but "?content=uuid:..." and "?control=uuid:...": whoever answers a search chooses what is fetched.
  */
 bool upnp_rule_url(const char *url, const struct netaddr *gateway, const struct netaddr *own);
 

@@ -22,6 +22,8 @@ static struct netaddr ip_of(const char *text)
     return a;
 }
 
+#define PART "/234567890123456789"
+
 static void only_the_gateway_is_spoken_to(void **state)
 {
     static const struct {
@@ -40,6 +42,17 @@ static void only_the_gateway_is_spoken_to(void **state)
         {"https://192.168.1.1/", false, false},
         {"file:///etc/passwd", false, false},
         {"http://", false, false},
+        {"http://192.168.1.1:80/reboot.cgi?now=1", false, false},
+        {"http://192.168.1.1:80/a?b?content=uuid:1", false, false},
+        {"http://192.168.1.1:2869/upnphost/udhisapi.dll?content=uuid:1-2", true, false},
+        {"http://192.168.1.1:2869/upnphost/udhisapi.dll?control=uuid:1-2+urn", true, false},
+        {"http://192.168.1.1/a b", false, false},
+        {"http://192.168.1.1/a\r\nX: y", false, false},
+        {"http://192.168.1.1/\xc3\xa4", false, false},
+        {"http://192.168.1.1" PART PART PART PART PART PART PART PART PART PART PART PART, true,
+         false},
+        {"http://192.168.1.1" PART PART PART PART PART PART PART PART PART PART PART PART PART,
+         false, false},
         {"", false, false},
         {"http://[fe80::1]:5000/root.xml", false, true},
         {"http://[fe80::7]:5000/root.xml", false, true},
