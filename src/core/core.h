@@ -192,6 +192,7 @@ struct core_ops {
     bool
         early; /* its streams may be opened on a link that the peer may still refuse: then they end by EV_RESET with
                    the reason, and EV_STREAM_OPEN comes before EV_PEER_UP; not for cores that choose */
+    bool early_relayed; /* likewise on links with LINK_RELAYED only; also for cores that choose */
     bool
         asks_again; /* streams of its own that end with QUDAG_ECLOSED it opens again over another link: so they end
                         where the path is quiet (LINK_QUIET) and that of another is not */

@@ -151,6 +151,7 @@ struct node {
         pressed; /* streams that wait for room in the accounts of bytes, who waits longest first */
     uint32_t pressed_n;    /* how many */
     uint32_t pressed_look; /* of these at most are to be looked at */
+    uint32_t unsure;       /* streams that are, in |strmtab| or |todo| */
     uint64_t pressed_seen; /* resources_returned() by then */
     struct list released;  /* node_buf: nobody holds them, and the program does not know yet */
     struct list notes;     /* node_peer_note, newest first */

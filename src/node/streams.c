@@ -48,6 +48,7 @@ static struct slice strm_key(const struct ref *strm)
 /* |a| is in no table any more. */
 static void forget(struct node *n, struct node_stream *a)
 {
+    n->unsure -= a->unsure ? 1 : 0;
     dyn_fini(&a->early);
     node_stream_drop_owned(a);
     node_lent_free(n, &a->lent);
@@ -244,7 +245,7 @@ static void flush_one(struct node *n, struct node_stream *a)
         flush_early(n, a);
     }
     bool over = a->opened && !has_early(a);
-    bool writable = a->want_writable && over && !a->fin_out &&
+    bool writable = a->want_writable && over && !a->fin_out && !a->unsure &&
                     node_rule_writable(a->queued, NODE_STREAM_QUEUE_MAX);
     out = node_begin(n);
     if (a->credit > 0 && a->opened) {
@@ -321,6 +322,35 @@ void node_streams_flush(struct node *n)
     }
 }
 
+static void tell_opened(struct node *n, struct node_stream *a)
+{
+    if (n->hooks.stream_opened != NULL) {
+        n->hooks_called++;
+        n->hooks.stream_opened(n->hooks.ctx, a->ref);
+    }
+}
+
+static bool is_linked(const struct node *n, const struct peer_id *peer)
+{
+    uint8_t props;
+
+    return swarm_connected(n->swarm, peer, &props);
+}
+
+/* The peer has taken the link: its streams are open, as everything else says as well. */
+static void on_up(struct node *n, const struct peer_id *peer)
+{
+    for (uint32_t i = 0; n->unsure > 0 && i < n->strmtab.high; i++) {
+        struct node_stream *a = slots_at(&n->strmtab, i);
+        if (a != NULL && a->unsure && peer_id_eq(&a->to, peer)) {
+            n->unsure--;
+            a->unsure = false;
+            todo(n, a); /* it may be writable */
+            tell_opened(n, a);
+        }
+    }
+}
+
 static void on_open(struct node *n, const struct ev *ev)
 {
     struct node_stream *a = ev->inbound ? new_stream(n) : get(n, ref_from_u64(ev->cookie));
@@ -343,9 +373,11 @@ static void on_open(struct node *n, const struct ev *ev)
     a->opened = true;
     if (!ev->inbound) {
         todo(n, a); /* what was asked for before there was a stream */
-        if (n->hooks.stream_opened != NULL) {
-            n->hooks_called++;
-            n->hooks.stream_opened(n->hooks.ctx, a->ref);
+        if ((ev->props & LINK_RELAYED) != 0 && !is_linked(n, &a->to)) {
+            a->unsure = true;
+            n->unsure++;
+        } else {
+            tell_opened(n, a);
         }
         return;
     }
@@ -389,8 +421,10 @@ static void stream_event(void *core, const struct ev *ev, tstamp now, struct act
     case EV_STREAM_FAIL:
         on_fail(n, ev);
         return;
-    case EV_PEER_DOWN: /* its streams were reset one by one before */
     case EV_PEER_UP:
+        on_up(n, ev->peer);
+        return;
+    case EV_PEER_DOWN: /* its streams were reset one by one before */
         return;
     case EV_DATA:
     case EV_WRITABLE:
@@ -443,7 +477,7 @@ static const char *open_proto(struct node *n, const struct act *open)
 qudag_err node_streams_init(struct node *n)
 {
     static const struct core_ops ops = {
-        .manual_credit = true, .chooses = true, .event = stream_event};
+        .manual_credit = true, .early_relayed = true, .chooses = true, .event = stream_event};
     struct node_core core = {.name = "streams",
                              .instance = n,
                              .ops = &ops,
@@ -663,7 +697,7 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
     if (a == NULL) {
         return QUDAG_ESTALE;
     }
-    out->open = a->opened;
+    out->open = a->opened && !a->unsure;
     out->user = a->user;
     out->proto = a->proto;
     out->queued = a->queued + (uint32_t)a->early.len + a->early_owned_len;

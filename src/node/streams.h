@@ -37,6 +37,8 @@ struct node_stream {
     size_t wanted; /* for which there must be room: a buffer, or NODE_STREAM_STEP bytes at most */
     bool turn;     /* it is its turn among those that wait for room */
     bool open_due, opened, want_writable;
+    bool
+        unsure; /* opened on a link that the peer may still refuse: the program has not heard of it */
     uint8_t targets;      /* of its dark address, that led nowhere */
     uint64_t target_seq;  /* the last of them, if it was hidden: dark_target.seq */
     bool canceled;        /* while it is being opened */

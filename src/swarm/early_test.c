@@ -8,6 +8,7 @@
 
 #include "swarm/swarm.h"
 
+#include "swarm/early.h"
 #include "swarm/internal.h"
 #include "swarm/testkit.h"
 
@@ -147,6 +148,34 @@ static void a_link_that_we_refuse_takes_them_with_it(void **state)
     assert_int_equal(resources_used(swarm_resources(w.s), RES_NODE, RES_STREAMS_OUT), 0);
 }
 
+/* Between the proof and the link, also of those that dial nobody; before it there is nothing to go along. */
+static void who_comes_later_and_dials_nobody_goes_along(void **state)
+{
+    struct act a = {.type = ACT_OPEN, .cookie = 8, .no_dial = true, .peer = peer_no(1)};
+    (void)state;
+
+    know(1, 1);
+    ask_early(1, 5, 0);
+    swarm_act(w.s, asks, &a, NULL, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECLOSED);
+    proven(0, PQ, 7);
+    a.cookie = 9;
+    swarm_act(w.s, asks, &a, NULL, w.now);
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 2);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 9);
+    assert_int_equal(count(EV_PEER_UP), 0);
+    a.cookie = 10;
+    swarm_act(w.s, w.core[0], &a, NULL, w.now); /* not of a core that would not stand it */
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 10);
+    event(LINK_UP, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(streams_of(1), 2);
+}
+
 static void nothing_is_asked_of_another_key_or_with_less_than_is_needed(void **state)
 {
     struct peer_id p = peer_no(1);
@@ -201,6 +230,19 @@ static void one_that_does_not_fit_waits_for_the_link(void **state)
     assert_int_equal(count(EV_STREAM_OPEN), 1);
 }
 
+static void who_may_be_early_and_where(void **state)
+{
+    static const struct core_ops never = {.limited_ok = true}, always = {.early = true},
+                                 relayed = {.early_relayed = true};
+    (void)state;
+
+    assert_false(swarm_rule_early(&never, LINK_RELAYED));
+    assert_true(swarm_rule_early(&always, 0));
+    assert_true(swarm_rule_early(&always, LINK_RELAYED));
+    assert_false(swarm_rule_early(&relayed, LINK_QUDAG));
+    assert_true(swarm_rule_early(&relayed, LINK_RELAYED | LINK_QUDAG));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, teardown)
@@ -211,6 +253,8 @@ int main(void)
         T(nothing_is_asked_of_another_key_or_with_less_than_is_needed),
         T(nothing_goes_early_over_a_link_that_may_not_carry_it),
         T(one_that_does_not_fit_waits_for_the_link),
+        T(who_comes_later_and_dials_nobody_goes_along),
+        T(who_may_be_early_and_where),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -560,6 +560,7 @@ static void link_proven(struct swarm *s, const struct swarm_transport *tp, struc
         return;
     }
     l->props = info.props & (uint8_t) ~(LINK_ANON | LINK_INBOUND);
+    l->proven = true;
     swarm_opens_early(s, l, now);
 }
 

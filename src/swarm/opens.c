@@ -131,6 +131,11 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
     }
 }
 
+bool swarm_rule_early(const struct core_ops *ops, uint8_t props)
+{
+    return ops->early || (ops->early_relayed && (props & LINK_RELAYED) != 0);
+}
+
 void swarm_opens_early(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     struct swarm_peer *p = l->peer;
@@ -140,7 +145,7 @@ void swarm_opens_early(struct swarm *s, struct swarm_link *l, tstamp now)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
         const struct swarm_use use = {o->report.core, o->proto, o->need, true};
-        if (!s->core[use.core].ops->early || o->no_dial || err != QUDAG_OK ||
+        if (!swarm_rule_early(s->core[use.core].ops, l->props) || o->no_dial || err != QUDAG_OK ||
             !swarm_link_serves(s, l, &use)) {
             continue;
         }
@@ -152,6 +157,24 @@ void swarm_opens_early(struct swarm *s, struct swarm_link *l, tstamp now)
             swarm_open_unlink(s, o);
         }
     }
+}
+
+struct swarm_link *swarm_open_early_link(struct swarm *s, const struct swarm_open *o)
+{
+    const struct swarm_use use = {o->report.core, o->proto, o->need, true};
+
+    if (o->peer->n_dials == 0 || !swarm_rule_early(s->core[use.core].ops, LINK_RELAYED)) {
+        return NULL;
+    }
+    LIST_EACH(it, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        if (l->peer == o->peer && l->proven && !l->up && !l->dead && l->dial_by != 0 &&
+            swarm_rule_early(s->core[use.core].ops, l->props) && swarm_link_serves(s, l, &use)) {
+            return l;
+        }
+    }
+    return NULL;
 }
 
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
@@ -261,6 +284,19 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
     return err;
 }
 
+/* No link serves it. */
+static qudag_err open_unlinked(struct swarm *s, struct swarm_open *o, tstamp now)
+{
+    struct swarm_link *l = swarm_open_early_link(s, o);
+
+    if (l != NULL && swarm_stream_open(s, l, &o->report, o->proto, now) == QUDAG_OK) {
+        s->stats.opens_early++;
+        swarm_meter_open(s, o, QUDAG_OK, now);
+        return QUDAG_OK;
+    }
+    return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);
+}
+
 static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
 {
     struct swarm_link *l;
@@ -269,7 +305,7 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
     do {
         l = swarm_peer_link(s, o->peer, o->need, o->report.core, o->proto, now);
         if (l == NULL) {
-            return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);
+            return open_unlinked(s, o, now);
         }
         if (o->peer->n_opens > 0) { /* others wait already, for this link or another */
             err = open_wait(s, o);

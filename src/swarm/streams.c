@@ -122,6 +122,9 @@ void swarm_streams_count(struct swarm *s, struct swarm_link *l, tstamp now)
         struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
         qudag_err err = count(s, st, st->core, s->core[st->core].ops->outbound_max, &refused, now);
         (void)err; /* one that is over the limits of the link goes on */
+        if (!st->inbound) {
+            swarm_link_used(s, l, st->core);
+        }
     }
 }
 

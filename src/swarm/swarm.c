@@ -501,6 +501,7 @@ qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm
     *out = (struct swarm_stream_info){.peer = *swarm_link_peer_id(st->link),
                                       .props = st->link->props,
                                       .link = st->link->ref,
+                                      .agreed = st->state == SWARM_STREAM_OPEN,
                                       .core = st->core};
     if (st->proto != NULL) {
         memcpy(out->proto, st->proto, strlen(st->proto) + 1);

@@ -263,6 +263,7 @@ struct swarm_stream_info {
     uint8_t props;
     struct ref link;      /* the transport's name of it: a circuit when LINK_ANON */
     struct peer_id relay; /* that passes the link on; len 0: none */
+    bool agreed;          /* both sides have said that they speak its protocol */
     unsigned core;
     char proto[SWARM_PROTO_LEN_MAX + 1];
 };

@@ -130,6 +130,11 @@ static bool link_event(struct upgrade_link *l, struct link_ev *ev)
         *ev = (struct link_ev){.type = LINK_ANSWERED, .link = l->ref};
         return true;
     }
+    if (l->proven_due) {
+        l->proven_due = false;
+        *ev = (struct link_ev){.type = LINK_PROVEN, .link = l->ref};
+        return true;
+    }
     if (l->up_due) {
         l->up_due = false;
         l->announced = true;

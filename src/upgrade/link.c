@@ -2,13 +2,13 @@
 #include "core/codes.h"
 #include "upgrade/upgrade_int.h"
 
-/* A link that is up and stays so, else NULL. */
+/* A link that is up and stays so, or a dial that is proven; else NULL. */
 static struct upgrade_link *standing(void *owner, struct ref link)
 {
     const struct upgrade *u = owner;
     struct upgrade_link *l = upgrade_find(u, link);
 
-    return l != NULL && l->stage == STAGE_STREAMS && l->up ? l : NULL;
+    return l != NULL && l->stage == STAGE_STREAMS && (l->up || l->proven) ? l : NULL;
 }
 
 static void changed(struct upgrade_link *l)

@@ -5,7 +5,8 @@
  *                                             └▶ MUXER ─ agreed ──────┘
  *
  * A listener's link is up with STREAMS, a dialler's with the first bytes that come opened: not before has the other
- * side accepted what the dialler proved.
+ * side accepted what the dialler proved.  Where the muxer was agreed on early he may send on streams until then
+ * (LINK_PROVEN): that goes with what completes the handshake.
  */
 #include "upgrade/upgrade_int.h"
 
@@ -145,7 +146,7 @@ static qudag_err go_up(struct upgrade_link *l)
 {
     struct upgrade_stats *st = &l->u->stats;
 
-    qudag_err err = upgrade_account_up(l);
+    qudag_err err = l->proven ? QUDAG_OK : upgrade_account_up(l);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -160,6 +161,17 @@ static qudag_err go_up(struct upgrade_link *l)
     return QUDAG_OK;
 }
 
+/* The peer has proven itself, and streams are possible; whether it takes us is not known yet. */
+static qudag_err be_proven(struct upgrade_link *l)
+{
+    qudag_err err = upgrade_account_up(l);
+
+    l->proven = err == QUDAG_OK;
+    l->proven_due = l->proven && l->announced;
+    upgrade_mark_busy(l);
+    return err;
+}
+
 /* Each side has proven itself to the other; |muxer|: it is agreed on. */
 static qudag_err on_secure(struct upgrade_link *l, bool muxer, const char **text)
 {
@@ -170,7 +182,10 @@ static qudag_err on_secure(struct upgrade_link *l, bool muxer, const char **text
     }
     if (muxer) {
         err = begin_streams(l);
-        return err == QUDAG_OK && !l->dialer ? go_up(l) : err;
+        if (err == QUDAG_OK) {
+            err = l->dialer ? be_proven(l) : go_up(l);
+        }
+        return err;
     }
     l->stage = STAGE_MUXER;
     l->mss = (struct mss){0};

@@ -30,7 +30,7 @@ struct up_side {
     struct ref link;
     bool begun, ended; /* ended: the carrier of this side closes */
     /* what was seen */
-    unsigned ups, downs, streams, fins, resets, streams_ok, answers;
+    unsigned proven, ups, downs, streams, fins, resets, streams_ok, answers;
     struct link_info info; /* at LINK_UP */
     struct link_ev down;
     struct peer_id found;
@@ -188,6 +188,8 @@ static inline void up_note(struct up_side *s, const struct link_ev *ev)
         s->answers++;
         break;
     case LINK_PROVEN:
+        s->proven += s->ups == 0 ? 1 : 0;
+        break;
     case LINK_QUIET:
     case LINK_HEARD:
         break;

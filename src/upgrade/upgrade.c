@@ -337,7 +337,7 @@ void upgrade_end(struct upgrade_link *l, qudag_err err, const char *text)
     l->stage = STAGE_ENDED;
     l->why = err;
     l->why_text = text;
-    l->answered_due = l->up_due = false;
+    l->answered_due = l->proven_due = l->up_due = false;
     l->down_due = l->announced;
     yamux_free(l->yamux);
     l->yamux = NULL;

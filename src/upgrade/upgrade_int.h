@@ -56,9 +56,10 @@ struct upgrade_link {
     enum upgrade_stage stage;
     bool dialer;    /* of the protocols, not of the link */
     bool announced; /* it was dialled, or LINK_UP was told: LINK_DOWN is owed */
+    bool proven;    /* of a dial: the muxer is there, and it is not up yet, or was so */
     bool up;
     bool agreeing; /* dialler: it goes on with the only protocol there is, before the answer */
-    bool answered_due, up_due, down_due; /* events */
+    bool answered_due, proven_due, up_due, down_due; /* events */
     bool closing;  /* |why| stands; the link ends when what came before is delivered */
     bool unsealed; /* the security layer has failed: nothing is sent but what waits */
     bool going;    /* GO_AWAY came */

@@ -112,6 +112,55 @@ static void a_link_comes_up_each_way(void **state)
     }
 }
 
+/* With LINK_PROVEN it opens a stream and says something. */
+static void says_early(struct up_side *s, const struct link_ev *ev)
+{
+    int64_t sid;
+
+    if (ev->type == LINK_PROVEN) {
+        assert_int_equal(s->ups, 0);
+        assert_int_equal(upgrade_link_ops.open(s->u, ev->link, 1, "", &sid), QUDAG_OK);
+        assert_int_equal(upgrade_link_ops.write(s->u, ev->link, sid,
+                                                (struct slice){(const uint8_t *)"early", 5}),
+                         QUDAG_OK);
+    }
+}
+
+/* Nothing of b's passes once a has spoken. */
+static bool b_falls_silent(struct up_pair *p, struct up_side *from, uint8_t *bytes, size_t *len)
+{
+    (void)bytes;
+    if (from == &p->b && p->a.proven > 0) {
+        *len = 0;
+    }
+    return true;
+}
+
+static void what_is_said_first_goes_with_the_end_of_the_handshake(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct up_pair *p = up_new(ways[i].a, ways[i].b);
+        struct strip s = {ways[i].stripped};
+        p->a.app = says_early;
+        p->pass = strip;
+        p->ctx = &s;
+        if (ways[i].stripped == 0) {
+            p->pass = b_falls_silent;
+        }
+        up_dial(p);
+        up_settle(p);
+        assert_int_equal(p->a.proven, 1);
+        assert_int_equal(p->b.proven, 0);
+        assert_int_equal(p->b.ups, 1);
+        assert_int_equal(p->b.bytes, 5);
+        assert_int_equal(p->a.ups, ways[i].stripped == 0 ? 0 : 1); /* b may have refused it */
+        p->ctx = NULL;
+        p->pass = NULL;
+        up_free(p);
+    }
+}
+
 static void in_pieces_of_any_size(void **state)
 {
     static const size_t piece[] = {1, 2, 3, 5, 17, 100, 1000};
@@ -664,6 +713,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_link_comes_up_each_way),
+        cmocka_unit_test(what_is_said_first_goes_with_the_end_of_the_handshake),
         cmocka_unit_test(in_pieces_of_any_size),
         cmocka_unit_test(either_side_may_be_who_proposes),
         cmocka_unit_test(another_peer_is_named),

@@ -332,6 +332,7 @@ const struct core_ops ping_ops = {
     .protocol = "/ipfs/ping/1.0.0",
     .inbound_max = 2,
     .limited_ok = true,
+    .early = true,
     .asks_again = true,
     .event = ping_event,
     .tick = ping_tick,
