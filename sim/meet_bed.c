@@ -259,6 +259,7 @@ static void bed_up(struct bed *b, unsigned side, const struct act *a)
         if (s->refuses) {
             BED_CALL(b, side, meet_refuse(s->m, &peer, MEET_END_REFUSED, b->now, &out));
         } else {
+            s->own.rtt = 2 * (b->relay + b->side[0].lan + b->side[1].lan);
             BED_CALL(b, side, meet_allow(s->m, &peer, &s->own, b->now, &out));
         }
         break;

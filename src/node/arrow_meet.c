@@ -83,6 +83,19 @@ static enum meet_nat nat_of(const struct reach *r)
     }
 }
 
+/* The round trip of the relayed link on which |peer| asks, as its handshake or its pings showed it; 0: not known. */
+static uint64_t rtt_to(const struct node *n, const struct peer_id *peer)
+{
+    struct link_info info;
+
+    for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &info);) {
+        if ((info.props & (LINK_RELAYED | LINK_INBOUND)) == (LINK_RELAYED | LINK_INBOUND)) {
+            return info.rtt_ns != 0 ? info.rtt_ns : info.handshake_ns;
+        }
+    }
+    return 0;
+}
+
 /* What this side has; the candidates lie in |v|, of MEET_CANDIDATES_MAX. */
 static struct meet_own own_of(const struct node *n, const struct peer_id *peer,
                               struct meet_candidate *v)
@@ -109,10 +122,12 @@ static struct meet_own own_of(const struct node *n, const struct peer_id *peer,
 
 /* ---- who is met ---- */
 
-/* A relayed link that we dialled, to a QuDAG node. */
+/* A relayed link that we dialled, to a QuDAG node: which it is said to be once that has proven itself. */
 static bool is_ours(const struct swarm_look *look)
 {
-    return look->state == SWARM_LINK_UP && (look->info.props & LINK_RELAYED) != 0 &&
+    bool stands = look->state == SWARM_LINK_UP || look->state == SWARM_LINK_HANDSHAKING;
+
+    return stands && (look->info.props & LINK_RELAYED) != 0 &&
            (look->info.props & LINK_INBOUND) == 0 && (look->info.props & LINK_QUDAG) != 0;
 }
 
@@ -161,6 +176,7 @@ static bool answer(struct node *n, const struct peer_id *peer, bool late, tstamp
 
     if (node_may_meet(n, peer)) {
         struct meet_own own = own_of(n, peer, v);
+        own.rtt = rtt_to(n, peer);
         meet_allow(n->meeting.core, peer, &own, now, node_begin(n));
         end(n);
         return true;
@@ -209,6 +225,13 @@ static void asked_again(struct node *n, tstamp now)
         } else if (peer.len > 0) {
             m->look_at = tstamp_min(m->look_at, tstamp_after(now, NODE_MEETING_LOOK_NS));
         }
+    }
+}
+
+void node_meet_stream_in(struct node *n)
+{
+    for (size_t i = 0; i < NODE_MEETING_ASKED; i++) {
+        n->news |= n->meeting.asked[i].peer.len > 0 ? NODE_NEWS_PATHS : 0;
     }
 }
 
@@ -437,8 +460,12 @@ void node_meet_free(struct node *n)
 
 qudag_err node_meet_init(struct node *n)
 {
-    static const struct core_ops ops = {
-        .inbound_max = 2, .limited_ok = true, .event = event, .tick = tick, .deadline = deadline};
+    static const struct core_ops ops = {.inbound_max = 2,
+                                        .limited_ok = true,
+                                        .early = true,
+                                        .event = event,
+                                        .tick = tick,
+                                        .deadline = deadline};
     struct node_core core = {.name = "meet", .instance = n, .ops = &ops, .report = report};
     struct meet_config cfg = {.mem = n->mem, .rng = n->cfg.rng};
 

@@ -102,6 +102,7 @@ bool node_relay_links_step(struct node *n, tstamp now)
         return any;
     }
     swarm_link_event(n->swarm, n->through.tp, &ev, now);
+    n->news |= ev.type == LINK_PROVEN ? NODE_NEWS_PATHS : 0; /* a meeting begins as early as that */
     return true;
 }
 

@@ -37,5 +37,7 @@ struct node;
 bool node_meet_look(const struct node *n, const struct peer_id *peer, struct meet_look *out);
 /* Counters since the node began; NULL: it meets nobody. */
 const struct meet_stats *node_meet_stats(const struct node *n);
+/* A peer opened a stream of the program's over a relayed link: whoever asked may be answered now. */
+void node_meet_stream_in(struct node *n);
 
 #endif

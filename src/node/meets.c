@@ -73,7 +73,7 @@ static bool has_stream(const struct node *n, const struct peer_id *peer)
     for (uint32_t i = 0; i < n->strmtab.high; i++) {
         const struct node_stream *a = slots_at(&n->strmtab, i);
         if (a != NULL && a->opened && swarm_stream_info(n->swarm, a->strm, &info) == QUDAG_OK &&
-            (info.props & LINK_ANON) == 0 && peer_id_eq(&info.peer, peer)) {
+            info.agreed && (info.props & LINK_ANON) == 0 && peer_id_eq(&info.peer, peer)) {
             return true;
         }
     }

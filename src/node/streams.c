@@ -383,6 +383,9 @@ static void on_open(struct node *n, const struct ev *ev)
     }
     a->proto = ev->proto;
     a->inbound = true;
+    if ((ev->props & LINK_RELAYED) != 0) {
+        node_meet_stream_in(n);
+    }
     char text[DARK_TEXT_MAX];
     const char *dark = NULL;
     struct swarm_stream_info info;

@@ -71,6 +71,7 @@ struct meet_own {
     bool
         named; /* the program named this peer: 1024 packets may go to the host that it names, see rules.h */
     bool few_ports; /* our router gives few ports: no birthday */
+    uint64_t rtt;   /* of the relayed link, ns; 0: not known.  Who is asked begins by it */
 };
 
 /* Meetings that ended, by the round that they had come to. */

@@ -50,26 +50,6 @@ void meet_own_set(struct meeting *mt, const struct meet_own *own)
     mt->allowed = true;
 }
 
-void meet_hello(struct meeting *mt, tstamp now, struct acts *out)
-{
-    const struct meet_look *look = &mt->mem->look;
-    struct meet_msg msg = {
-        .type = MEET_HELLO, .nat = mt->own.nat, .step = mt->own.step, .n = look->n_ours};
-
-    rng_fill(&mt->m->rng, mt->ours, sizeof(mt->ours));
-    memcpy(msg.secret, mt->ours, sizeof(mt->ours));
-    memcpy(msg.v, look->ours, look->n_ours * sizeof(msg.v[0]));
-    if (mt->greeted) {
-        msg.held = meet_rule_held(now - mt->hello_at);
-    }
-    mt->hello_at = now;
-    say(mt, &msg, out);
-    if (mt->greeted) {
-        meet_keys(mt);
-        state_set(mt, MEET_WAITING, tstamp_after(now, MEET_ASK_LIMIT));
-    }
-}
-
 static void candidates_take(struct meeting *mt, const struct meet_msg *msg)
 {
     struct meet_look *look = &mt->mem->look;
@@ -84,7 +64,7 @@ static void candidates_take(struct meeting *mt, const struct meet_msg *msg)
 
 /* ---- a round ---- */
 
-/* START is out, or came. */
+/* START is out, or came; of the first round: B's HELLO. */
 static void round_start(struct meeting *mt, tstamp now)
 {
     struct meet_look *look = &mt->mem->look;
@@ -101,6 +81,27 @@ static void round_start(struct meeting *mt, tstamp now)
     }
     uint64_t takes = meet_rule_length(mt->round, mt->rtt, mt->n_pairs);
     state_set(mt, MEET_CHECKING, tstamp_after(now, mt->initiator ? takes : takes + MEET_ASK_LIMIT));
+}
+
+void meet_hello(struct meeting *mt, tstamp now, struct acts *out)
+{
+    const struct meet_look *look = &mt->mem->look;
+    struct meet_msg msg = {
+        .type = MEET_HELLO, .nat = mt->own.nat, .step = mt->own.step, .n = look->n_ours};
+
+    rng_fill(&mt->m->rng, mt->ours, sizeof(mt->ours));
+    memcpy(msg.secret, mt->ours, sizeof(mt->ours));
+    memcpy(msg.v, look->ours, look->n_ours * sizeof(msg.v[0]));
+    if (mt->greeted) {
+        msg.held = meet_rule_held(now - mt->hello_at);
+    }
+    mt->hello_at = now;
+    say(mt, &msg, out);
+    if (mt->greeted) {
+        meet_keys(mt);
+        mt->rtt = mt->own.rtt < MEET_RTT_MAX ? mt->own.rtt : MEET_RTT_MAX;
+        round_start(mt, now);
+    }
 }
 
 static void start_say(struct meeting *mt, tstamp now, struct acts *out)
@@ -279,7 +280,7 @@ static void hello_in(struct meeting *mt, struct meet_msg *msg, tstamp now, struc
     }
     mt->rtt = meet_rule_rtt(now - mt->hello_at, msg->held);
     meet_keys(mt);
-    start_say(mt, now, out);
+    round_start(mt, now);
 }
 
 static void round_in(struct meeting *mt, const struct meet_msg *msg, tstamp now, struct acts *out)

@@ -173,7 +173,8 @@ uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms)
 
 uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt)
 {
-    uint64_t wait = initiator ? rtt / 2 : 0;
+    bool spoke = round == MEET_PLAIN ? !initiator : initiator; /* last */
+    uint64_t wait = spoke ? rtt / 2 : 0;
     uint64_t swap = rtt / 2 < SWAP_MIN ? SWAP_MIN : rtt / 2;
 
     if (round == MEET_FRESH_PORT && ((set == 1 && initiator) || (set == 2 && !initiator))) {

@@ -84,9 +84,10 @@ uint16_t meet_rule_held(uint64_t ns);
 uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms);
 
 /*
- * When checks of socket set |set| begin after START, which A sent and B received; rtt: of the relayed link.  A waits
- * half of it, so that both begin at once.  Of the sets of MEET_FRESH_PORT one begins with B, the other with A, each by
- * as much as a router that answers strangers may lie behind a slow network.
+ * When checks of socket set |set| begin after START, which A sent and B received; in the first round after B's HELLO;
+ * rtt: of the relayed link.  Who said that waits half of it, so that both begin at once.  Of the sets of
+ * MEET_FRESH_PORT one begins with B, the other with A, each by as much as a router that answers strangers may lie
+ * behind a slow network.
  */
 uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt);
 /* How long a round takes from START on. */

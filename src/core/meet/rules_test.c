@@ -148,8 +148,8 @@ static void which_round_comes_next(void **state)
 static void both_begin_at_once_and_one_before_the_other_with_fresh_ports(void **state)
 {
     (void)state;
-    assert_int_equal(meet_rule_start(MEET_PLAIN, 0, true, 160 * MS), 80 * MS);
-    assert_int_equal(meet_rule_start(MEET_PLAIN, 0, false, 160 * MS), 0);
+    assert_int_equal(meet_rule_start(MEET_PLAIN, 0, true, 160 * MS), 0);
+    assert_int_equal(meet_rule_start(MEET_PLAIN, 0, false, 160 * MS), 80 * MS);
     assert_int_equal(meet_rule_start(MEET_FRESH_PORT, 0, true, 160 * MS), 80 * MS);
     assert_int_equal(meet_rule_start(MEET_FRESH_PORT, 1, true, 160 * MS), 230 * MS);
     assert_int_equal(meet_rule_start(MEET_FRESH_PORT, 1, false, 160 * MS), 0);
