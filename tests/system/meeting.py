@@ -66,9 +66,9 @@ class Meeting:
     """from the first ping to a direct path, or to the limit"""
 
     def __init__(self, a, b, limit=20, patience=30):
+        name(a, b)
         self.began, self.row = time.monotonic(), None
         self.first = self.direct = None
-        name(a, b)
         end = self.began + patience * SLOW
         while time.monotonic() < end and not self.is_direct:
             got = pinged(a, b)
@@ -81,7 +81,7 @@ class Meeting:
                 self.first_path = self.row.get('path_kind')
                 end = time.monotonic() + limit * SLOW
             if not self.is_direct:
-                time.sleep(0.1)
+                time.sleep(0.02)
         if self.is_direct:
             self.direct = time.monotonic() - self.began
 
