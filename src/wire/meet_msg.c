@@ -131,7 +131,7 @@ qudag_err meet_msg_read(struct meet_msg *m, struct slice in, size_t *used)
             if (b >= 0x80 || len > MEET_MSG_MAX) {
                 return QUDAG_ETOOBIG;
             }
-            if (len == 0 || (at == 2 && b == 0)) {
+            if (at == 2 && b == 0) {
                 return QUDAG_EMALFORMED;
             }
             if (in.len - at < len) {

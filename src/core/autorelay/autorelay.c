@@ -158,7 +158,7 @@ void autorelay_fix(struct autorelay *a, const struct peer_id *peer, uint64_t net
     struct autorelay_relay *r = autorelay_find(a, peer);
 
     for (size_t i = 0; fixed && r == NULL && peer->len > 0 && i < AUTORELAY_CANDIDATES_MAX; i++) {
-        if (a->v[i].peer.len == 0 || is_idle(&a->v[i])) { /* whoever waits gives way */
+        if (is_idle(&a->v[i])) { /* nobody is there, or who waits gives way */
             r = &a->v[i];
             *r = (struct autorelay_relay){.peer = *peer, .net = net, .since = now, .heard = now};
         }

@@ -536,10 +536,7 @@ static void data(struct dcutr *d, struct try *t, struct slice in, tstamp now, st
     struct dcutr_msg m;
 
     if (!takes(t) || in.len > sizeof(t->rx) - t->rx_len) {
-        if (!is_over(t)) {
-            over(d, t, QUDAG_EPROTO, "the peer sent what is no message, or one out of turn", now,
-                 out);
-        }
+        over(d, t, QUDAG_EPROTO, "the peer sent what is no message, or one out of turn", now, out);
         return;
     }
     memcpy(t->rx + t->rx_len, in.base, in.len);

@@ -271,7 +271,7 @@ static bool take_map(struct portmap *p, struct portmap_gate *g, const struct pcp
         portmap_failed(p, o, m, "it has no external address", now, out);
     } else {
         struct portmap_found f = {m, a->life_s, external};
-        portmap_mapped(p, o, &f, now, out);
+        portmap_mapped(o, &f, now, out);
     }
     return true;
 }
@@ -431,7 +431,7 @@ static void take_upnp(struct portmap *p, struct portmap_port *o,
             if (o->permanent || f.life_s == 0) {
                 f.life_s = o->permanent ? 0 : PORTMAP_LIFE_S;
             }
-            portmap_mapped(p, o, &f, now, out);
+            portmap_mapped(o, &f, now, out);
         }
     } else if (a->code == PORTMAP_UPNP_PERMANENT_ONLY && !o->permanent) {
         o->permanent = true;

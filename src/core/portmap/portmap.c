@@ -174,10 +174,9 @@ void portmap_failed(struct portmap *p, struct portmap_port *o, enum portmap_meth
     }
 }
 
-void portmap_mapped(struct portmap *p, struct portmap_port *o, const struct portmap_found *f,
-                    tstamp now, struct acts *out)
+void portmap_mapped(struct portmap_port *o, const struct portmap_found *f, tstamp now,
+                    struct acts *out)
 {
-    struct portmap_gate *g = portmap_gate_of(p, o->internal.family);
     bool same = o->state == PORTMAP_MAPPED && netaddr_eq(&o->external, &f->external);
 
     if (o->state == PORTMAP_MAPPED && !same) {
@@ -200,8 +199,6 @@ void portmap_mapped(struct portmap *p, struct portmap_port *o, const struct port
     if (f->method == PORTMAP_UPNP) {
         o->upnp_port = f->external.port;
         o->upnp_ports = 0;
-    } else if (g->look.at == TSTAMP_NEVER) {
-        g->look = (struct portmap_try){.at = tstamp_after(now, PORTMAP_LOOK)};
     }
     if (!same) {
         report(o, PORTMAP_UP_MAPPED, now, out);

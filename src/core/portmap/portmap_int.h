@@ -72,8 +72,8 @@ struct portmap_found {
     struct netaddr external;
 };
 /* portmap.c: the port is mapped so. */
-void portmap_mapped(struct portmap *p, struct portmap_port *o, const struct portmap_found *f,
-                    tstamp now, struct acts *out);
+void portmap_mapped(struct portmap_port *o, const struct portmap_found *f, tstamp now,
+                    struct acts *out);
 /* The method has failed in this round, or the renewal by it. */
 void portmap_failed(struct portmap *p, struct portmap_port *o, enum portmap_method m,
                     const char *why, tstamp now, struct acts *out);

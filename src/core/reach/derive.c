@@ -7,7 +7,7 @@
 
 static void tell(struct reach *r, struct reach_cand *c)
 {
-    if (!c->look.announced && r->n_announced < REACH_ANNOUNCED_MAX) {
+    if (r->n_announced < REACH_ANNOUNCED_MAX) {
         r->announced[r->n_announced++] = c->look.addr;
         c->look.announced = true;
     }
