@@ -97,6 +97,22 @@ static void an_address_that_is_none_keeps_its_place(void **state)
     assert_int_equal(m.addr[1].len, sizeof(quic_addr));
 }
 
+static void fields_that_nobody_knows_are_passed_over(void **state)
+{
+    static const uint8_t asks[] = {0x1a, 8, 0x08, 0x01, 0x10, 0xb0, 0xea, 0x01, 0x18, 5};
+    static const uint8_t comes_back[] = {0x10, 7,    0x09, 8,    7,    6,    5,    4,    3,   2, 1,
+                                         0x19, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
+    struct autonat_msg m;
+    uint64_t nonce = 0;
+    (void)state;
+
+    assert_int_equal(autonat_msg_read(&m, (struct slice){asks, sizeof(asks)}), QUDAG_OK);
+    assert_int_equal(m.num_bytes, 30000);
+    assert_int_equal(autonat_back_read(&nonce, (struct slice){comes_back, sizeof(comes_back)}),
+                     QUDAG_OK);
+    assert_true(nonce == NONCE);
+}
+
 static void what_is_none_or_two_of_them_is_refused(void **state)
 {
     static uint8_t big[AUTONAT_MSG_MAX + 1], out[AUTONAT_MSG_MAX + 16];
@@ -123,6 +139,7 @@ int main(void)
         cmocka_unit_test(messages_are_as_the_specification_has_them),
         cmocka_unit_test(a_dial_back_carries_its_nonce),
         cmocka_unit_test(an_address_that_is_none_keeps_its_place),
+        cmocka_unit_test(fields_that_nobody_knows_are_passed_over),
         cmocka_unit_test(what_is_none_or_two_of_them_is_refused),
     };
 

@@ -32,6 +32,19 @@ static void a_connect_is_read_as_others_write_it(void **state)
     assert_int_equal(a.port, 4001);
 }
 
+static void what_stands_in_an_unknown_field_is_no_address(void **state)
+{
+    uint8_t in[2 * sizeof connect_bytes];
+    struct dcutr_msg m;
+    (void)state;
+
+    memcpy(in, connect_bytes, sizeof connect_bytes);
+    memcpy(in + sizeof connect_bytes, connect_bytes + 2, sizeof connect_bytes - 2);
+    in[sizeof connect_bytes] = 0x1a; /* field 3 */
+    assert_int_equal(dcutr_msg_read(&m, all(in, sizeof in - 2)), QUDAG_OK);
+    assert_int_equal(m.n_addrs, 1);
+}
+
 static void what_is_written_has_its_length_before_it_and_the_same_bytes(void **state)
 {
     struct dcutr_msg m;
@@ -98,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connect_is_read_as_others_write_it),
+        cmocka_unit_test(what_stands_in_an_unknown_field_is_no_address),
         cmocka_unit_test(what_is_written_has_its_length_before_it_and_the_same_bytes),
         cmocka_unit_test(a_message_cut_anywhere_is_none_or_has_fewer_addresses),
         cmocka_unit_test(a_type_that_is_neither_or_not_there_is_malformed),

@@ -126,11 +126,19 @@ static void candidates_of_unknown_kinds_and_later_fields_are_passed_over(void **
 
     bytes[0] = (uint8_t)(bytes[0] + 3); /* a later version's */
     memset(bytes + len, 0xee, 3);
-    bytes[1 + 1 + 1 + 32 + 1 + 2 + 2 + 1] = 0x30; /* peer-reflexive is nothing that is told */
+    static const uint8_t none[] = {MEET_PEER_REFLEXIVE, MEET_PREDICTED + 1, 15};
+    for (size_t i = 0; i < sizeof(none); i++) { /* peer-reflexive is nothing that is told */
+        bytes[1 + 1 + 1 + 32 + 1 + 2 + 2 + 1] = (uint8_t)(none[i] << 4);
+        assert_int_equal(meet_msg_read(&got, (struct slice){bytes, len + 3}, &used), QUDAG_OK);
+        assert_int_equal(used, len + 3);
+        assert_int_equal(got.n, ARRAY_LEN(v) - 1);
+        assert_memory_equal(&got.v[0], &v[1], sizeof(v[1]));
+    }
+    size_t port = 1 + 1 + 1 + 32 + 1 + 2 + 2 + 1 + 2 + 16;
+    bytes[port - 18] = MEET_HOST << 4;
+    bytes[port] = bytes[port + 1] = 0; /* nothing can be sent there */
     assert_int_equal(meet_msg_read(&got, (struct slice){bytes, len + 3}, &used), QUDAG_OK);
-    assert_int_equal(used, len + 3);
     assert_int_equal(got.n, ARRAY_LEN(v) - 1);
-    assert_memory_equal(&got.v[0], &v[1], sizeof(v[1]));
 }
 
 int main(void)

@@ -165,6 +165,7 @@ static void what_is_written_is_read_again(void **state)
         m.n_unknown = m.class == STUN_ERROR ? 3 : 0;
         m.unknown[2] = 0x1234;
         m.mapped.family = i % 5 == 0 ? 0 : m.mapped.family;
+        m.delay_s = i % 2 == 0 ? 0 : (uint16_t)(290 + i);
         struct slice d = {buf, stun_write(buf, sizeof buf, &m, KEY)};
         assert_true(d.len > STUN_HEADER && d.len % 4 == 0);
         assert_int_equal(stun_parse(&r, d), QUDAG_OK);
@@ -174,6 +175,7 @@ static void what_is_written_is_read_again(void **state)
         assert_true(r.fingerprint == m.fingerprint && r.nominates && r.priority == 7);
         assert_true(is(r.username, "somebody"));
         assert_int_equal(r.mapped.family, m.mapped.family);
+        assert_int_equal(r.delay_s, m.delay_s);
         assert_true(m.mapped.family == 0 || netaddr_eq(&r.mapped, &m.mapped));
         assert_true(stun_check(&r, d, KEY) == (m.integrity != STUN_NO_INTEGRITY));
     }
@@ -243,6 +245,8 @@ static void attributes_are_what_they_must_be(void **state)
         BAD("\x00\x25\x00\x04\0\0\0\0"),                         /* USE-CANDIDATE has none */
         BAD("\x00\x09\x00\x04\0\0\x02\0"),                       /* error 200 */
         BAD("\x00\x09\x00\x04\0\0\x04\x64"),                     /* 4 and 100 */
+        BAD("\x00\x09\x00\x04\0\0\x07\0"),                       /* error 700 */
+        BAD("\x00\x09\x00\x02\0\0\0\0"),                         /* half of one */
         BAD("\x00\x08\x00\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), /* SHA-1 cut off */
         BAD("\x00\x1c\x00\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), /* SHA-256 cut off */
         BAD("\x80\x28\x00\x04\0\0\0\0"),                         /* a wrong fingerprint */
@@ -270,6 +274,10 @@ static void attributes_are_what_they_must_be(void **state)
                                "b\0\0\0"),
                      QUDAG_OK);
     assert_true(is(m.username, "a"));
+    assert_int_equal(PARSE(&m, "\x00\x24\x00\x04\0\0\0\1\x00\x24\x00\x04\0\0\0\2"
+                               "\xfd\xa6\x00\x04\0\3\0\0\xfd\xa6\x00\x04\0\4\0\0"),
+                     QUDAG_OK);
+    assert_true(m.priority == 1 && m.delay_s == 3);
 }
 
 /* RFC 8489 14.5: an attacker may append, and nobody shall heed it. */

@@ -167,13 +167,18 @@ static void in_a_lab_one_network_is_enough(void **state)
 {
     (void)state;
 
-    begin(3, true);
-    for (unsigned i = 0; i < 8; i++) {
-        heard(i, 1, 1);
+    for (uint8_t draw = 0; draw < 16; draw++) {
+        begin(draw, true);
+        for (unsigned i = 0; i < 8; i++) {
+            heard(i, 1, 1);
+        }
+        wanted(true);
+        until(now + 10 * NS_PER_S, true);
+        assert_int_equal(held(), AUTORELAY_PLACES);
+        for (unsigned i = 0; i < 8; i++) {
+            assert_true(taken[i] <= 1); /* who has a place for us is not asked for another */
+        }
     }
-    wanted(true);
-    until(now + 10 * NS_PER_S, true);
-    assert_int_equal(held(), AUTORELAY_PLACES);
     begin(3, false);
     for (unsigned i = 0; i < 8; i++) {
         heard(i, 1, 1);
@@ -302,7 +307,8 @@ static void only_a_clearly_better_one_takes_over(void **state)
     wanted(true);
     until(now + 10 * NS_PER_S, true);
     assert_int_equal(held(), 3);
-    heard(3, 10, 90); /* better, not clearly */
+    heard(9, 20, 900); /* no place of ours is there: it is nothing to compare with */
+    heard(3, 10, 90);  /* better, not clearly */
     until(now + 3 * AUTORELAY_REVIEW, true);
     assert_int_equal(taken[3], 0);
     heard(4, 11, 20);
@@ -357,6 +363,85 @@ static void one_network_cannot_fill_the_table(void **state)
     assert_null(autorelay_get(&a, &p));
 }
 
+static uint32_t failures(unsigned n)
+{
+    struct peer_id p = relay_no(n);
+    const struct autorelay_relay *r = autorelay_get(&a, &p);
+
+    return r == NULL ? 0 : r->failures;
+}
+
+static bool is_known(unsigned n)
+{
+    struct peer_id p = relay_no(n);
+
+    return autorelay_get(&a, &p) != NULL;
+}
+
+/* A full table, of as many networks: whoever failed gives way, who failed most first; the others stay. */
+static void of_equal_networks_those_that_fail_give_way(void **state)
+{
+    (void)state;
+
+    heard(0, 1, 10);
+    wanted(true);
+    until(now + 2 * AUTORELAY_STEADY, true);
+    heard(1, 2, 10);
+    refuses[1] = true;
+    until(now + 300 * NS_PER_S, true);
+    struct peer_id p = relay_no(0);
+    autorelay_lost(&a, &p, now, &out);
+    carry_out(false);
+    wanted(false);
+    assert_true(failures(0) > 0 && failures(1) > failures(0));
+    for (unsigned i = 2; i < AUTORELAY_CANDIDATES_MAX; i++) {
+        heard(i, 1 + i, 10);
+    }
+    heard(100, 900, 10);
+    assert_true(is_known(100) && !is_known(1) && is_known(0));
+    heard(101, 901, 10);
+    assert_true(is_known(101) && !is_known(0));
+    heard(102, 902, 10);
+    assert_false(is_known(102));
+    p = relay_no(103); /* the operator's finds room all the same */
+    autorelay_fix(&a, &p, 903, true, now);
+    assert_true(is_known(103));
+}
+
+static void in_another_network_nothing_is_held_against_a_relay(void **state)
+{
+    struct peer_id p = relay_no(0);
+    (void)state;
+
+    heard(0, 1, 10);
+    refuses[0] = true;
+    wanted(true);
+    until(now + 3600 * NS_PER_S, true);
+    assert_true(failures(0) > 2);
+    unsigned before = taken[0];
+    autorelay_moved(&a, now);
+    assert_int_equal(autorelay_get(&a, &p)->rtt_ns, 0);
+    until(now + NS_PER_S, true);
+    assert_int_equal(taken[0], before + 1);
+    assert_int_equal(failures(0), 1);
+}
+
+static void what_was_long_ago_counts_less(void **state)
+{
+    struct peer_id p = relay_no(0);
+    (void)state;
+
+    heard(0, 1, 10);
+    uint64_t plain = autorelay_rule_cost(autorelay_get(&a, &p));
+    for (unsigned i = 0; i < 1000; i++) {
+        autorelay_circuit(&a, &p, false);
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        autorelay_circuit(&a, &p, true);
+    }
+    assert_true(autorelay_rule_cost(autorelay_get(&a, &p)) > 2 * plain);
+}
+
 static void those_of_the_operator_count_and_stay(void **state)
 {
     struct peer_id p = relay_no(0);
@@ -373,9 +458,15 @@ static void those_of_the_operator_count_and_stay(void **state)
     assert_int_equal(taken[0], 0);
     until(now + 5 * AUTORELAY_REVIEW, true);
     assert_int_equal(dropped[0], 0);
+    assert_int_equal(taken[1] + taken[2] + taken[3] + taken[4] + taken[5],
+                     2); /* nor is it replaced */
     wanted(false);
     assert_int_equal(state_of(0), AUTORELAY_HELD);
     assert_int_equal(held(), 1);
+    autorelay_lost(&a, &p, now, &out);
+    carry_out(true);
+    assert_int_equal(held(), 0);
+    assert_int_equal(dropped[0], 0);
 }
 
 static void silence_ends_and_searches_grow_rare(void **state)
@@ -416,6 +507,8 @@ static void the_rules(void **state)
     assert_int_equal(autorelay_rule_cost(&r), 2 * plain);
     r = (struct autorelay_relay){.rtt_ns = plain, .limit = {.data = 131072, .duration_s = 120}};
     assert_int_equal(autorelay_rule_cost(&r), 2 * plain);
+    r.limit = (struct circuit_limit){.data = 131072};
+    assert_int_equal(autorelay_rule_cost(&r), 2 * plain);
     r.limit = (struct circuit_limit){.duration_s = 3600};
     assert_int_equal(autorelay_rule_cost(&r), plain);
     r = (struct autorelay_relay){.rtt_ns = plain, .circuits = 3, .broken = 3};
@@ -449,6 +542,9 @@ int main(void)
         cmocka_unit_test_setup(only_a_clearly_better_one_takes_over, setup),
         cmocka_unit_test_setup(a_relay_that_breaks_what_it_promised_loses_its_place, setup),
         cmocka_unit_test_setup(one_network_cannot_fill_the_table, setup),
+        cmocka_unit_test_setup(of_equal_networks_those_that_fail_give_way, setup),
+        cmocka_unit_test_setup(in_another_network_nothing_is_held_against_a_relay, setup),
+        cmocka_unit_test_setup(what_was_long_ago_counts_less, setup),
         cmocka_unit_test_setup(those_of_the_operator_count_and_stay, setup),
         cmocka_unit_test_setup(silence_ends_and_searches_grow_rare, setup),
         cmocka_unit_test_setup(the_rules, setup),

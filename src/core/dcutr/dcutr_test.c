@@ -124,13 +124,16 @@ static void say_connect(void)
 
 static void pass(uint64_t ns)
 {
-    for (tstamp end = now + ns; dcutr_ops.deadline(d) <= end;) {
+    tstamp end = now + ns;
+
+    while (dcutr_ops.deadline(d) <= end) {
         now = dcutr_ops.deadline(d) > now ? dcutr_ops.deadline(d) : now;
         dcutr_ops.tick(d, now, &out);
         if (out.n > ACTS_ROOM / 2) {
             return;
         }
     }
+    now = end;
 }
 
 static struct dcutr_look look(void)
@@ -321,6 +324,16 @@ static void b_dials_a_peer_that_shows_a_public_address_before_it_asks(void **sta
     assert_int_equal(count(ACT_OPEN, 0), 1);
 }
 
+static void a_dial_that_nobody_answers_is_waited_for_a_while(void **state)
+{
+    (void)state;
+    assert_int_equal(dcutr_begin(d, &peer, true, now, &out), QUDAG_OK);
+    pass(DCUTR_REVERSE_NS - 1);
+    assert_int_equal(count(ACT_OPEN, 0), 0);
+    pass(1);
+    assert_int_equal(count(ACT_OPEN, 0), 1);
+}
+
 static void b_needs_nothing_where_a_direct_link_stands_already(void **state)
 {
     (void)state;
@@ -347,6 +360,64 @@ static void a_tells_its_addresses_only_when_it_may_and_dials_on_sync(void **stat
     assert_false(look().initiator);
     pass(DCUTR_PUNCH_NS);
     assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_ETIMEOUT);
+}
+
+static void who_knows_no_address_of_its_own_asks_nobody_and_answers_nobody(void **state)
+{
+    (void)state;
+    dcutr_set_addrs(d, NULL, 0);
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    say_connect();
+    dcutr_allow(d, &peer, true, now, &out);
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EUNREACHABLE);
+    assert_int_equal(count(ACT_WRITE, 0), 0);
+    now += DCUTR_AGAIN_NS;
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+    forget();
+    stream_event(EV_STREAM_OPEN, false, LINK_RELAYED | LINK_INBOUND);
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EUNREACHABLE);
+    assert_int_equal(count(ACT_WRITE, 0), 0);
+}
+
+/* Each message has the whole time, whatever those before it took. */
+static void a_slow_peer_is_waited_for_at_each_message(void **state)
+{
+    (void)state;
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    pass(DCUTR_TIMEOUT_NS - 1);
+    say_connect();
+    pass(DCUTR_TIMEOUT_NS - 1);
+    dcutr_allow(d, &peer, true, now, &out);
+    pass(DCUTR_TIMEOUT_NS - 1);
+    assert_int_equal(look().state, DCUTR_ANSWERED);
+    say(DCUTR_SYNC, 0, NULL);
+    assert_int_equal(look().state, DCUTR_DIALLING);
+}
+
+/* B may end its side behind CONNECT: it is answered all the same.  With SYNC both have said all. */
+static void a_ends_the_stream_once_all_is_said(void **state)
+{
+    (void)state;
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    say_connect();
+    stream_event(EV_FIN, true, LINK_RELAYED);
+    assert_int_equal(look().state, DCUTR_ASKED);
+    dcutr_allow(d, &peer, true, now, &out);
+    assert_int_equal(count(ACT_FIN, 0), 0);
+    say(DCUTR_SYNC, 0, NULL);
+    assert_int_equal(count(ACT_FIN, 0), 1);
+    assert_int_equal(count(ACT_RESET, 0), 0);
+}
+
+static void who_ends_the_stream_before_it_has_answered_is_reset(void **state)
+{
+    (void)state;
+    assert_int_equal(dcutr_begin(d, &peer, false, now, &out), QUDAG_OK);
+    forget();
+    stream_event(EV_STREAM_OPEN, false, LINK_RELAYED | LINK_INBOUND);
+    stream_event(EV_FIN, false, LINK_RELAYED | LINK_INBOUND);
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EPROTO);
+    assert_int_equal(count(ACT_RESET, 0), 1);
 }
 
 static void a_that_may_not_tells_nothing(void **state)
@@ -432,6 +503,41 @@ static void more_than_a_message_at_once_ends_it(void **state)
     dcutr_ops.event(d, &ev, now, &out);
     assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EPROTO);
     assert_int_equal(look().state, DCUTR_FAILED);
+}
+
+static void what_comes_with_sync_ends_it(void **state)
+{
+    static const uint8_t sync_and_more[] = {3, 0x08, 0xac, 0x02, 0};
+    struct ev ev = {.type = EV_DATA, .strm = STRM, .data = {sync_and_more, 5}};
+    (void)state;
+
+    stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
+    say_connect();
+    dcutr_allow(d, &peer, true, now, &out);
+    dcutr_ops.event(d, &ev, now, &out);
+    assert_int_equal(last(ACT_UP, DCUTR_UP_DONE)->err, QUDAG_EPROTO);
+    assert_int_equal(look().state, DCUTR_FAILED);
+}
+
+static void many_that_are_due_have_their_turn_one_after_the_other(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < DCUTR_PEERS_MAX; i++) {
+        uint8_t pk[32] = {(uint8_t)(i + 10)};
+        struct peer_id p;
+        peer_id_from_ed25519(&p, pk);
+        assert_int_equal(dcutr_begin(d, &p, true, now, &out), QUDAG_OK);
+    }
+    size_t asked = 0;
+    now += DCUTR_REVERSE_NS;
+    for (unsigned turn = 0; dcutr_ops.deadline(d) <= now; turn++) {
+        assert_true(turn < DCUTR_PEERS_MAX);
+        forget();
+        dcutr_ops.tick(d, now, &out);
+        assert_in_range(count(ACT_OPEN, 0), 1, DCUTR_PEERS_MAX / 4);
+        asked += count(ACT_OPEN, 0);
+    }
+    assert_int_equal(asked, DCUTR_PEERS_MAX);
 }
 
 static void silence_ends_each_state(void **state)
@@ -548,13 +654,20 @@ int main(void)
         T(b_tries_three_times_dials_in_the_last_and_then_not_for_a_while),
         T(in_another_network_what_failed_is_begun_at_once),
         T(b_dials_a_peer_that_shows_a_public_address_before_it_asks),
+        T(a_dial_that_nobody_answers_is_waited_for_a_while),
         T(b_needs_nothing_where_a_direct_link_stands_already),
         T(a_tells_its_addresses_only_when_it_may_and_dials_on_sync),
+        T(who_knows_no_address_of_its_own_asks_nobody_and_answers_nobody),
+        T(a_slow_peer_is_waited_for_at_each_message),
+        T(a_ends_the_stream_once_all_is_said),
+        T(who_ends_the_stream_before_it_has_answered_is_reset),
         T(a_that_may_not_tells_nothing),
         T(only_whom_we_dialled_through_a_relay_may_ask),
         T(a_peer_may_ask_a_few_times_within_two_minutes),
         T(a_message_out_of_turn_ends_it),
         T(more_than_a_message_at_once_ends_it),
+        T(what_comes_with_sync_ends_it),
+        T(many_that_are_due_have_their_turn_one_after_the_other),
         T(silence_ends_each_state),
         T(peers_that_are_remembered_make_room_and_others_do_not),
         cmocka_unit_test(which_addresses_are_taken),

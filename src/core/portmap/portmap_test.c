@@ -375,6 +375,26 @@ static void after_failure_it_is_tried_again_and_ever_less_often(void **state)
     is_mapped(0, PORTMAP_PCP, 4001);
 }
 
+/* Once it has given a port, it is asked as soon again as one that never failed. */
+static void a_port_that_was_there_is_asked_for_soon_again(void **state)
+{
+    (void)state;
+    start(SILENT, 1);
+    pass(4 * HOUR);
+    bed.faults = 0;
+    pass(PORTMAP_PAUSE_MAX + PORTMAP_PAUSE_MAX / 10 + NS_PER_S);
+    is_mapped(0, PORTMAP_PCP, 4001);
+    bed.faults = SILENT;
+    pass(PORTMAP_LIFE_S / 2 * NS_PER_S);
+    for (unsigned s = 0; bed.lost == 0; s++) {
+        assert_true(s < PORTMAP_LIFE_S);
+        pass(NS_PER_S);
+    }
+    bed.failed = 0;
+    pass(10 * MINUTE);
+    assert_true(bed.failed >= 3);
+}
+
 static void another_network_is_asked_anew(void **state)
 {
     struct netaddr old = bed.gateway;
@@ -571,6 +591,150 @@ static void a_host_that_does_not_answer_is_not_waited_for(void **state)
     assert_non_null(strstr(look(0).why, "UPnP: no answer"));
 }
 
+/* What a method costs that nobody answers; another round costs the same. */
+static void each_method_is_tried_a_few_times_in_each_round(void **state)
+{
+    (void)state;
+    start(SILENT, 1);
+    pass(PORTMAP_PAUSE_MIN / 2);
+    assert_int_equal(bed.failed, 1);
+    assert_int_equal(bed.sent, PORTMAP_PCP_TRIES + PORTMAP_NATPMP_TRIES);
+    pass(PORTMAP_PAUSE_MIN + PORTMAP_PAUSE_MIN / 2);
+    assert_int_equal(bed.failed, 2);
+    assert_int_equal(bed.sent, 2 * (PORTMAP_PCP_TRIES + PORTMAP_NATPMP_TRIES));
+    teardown(state);
+    setup(state);
+    start(LIFE_ZERO | NO_PCP | NO_UPNP, 1); /* says where it is, and maps nothing */
+    pass(PORTMAP_PAUSE_MIN / 2);
+    assert_int_equal(bed.failed, 1);
+    assert_int_equal(bed.sent, 1 + 1 + PORTMAP_NATPMP_TRIES);
+}
+
+static void each_round_of_upnp_begins_with_the_port_itself(void **state)
+{
+    (void)state;
+    start(NO_PCP | NO_NATPMP | CONFLICT, 1);
+    pass(MINUTE);
+    assert_int_equal(bed.upnp, PORTMAP_PORTS_MAX);
+    pass(MINUTE);
+    assert_int_equal(bed.failed, 2);
+    assert_int_equal(bed.upnp, 2 * PORTMAP_PORTS_MAX);
+    bed.faults = NO_PCP | NO_NATPMP;
+    pass(4 * MINUTE);
+    is_mapped(0, PORTMAP_UPNP, 4001);
+}
+
+/* Nothing is known of another router: neither that it maps for ever only, nor how often the last one failed. */
+static void what_one_router_taught_is_not_believed_of_the_next(void **state)
+{
+    (void)state;
+    start(NO_PCP | NO_NATPMP | PERMANENT_ONLY, 1);
+    pass(10 * NS_PER_S);
+    assert_int_equal(bed.upnp_life, 0);
+    bed.gateway = addr_of("192.168.1.254", 0);
+    bed.faults = NO_PCP | NO_NATPMP;
+    at_home();
+    pass(10 * NS_PER_S);
+    assert_int_equal(bed.upnp_life, PORTMAP_LIFE_S);
+    bed.faults = SILENT;
+    bed.gateway = addr_of("192.168.1.253", 0);
+    at_home();
+    pass(4 * HOUR); /* its pauses are long by now */
+    bed.gateway = addr_of("192.168.1.252", 0);
+    at_home();
+    bed.failed = 0;
+    pass(2 * PORTMAP_PAUSE_MIN);
+    assert_int_equal(bed.failed, 2);
+}
+
+static void a_router_that_lost_its_state_and_refuses_has_no_port_of_ours(void **state)
+{
+    (void)state;
+    start(0, 1);
+    pass(MINUTE);
+    reboot();
+    bed.faults = FULL;
+    pass(PORTMAP_LOOK + NS_PER_S);
+    assert_int_equal(bed.lost, 1);
+    assert_int_equal(entries(), 0);
+}
+
+/* NAT-PMP's answer that the external address is 26.0.0.|last|. */
+static void told_address(uint8_t last)
+{
+    const uint8_t ip[4] = {26, 0, 0, last};
+    struct netaddr from = bed.gateway;
+    uint8_t b[12];
+    struct wr w = wr_init(b, sizeof(b));
+
+    wr_u32(&w, 128 << 16);
+    wr_u32(&w, epoch());
+    wr_bytes(&w, ip, sizeof(ip));
+    from.port = PCP_PORT;
+    assert_true(portmap_recv(bed.p, &from, wr_done(&w), bed.now, &bed.out));
+    carry_out();
+    pass(10 * NS_PER_MS);
+}
+
+static void whoever_tells_many_addresses_makes_us_send_little(void **state)
+{
+    static const uint32_t kinds[] = {LIFE_ZERO | NO_PCP | NO_UPNP, NO_PCP | NO_UPNP};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        start(kinds[i], 1); /* one port is asked for, the other mapped */
+        pass(NS_PER_S);
+        bed.faults |= SILENT;
+        unsigned sent = bed.sent;
+        for (unsigned k = 0; k < 100; k++) {
+            told_address((uint8_t)(k & 1));
+        }
+        assert_true(bed.sent - sent <= 2);
+        teardown(state);
+        setup(state);
+    }
+    start(SILENT, 1);
+    pass(NS_PER_S);
+    memset(bed.pending, 0, sizeof(bed.pending)); /* UPnP is waited for */
+    pass(PORTMAP_PAUSE_MIN / 2);                 /* the others are given up, in this round */
+    assert_int_equal(look(0).state, PORTMAP_ASKING);
+    unsigned sent = bed.sent;
+    told_address(1);
+    assert_int_equal(bed.sent, sent);
+}
+
+static void a_router_that_is_no_longer_mute_is_looked_at_as_often_as_others(void **state)
+{
+    static const uint32_t kinds[] = {0, NO_PCP};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        start(kinds[i], 1);
+        pass(MINUTE);
+        bed.faults |= MUTE_LOOK;
+        pass(10 * MINUTE);
+        unsigned sent = bed.sent;
+        pass(10 * MINUTE);
+        assert_true(bed.sent - sent <= 10 * 4); /* it is seldom asked */
+        bed.faults &= ~(uint32_t)MUTE_LOOK;
+        pass(PORTMAP_LOOK_MUTE + 5 * NS_PER_S);
+        sent = bed.sent;
+        pass(10 * MINUTE);
+        assert_true(bed.sent - sent >= 10 * MINUTE / PORTMAP_LOOK - 2);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void what_is_said_of_a_renewal_is_of_its_method_alone(void **state)
+{
+    (void)state;
+    start(NO_PCP, 1);
+    pass(MINUTE);
+    bed.faults |= FULL;
+    pass(HOUR);
+    is_mapped(0, PORTMAP_NATPMP, 4001);
+    assert_string_equal(look(0).why, "NAT-PMP: it has no place left");
+}
+
 static void errors_of_a_renewal_end_nothing_before_its_time(void **state)
 {
     (void)state;
@@ -620,6 +784,7 @@ int main(void)
         T(another_external_address_after_a_restart_is_told),
         T(floods_of_changing_epochs_cost_little),
         T(after_failure_it_is_tried_again_and_ever_less_often),
+        T(a_port_that_was_there_is_asked_for_soon_again),
         T(another_network_is_asked_anew),
         T(ports_no_longer_wanted_are_removed),
         T(a_pinhole_is_asked_for_at_the_gateway_of_ipv6),
@@ -628,6 +793,13 @@ int main(void)
         T(answers_that_nobody_asked_for_are_ignored),
         T(an_answer_of_upnp_comes_once),
         T(a_host_that_does_not_answer_is_not_waited_for),
+        T(each_method_is_tried_a_few_times_in_each_round),
+        T(each_round_of_upnp_begins_with_the_port_itself),
+        T(what_one_router_taught_is_not_believed_of_the_next),
+        T(a_router_that_lost_its_state_and_refuses_has_no_port_of_ours),
+        T(whoever_tells_many_addresses_makes_us_send_little),
+        T(a_router_that_is_no_longer_mute_is_looked_at_as_often_as_others),
+        T(what_is_said_of_a_renewal_is_of_its_method_alone),
         T(errors_of_a_renewal_end_nothing_before_its_time),
         T(a_router_that_stops_speaking_it_is_asked_otherwise),
     };

@@ -28,7 +28,7 @@ enum fault {
     TWO_IGDS = 4096,   /* UPnP: the first is dead */
     UNAUTHORIZED = 8192,
     SILENT = 16384,    /* nobody answers anything */
-    MUTE_LOOK = 32768, /* answers no ANNOUNCE */
+    MUTE_LOOK = 32768, /* answers no ANNOUNCE, nor where it is */
     PORT_ZERO = 65536, /* grants port 0 */
     LIFE_ZERO = 1 << 17,
     TAKEN_ONCE = 1 << 18, /* UPnP: the first port is */
@@ -245,7 +245,9 @@ static inline void serve_natpmp(const struct portmap_send *s)
     wr_u32(&w, epoch());
     if (op == 0) {
         wr_bytes(&w, external.ip, 4);
-        answer(&w);
+        if ((bed.faults & MUTE_LOOK) == 0) {
+            answer(&w);
+        }
         return;
     }
     internal.port = u16_at(s->bytes + 4);

@@ -558,6 +558,39 @@ static void tcp_addresses_are_confirmed_by_those_who_dialled_them(void **state)
     assert_true(multiaddr_eq(&out[0], &udp));
 }
 
+/* Four networks say that they dialled us there over TCP; how many addresses are announced then. */
+static size_t dialled_at(struct reach *o, unsigned first, const struct multiaddr *at)
+{
+    for (unsigned i = 0; i < REACH_AGREE; i++) {
+        char by[32];
+        (void)snprintf(by, sizeof(by), "8.%u.0.1", first + i);
+        struct link_info l = from(by, LINK_INBOUND);
+        l.remote = tcp(by, 50000);
+        now += REACH_HOLD;
+        (void)reach_observed(o, &l, at, now);
+    }
+    return o->n_announced;
+}
+
+/* What those who dialled us confirmed is their word: it says of no further address that it is ours. */
+static void a_host_is_ours_by_more_than_dials_over_tcp(void **state)
+{
+    struct multiaddr first = tcp("9.9.9.9", 4001), second = tcp("9.9.9.9", 4002);
+    struct reach o = {.n_cand = 0};
+    (void)state;
+
+    observers(&o, 1, 2, "9.9.9.9");
+    (void)servers(&o, 1, 4, "9.9.9.9", true);
+    assert_int_equal(dialled_at(&o, 1, &first), 2);
+    now += 2 * 3600 * NS_PER_S;
+    (void)servers(&o, 20, 4, "9.9.9.9", false);
+    assert_int_equal(look(&o, "9.9.9.9").verdict, REACH_REFUTED);
+    size_t before = o.n_announced;
+    assert_int_equal(dialled_at(&o, 30, &second), before);
+    o = (struct reach){.lab = true}; /* where all hosts are of one who tries something */
+    assert_int_equal(dialled_at(&o, 1, &first), 1);
+}
+
 /* Few servers dial TCP: what nobody has tried goes with QUIC at the same host. */
 static void an_untried_tcp_address_goes_with_quic(void **state)
 {
@@ -571,15 +604,7 @@ static void an_untried_tcp_address_goes_with_quic(void **state)
     (void)servers(&o, 1, 4, "5.9.1.1", false);
     assert_int_equal(o.n_announced, 0);
     assert_true(o.view.all_private);
-    for (unsigned i = 1; i <= REACH_AGREE; i++) { /* who dialled it proves it */
-        char by[32];
-        (void)snprintf(by, sizeof(by), "8.%u.0.1", i);
-        struct link_info l = from(by, LINK_INBOUND);
-        l.remote = tcp(by, 50000);
-        now += REACH_HOLD;
-        (void)reach_observed(&o, &l, &both[1], now);
-    }
-    assert_int_equal(o.n_announced, 1);
+    assert_int_equal(dialled_at(&o, 1, &both[1]), 1); /* who dialled it proves it */
     assert_true(multiaddr_eq(&o.announced[0], &both[1]));
     o = (struct reach){0};
     set_local(&o, home, 1);
@@ -638,6 +663,37 @@ static void what_the_operator_set_is_announced_alone(void **state)
     assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1"));
 }
 
+static void no_more_addresses_are_to_be_tried_than_there_is_room_for(void **state)
+{
+    static const char *const bound[] = {"5.9.1.1", "5.9.1.2", "5.9.1.3"};
+    struct multiaddr due[3] = {{.len = 0}};
+    struct reach o = {0};
+    tstamp at;
+    (void)state;
+
+    set_local(&o, bound, 3);
+    assert_int_equal(reach_to_check(&o, due, 2, now, &at), 2);
+    assert_int_equal(due[2].len, 0);
+    assert_int_equal(reach_to_check(&o, due, 3, now, &at), 3);
+}
+
+/* Who shows how often it changed, and when to tell again, goes by that count. */
+static void each_change_of_what_is_announced_is_counted(void **state)
+{
+    static const char *const bound[] = {"5.9.1.1", "5.9.1.2"};
+    struct reach o = {0};
+    (void)state;
+
+    set_local(&o, bound, 1);
+    assert_int_equal(o.told, 1);
+    set_local(&o, bound, 1);
+    assert_int_equal(o.told, 1);
+    set_local(&o, bound + 1, 1);
+    assert_int_equal(o.told, 2);
+    set_local(&o, home, 1);
+    assert_int_equal(o.told, 3);
+}
+
 static void of_more_addresses_than_fit_the_first_are_taken(void **state)
 {
     struct reach o = {0};
@@ -650,6 +706,14 @@ static void of_more_addresses_than_fit_the_first_are_taken(void **state)
         ip[i] = text[i];
     }
     assert_true(set_local(&o, ip, 12));
+    assert_int_equal(o.n_announced, REACH_ANNOUNCED_MAX);
+    for (unsigned i = 0; i < 4; i++) { /* nor one of another source, behind them */
+        char by[32];
+        (void)snprintf(by, sizeof(by), "2a00:%u::1", i);
+        (void)observed(&o, by, "2a00:9::1", 4433);
+    }
+    (void)servers(&o, 1, 4, "2a00:9::1", true);
+    assert_int_equal(look(&o, "2a00:9::1").verdict, REACH_CONFIRMED);
     assert_int_equal(o.n_announced, REACH_ANNOUNCED_MAX);
 }
 
@@ -675,9 +739,12 @@ int main(void)
         cmocka_unit_test(what_proves_nothing_is_not_counted),
         cmocka_unit_test(an_address_is_seen_over_its_own_ip_version_only),
         cmocka_unit_test(tcp_addresses_are_confirmed_by_those_who_dialled_them),
+        cmocka_unit_test(a_host_is_ours_by_more_than_dials_over_tcp),
         cmocka_unit_test(an_untried_tcp_address_goes_with_quic),
         cmocka_unit_test(a_family_with_a_global_address_of_its_own_needs_no_observers),
         cmocka_unit_test(what_the_operator_set_is_announced_alone),
+        cmocka_unit_test(no_more_addresses_are_to_be_tried_than_there_is_room_for),
+        cmocka_unit_test(each_change_of_what_is_announced_is_counted),
         cmocka_unit_test(of_more_addresses_than_fit_the_first_are_taken),
     };
 

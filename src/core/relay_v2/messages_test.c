@@ -221,6 +221,7 @@ static void a_peer_that_does_not_come_is_a_connection_that_failed(void **state)
     hand(w, 0, (struct ev){.type = EV_FIN, .strm = s1});
     opened(w, asked_for(w), LINK_RELAYED);
     assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
+    assert_int_equal(count(w, ACT_RESET), 1);
     hand(w, 0, (struct ev){.type = EV_FIN, .strm = s1});
     static const enum ev_type ends[] = {EV_FIN, EV_RESET};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
@@ -238,6 +239,42 @@ static void a_peer_that_does_not_come_is_a_connection_that_failed(void **state)
     w->acts.n = w->acts.bytes_n = 0;
     hop_ops.tick(w->hop, w->now + HOP_ANSWER_TIMEOUT, &w->acts);
     assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
+    w_free(w);
+}
+
+/* Who asked reads the answer, and has a while to close; until then it takes one of the places for requests. */
+static void what_was_answered_stays_a_while_and_counts(void **state)
+{
+    struct hop_config cfg = {.requests_max = 4};
+    struct world *w = w_new(&cfg);
+    struct hop_stats s;
+
+    (void)state;
+    w_reserve(w, 2);
+    hop_stats_get(w->hop, &s);
+    uint32_t before = s.requests;
+    for (uint32_t i = 0; i < 8; i++) {
+        struct ref strm = {700 + i, 1};
+        struct circuit_msg connect = {.type = CIRCUIT_CONNECT, .peer = w->id[2]};
+        open_in(w, 0, strm, &w->id[1], 0);
+        if (count(w, ACT_RESET) > 0) {
+            continue;
+        }
+        say_msg(w, 0, strm, CIRCUIT_HOP, &connect);
+        hand(w, 0,
+             (struct ev){.type = EV_STREAM_FAIL,
+                         .cookie = find(w, ACT_OPEN)->cookie,
+                         .err = QUDAG_ECLOSED});
+        assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
+    }
+    hop_stats_get(w->hop, &s);
+    assert_int_equal(before, 0);
+    assert_int_equal(s.requests, 4);
+    w->acts.n = w->acts.bytes_n = 0;
+    hop_ops.tick(w->hop, w->now + HOP_LINGER - 1, &w->acts);
+    assert_int_equal(count(w, ACT_RESET), 0);
+    hop_ops.tick(w->hop, w->now + HOP_LINGER, &w->acts);
+    assert_int_equal(count(w, ACT_RESET), 4);
     w_free(w);
 }
 
@@ -735,6 +772,7 @@ int main(void)
         cmocka_unit_test(the_relay_answers_what_is_wrong_with_a_status),
         cmocka_unit_test(relayed_links_are_refused_with_a_status_and_anonymous_ones_unknown),
         cmocka_unit_test(a_peer_that_does_not_come_is_a_connection_that_failed),
+        cmocka_unit_test(what_was_answered_stays_a_while_and_counts),
         cmocka_unit_test(who_asked_must_wait_and_may_go),
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),

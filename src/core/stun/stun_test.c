@@ -253,6 +253,44 @@ static void a_second_answer_shows_that_the_mapping_lived(void **state)
     assert_false(known);
 }
 
+static void a_question_of_one_ends_with_what_he_says_or_does_not_know(void **state)
+{
+    struct stun_question q = question(1);
+    const struct netaddr mapped = at(200, 4242);
+
+    (void)state;
+    q.delay_s = 25;
+    ask(&q);
+    assert_true(answered(&sent[0], &q.server[0], &mapped, 0)); /* it does not know of delays */
+    assert_int_equal(n_done, 1);
+    assert_int_equal(done[0].said[0].err, QUDAG_EUNSUPPORTED);
+    reset();
+    ask(&q);
+    assert_true(answered(&sent[0], &q.server[0], &mapped, 25));
+    pass(now + 25 * NS_PER_S);
+    assert_true(answered(&sent[0], &q.server[0], &mapped, 25));
+    assert_int_equal(n_done, 1);
+    assert_true(done[0].said[0].late);
+    assert_int_equal(stun_ops.deadline(s), TSTAMP_NEVER);
+}
+
+static void a_question_without_memory_ends(void **state)
+{
+    const struct stun_question q = question(1);
+
+    for (uint64_t k = 1; k < 8; k++) {
+        mem.fail_at = k;
+        qudag_err err = stun_ask(s, &q, now, &out);
+        carry_out();
+        pass(now + 10 * NS_PER_S);
+        assert_true(err == QUDAG_OK ? n_done == 1 : n_done == 0);
+        assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
+        mem.fail_at = 0;
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+}
+
 static void questions_have_limits_and_are_forgotten(void **state)
 {
     struct stun_question q = question(2);
@@ -385,6 +423,50 @@ static void second_answers_are_given_where_nobody_gains(void **state)
     assert_int_equal(stun_statistics(s)->not_now, 1 + 200 - STUN_DELAYED_MAX / 4);
 }
 
+/* One turn of the loop has room for so many; the others come in the next. */
+static void second_answers_that_are_due_together_fit_each_turn(void **state)
+{
+    struct stun_msg q = {.class = STUN_REQUEST, .fingerprint = true, .delay_s = 30};
+    uint8_t buf[STUN_MSG_MAX];
+    size_t len = stun_write(buf, sizeof buf, &q, (struct slice){NULL, 0});
+
+    (void)state;
+    stun_serve(s, true);
+    for (unsigned i = 0; i < STUN_DELAYED_MAX; i++) {
+        const struct netaddr from = at((uint8_t)(i % 4), 99);
+        now += NS_PER_S / STUN_NET_RATE;
+        assert_true(came(&from, &q, len));
+    }
+    assert_int_equal(stun_statistics(s)->not_now, 0);
+    reset();
+    now += 60 * NS_PER_S;
+    out.cap = ACTS_ROOM / 4; /* the rest is for questions that are due then, too */
+    for (unsigned turn = 0; n_sent < STUN_DELAYED_MAX; turn++) {
+        assert_true(turn < 8);
+        stun_ops.tick(s, now, &out);
+        carry_out();
+    }
+}
+
+static void a_second_answer_without_memory_is_not_promised(void **state)
+{
+    struct stun_msg q = {.class = STUN_REQUEST, .fingerprint = true, .delay_s = 30};
+    const struct netaddr from = at(5, 99);
+    uint8_t buf[STUN_MSG_MAX];
+    size_t len = stun_write(buf, sizeof buf, &q, (struct slice){NULL, 0});
+
+    (void)state;
+    stun_serve(s, true);
+    for (uint64_t k = 1; k < 3; k++) {
+        mem.fail_at = k;
+        assert_true(came(&from, &q, len));
+        assert_int_equal(last_sent().delay_s, 0);
+        assert_int_equal(stun_statistics(s)->not_now, k);
+    }
+    mem.fail_at = 0;
+    assert_int_equal(stun_ops.deadline(s), TSTAMP_NEVER);
+}
+
 static void what_a_socket_owes_ends_with_it(void **state)
 {
     const struct netaddr local = {.family = 4, .port = 40000}, other = {.family = 4, .port = 40001};
@@ -484,10 +566,14 @@ int main(void)
         TEST(an_answer_of_another_ip_version_is_none),
         TEST(in_turn_each_waits_for_the_one_before),
         TEST(a_second_answer_shows_that_the_mapping_lived),
+        TEST(a_question_of_one_ends_with_what_he_says_or_does_not_know),
+        TEST(a_question_without_memory_ends),
         TEST(questions_have_limits_and_are_forgotten),
         TEST(who_asks_is_told_where_he_is),
         TEST(one_network_cannot_have_all_answers),
         TEST(second_answers_are_given_where_nobody_gains),
+        TEST(second_answers_that_are_due_together_fit_each_turn),
+        TEST(a_second_answer_without_memory_is_not_promised),
         TEST(what_a_socket_owes_ends_with_it),
         TEST(what_answers_show),
         TEST(how_long_a_mapping_lives),
