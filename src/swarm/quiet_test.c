@@ -1,0 +1,195 @@
+/* quiet_test.c - relayed links and direct ones of one peer: which is used, and what is done when one falls silent. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "swarm/testkit_made_swarm.h"
+
+/* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
+static void a_link_of_another_kind_is_dialled_beside_one_that_stands(void **state)
+{
+    struct multiaddr direct, same;
+    (void)state;
+    struct peer_id id = peer_no(1);
+    struct netaddr at = {.family = 4, .ip = {9, 0, 0, 1}, .port = 7};
+    multiaddr_quic(&direct, &at, &id);
+    char text[MULTIADDR_TEXT_MAX + 16];
+    size_t n = multiaddr_text(text, MULTIADDR_TEXT_MAX, &direct);
+    assert_true(n > 0);
+    char tcp[MULTIADDR_TEXT_MAX + 16] = "/ip4/9.0.0.1/tcp/7";
+    memcpy(tcp + strlen(tcp), strstr(text, "/p2p/"), strlen(strstr(text, "/p2p/")) + 1);
+    assert_int_equal(multiaddr_parse(&same, tcp), QUDAG_OK);
+    inbound(&w.steady, 1, LINK_RELAYED);
+    w.n_seen = 0;
+    assert_int_equal(swarm_connect(w.s, w.core, 1, &same, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.steady.n, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_OK); /* linked that way already */
+    w.n_seen = 0;
+    assert_int_equal(swarm_connect(w.s, w.core, 2, &direct, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.quick.n, 1);
+    assert_int_equal(w.n_seen, 0);
+    up(&w.quick, 0, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->cookie, 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_OK);
+}
+
+/* Once a direct link stands, the relayed one goes when it is idle; not the other way round. */
+static void a_relayed_link_gives_way_to_a_direct_one(void **state)
+{
+    (void)state;
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED);
+    open_by(w.core, 1, 0);
+    uint32_t d = inbound(&w.quick, 1, 0);
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    assert_false(w.steady.link[r].closed); /* a stream is on it */
+    event(&w.steady, LINK_RESET, r, 0);
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_true(w.steady.link[r].closed);
+    assert_false(w.quick.link[d].closed);
+    r = inbound(&w.steady, 1,
+                LINK_RELAYED | LINK_PQ_KEX); /* proves more: the direct one cannot replace it */
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_false(w.steady.link[r].closed || w.quick.link[d].closed);
+}
+
+/* A stream of |core|, and the link that it went to. */
+static bool goes_to(const struct made *m, uint32_t link)
+{
+    int64_t before = m->link[link].next_sid;
+
+    open_by(w.core, 1, 0);
+    return m->link[link].next_sid == before + 1;
+}
+
+static void a_direct_link_takes_over_and_what_runs_on_the_relayed_one_goes_on(void **state)
+{
+    (void)state;
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
+    assert_true(goes_to(&w.steady, r));
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    assert_int_equal(w.steady.link[r].resets, 0);
+    event(&w.steady, LINK_RESET, r, 0);
+    for (unsigned i = 0; i < 5; i++) { /* it stands by for a minute */
+        pass(11 * NS_PER_S);
+        assert_false(w.steady.link[r].closed);
+    }
+    pass(11 * NS_PER_S);
+    assert_true(w.steady.link[r].closed);
+    assert_false(w.quick.link[d].closed);
+}
+
+static void a_link_whose_path_is_quiet_is_not_used_where_another_is_heard(void **state)
+{
+    (void)state;
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_true(goes_to(&w.steady, r));
+    assert_int_equal(w.quick.n + w.relay.n, 1); /* nobody is dialled */
+    event(&w.quick, LINK_HEARD, d, 0);
+    assert_true(goes_to(&w.steady, r));
+    w.now += 250 * NS_PER_MS;
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0); /* again, soon: it is trusted later */
+    event(&w.quick, LINK_HEARD, d, 0);
+    w.now += 250 * NS_PER_MS;
+    assert_true(goes_to(&w.steady, r));
+    w.now += 250 * NS_PER_MS;
+    assert_true(goes_to(&w.quick, d));
+    assert_int_equal(w.quick.link[d].resets, 0);
+}
+
+static const char through[] = "/ip4/9.0.0.2/p2p-circuit";
+
+static void where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_relay(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    know(1, through);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    event(&w.quick, LINK_QUIET, d, 0); /* nobody needs it */
+    assert_int_equal(w.relay.n, 0);
+    event(&w.quick, LINK_HEARD, d, 0);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.relay.n, 1);
+    assert_int_equal(w.quick.n, 2);
+    up(&w.relay, 0, LINK_RELAYED);
+    assert_true(goes_to(&w.relay, 0));
+    assert_false(w.quick.link[1].closed); /* the direct dial goes on */
+    up(&w.quick, 1, 0);
+    assert_true(goes_to(&w.quick, 1));
+}
+
+static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
+{
+    (void)state;
+    know(1, through);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    open_by(w.core, 1, 0);
+    open_by(w.modest, 1, 0);
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.quick.link[d].resets, 0); /* there is no other link yet */
+    up(&w.relay, 0, LINK_RELAYED);
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_int_equal(w.quick.link[d].resets, 1);
+    open_by(w.modest, 1, 0);
+    assert_int_equal(w.relay.link[0].next_sid, 1);
+}
+
+static void streams_of_cells_need_no_relayed_link(void **state)
+{
+    (void)state;
+    know(1, through);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    open_by(w.direct, 1, 0);
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.relay.n, 0);
+}
+
+static void a_relayed_link_in_use_is_to_become_a_direct_one_again(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
+    pass(11 * NS_PER_S);
+    assert_int_equal(w.quick.n, 0); /* not in use */
+    assert_true(goes_to(&w.steady, r));
+    pass(11 * NS_PER_S);
+    assert_int_equal(w.quick.n, 1);
+    event(&w.quick, LINK_DOWN, 0, 0);
+    pass(4 * NS_PER_S);
+    assert_int_equal(w.quick.n, 2);
+    up(&w.quick, 1, 0);
+    pass(11 * NS_PER_S);
+    assert_int_equal(w.quick.n, 2);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
+        T(a_relayed_link_gives_way_to_a_direct_one),
+        T(a_direct_link_takes_over_and_what_runs_on_the_relayed_one_goes_on),
+        T(a_link_whose_path_is_quiet_is_not_used_where_another_is_heard),
+        T(where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_relay),
+        T(who_asks_again_learns_at_once_that_its_link_is_quiet),
+        T(streams_of_cells_need_no_relayed_link),
+        T(a_relayed_link_in_use_is_to_become_a_direct_one_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
