@@ -17,7 +17,6 @@ whether it became direct, and when.
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -172,7 +171,6 @@ def main():
     if args.json:
         args.json.write_text(json.dumps({'name': who.name, **{k: getattr(args, k) for k in ('delay', 'jitter', 'loss', 'rejects')},
                                          'rows': rows}, indent=1) + '\n')
-    os._exit(0)  # what was begun ends with the namespace
 
 
 if __name__ == '__main__':
