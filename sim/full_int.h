@@ -28,6 +28,7 @@
 #define FULL_EXTRA_MAX 320  /* sockets of a node beside its first */
 
 struct full;
+struct node_config;
 struct sim;
 struct sim_event;
 
@@ -117,6 +118,8 @@ struct full {
     struct mem nat_mem;
     struct full_router *router;
     uint32_t routers, last_router, carrier;
+    /* Tests set it before the run: how a node differs from the usual one; NULL: not at all. */
+    void (*differs)(const struct full_node *fn, struct node_config *c);
 };
 
 /* full.c: what the files below report to the simulator */

@@ -197,6 +197,9 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
                               .dht_server = fn->router == FULL_NONE,
                               .small_network = true};
     contacts(c, setup);
+    if (fn->full->differs != NULL) {
+        fn->full->differs(fn, c);
+    }
     h.ctx = fn;
     fn->alone = c->n_boot == 0;
     fn->started = fn->ready = false;

@@ -259,6 +259,7 @@ void quic_conn_set_timer(struct quic_conn *c)
     }
     if (c->state == QUIC_CONN_UP) {
         at = tstamp_min(at, c->rekey_at);
+        at = tstamp_min(at, quic_stall_due(c));
     }
     quic_conn_timer(c, at);
 }
@@ -763,6 +764,9 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     }
     if (n > 0) {
         quic_conn_traffic(c);
+    } else if (quic_stall_due(c) <= c->q->now) {
+        quic_conn_fail(c, QUDAG_ETIMEOUT, "nothing may leave any more", true);
+        return send_last(c, tx);
     }
     quic_conn_set_timer(c);
     if (n == 0) {

@@ -20,6 +20,7 @@
 #include "quic/retry.h"
 #include "quic/shape.h"
 #include "quic/silence.h"
+#include "quic/stall.h"
 #include "sec/session.h"
 
 #include <netinet/in.h>
@@ -122,6 +123,7 @@ struct quic_conn {
     uint64_t suspect_accepted; /* |accepted| when it was said */
     struct list silent;        /* in quic->asked or quic->silent: something waits for an answer */
     struct quic_silence_view silence;
+    struct quic_stall_view stall;
     bool probed;            /* for that, or as a witness: until it is heard */
     tstamp outstanding;     /* since when something is, and nothing came; 0: nothing is (quiet.c) */
     bool quiet;             /* LINK_QUIET was told */
@@ -142,6 +144,7 @@ struct quic_conn {
     bool held;       /* and until then streams wait */
     tstamp rekey_at; /* when this side asks for new traffic keys, unless the peer did before */
     struct transport_padding padding;
+    uint64_t alive;      /* its keep-alive period, ns */
     tstamp quiet_at;     /* when it was drawn last how long nothing is said */
     struct list ready;   /* struct quic_stream with something to write */
     struct list blocked; /* and those that wait for credit */

@@ -580,6 +580,7 @@ static bool send_links(struct quic *q, struct quic_tx *tx)
             quic_conn_mark_dirty(c);
         }
         if (some && tx->len >= SHAPE_FULL) {
+            quic_stall_sent(&c->stall);
             quic_silence_sent(c);
             quic_quiet_sent(c);
         }

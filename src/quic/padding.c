@@ -43,17 +43,28 @@ static uint64_t draw_quiet(const struct quic_conn *c)
     return due == TSTAMP_NEVER ? UINT64_MAX : due - c->q->now;
 }
 
-void quic_conn_keep_alive(struct quic_conn *c)
+void quic_conn_alive(struct quic_conn *c, uint64_t ns)
+{
+    c->alive = ns;
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, ns);
+}
+
+uint64_t quic_conn_idle(const struct quic_conn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
     uint64_t idle = ngtcp2_conn_get_local_transport_params(c->ng)->max_idle_timeout;
+    bool less = peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle;
+
+    return less ? peer->max_idle_timeout : idle;
+}
+
+void quic_conn_keep_alive(struct quic_conn *c)
+{
+    uint64_t idle = quic_conn_idle(c);
     bool plain = !c->celled && c->padding.most_ns == 0;
     uint64_t nat = c->q->plain_keepalive[c->remote.family == 6 ? 1 : 0];
     uint64_t alive = quic_rule_keepalive(c->q->cfg.keepalive_ns, nat, plain, c->kept);
 
-    if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {
-        idle = peer->max_idle_timeout;
-    }
     if (idle <= IDLE_SHORT_NS) {
         alive = alive < KEEPALIVE_SHORT_NS ? alive : KEEPALIVE_SHORT_NS;
     } else if (alive > idle / 3) {
@@ -63,7 +74,7 @@ void quic_conn_keep_alive(struct quic_conn *c)
     /* Who was dialled comes first, mostly: it has many links, and keeps many of them alive at a time (timer.h). */
     alive = rng_jitter(&rng, alive / 100 * (c->server ? 95 : 105), 50);
     uint64_t quiet = draw_quiet(c);
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, quiet < alive ? quiet : alive);
+    quic_conn_alive(c, quiet < alive ? quiet : alive);
     c->quiet_at = c->q->now;
 }
 

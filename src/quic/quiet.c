@@ -71,7 +71,7 @@ static bool is_left_alone(const struct quic_conn *c)
 static void ask(struct quic_conn *c)
 {
     c->probed = true; /* until it is heard */
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
+    quic_conn_alive(c, QUIC_QUIET_PING);
     quic_conn_mark_dirty(c);
 }
 
@@ -129,7 +129,7 @@ void quic_quiet_look(struct quic_conn *c)
     }
     c->quiet = tell(c, LINK_QUIET);
     if (c->quiet && !c->celled && c->padding.most_ns == 0) {
-        ngtcp2_conn_set_keep_alive_timeout(c->ng, QUIC_QUIET_PING);
+        quic_conn_alive(c, QUIC_QUIET_PING);
         quic_conn_mark_dirty(c);
     }
 }

@@ -23,6 +23,10 @@ uint64_t quic_rule_quiet(uint64_t pto_ns);
 uint64_t quic_rule_keepalive(uint64_t configured, uint64_t nat, bool plain, unsigned kept);
 
 struct quic_conn;
+/* Sets the keep-alive period. */
+void quic_conn_alive(struct quic_conn *c, uint64_t ns);
+/* The smaller of both idle timeouts, ns. */
+uint64_t quic_conn_idle(const struct quic_conn *c);
 /* |c| sends what must be acknowledged. */
 void quic_quiet_sent(struct quic_conn *c);
 /* An authentic packet of the peer's was read for |c|. */

@@ -52,7 +52,7 @@ void quic_silence_sent(struct quic_conn *c)
 static void probe(struct quic_conn *c)
 {
     c->probed = true;
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
+    quic_conn_alive(c, PROBE_NS);
     quic_conn_mark_dirty(c);
 }
 
@@ -79,6 +79,7 @@ void quic_silence_read(struct quic_conn *c)
     ngtcp2_conn_get_conn_info(c->ng, &info);
     if (info.pkt_recv > c->accepted) { /* else all was discarded */
         c->accepted = info.pkt_recv;
+        quic_stall_heard(&c->stall, c->q->now);
         heard(c);
     }
 }

@@ -20,7 +20,7 @@ static void suspect(struct quic *q, struct quic_conn *c)
     c->suspect_due = tstamp_after(q->now, SUSPECT_NS);
     c->suspect_accepted = c->accepted;
     list_push_back(&q->suspects, &c->suspect);
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
+    quic_conn_alive(c, PROBE_NS);
     quic_conn_mark_dirty(c);
 }
 
