@@ -112,6 +112,7 @@ static void bed_nat_out(struct bed *b, struct bed_event *e)
     struct netaddr from;
 
     if (!nat_out(s->nat[e->level], &e->from, &e->to, b->now, &from)) {
+        s->no_port++;
         return;
     }
     e->from = from;

@@ -52,7 +52,7 @@ struct bed_side {
     unsigned dials;
     qudag_err ended;
     bool over, refuses;
-    uint32_t sent;
+    uint32_t sent, no_port; /* no_port: of those, for which its router had none */
 };
 
 struct bed_victim {

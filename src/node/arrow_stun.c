@@ -263,7 +263,7 @@ uint64_t node_stun_life(const struct node *n, uint8_t family)
 qudag_err node_stun_external(struct node *n, const struct netaddr *local, uint64_t cookie,
                              node_stun_done done)
 {
-    struct stun_question q = {.local = *local};
+    struct stun_question q = {.local = *local, .any = true};
 
     if (servers(n, local->family, &q, 2) == 0) {
         return QUDAG_EUNREACHABLE;

@@ -20,7 +20,7 @@
 
 #define NODE_DATAGRAMS_MAX 512 /* that wait; a quarter of it for one host */
 #define NODE_DATAGRAM_LEN 1200 /* bytes of one */
-#define NODE_SOCKETS_MAX 320 /* beside those that are listened on: 256 of one meeting, and others */
+#define NODE_SOCKETS_MAX 448 /* beside those that are listened on: 400 of one meeting, and others */
 #define NODE_DATAGRAM_TAKERS 6        /* arrows that take datagrams */
 #define NODE_SOCKETS_LOOK_NS NS_PER_S /* between looks whether links still run over released ones */
 

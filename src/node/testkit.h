@@ -23,7 +23,7 @@
 #define NT_SPIN_MAX 20000 /* rounds at one instant; more is a loop that never rests */
 
 #define NT_SENT_TO 64 /* that a firewall remembers, the latest */
-#define NT_EXTRA 320  /* sockets of one node beside its first */
+#define NT_EXTRA 448  /* sockets of one node beside its first */
 
 struct nt;
 

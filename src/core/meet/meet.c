@@ -227,6 +227,9 @@ void meet_socket(struct meet *m, uint64_t cookie, qudag_err err, const struct me
     bool awaited = mt != NULL && ix < mt->n_socks && mt->socks[ix].asked &&
                    mt->state == MEET_GATHERING && mt->n_asked > 0;
 
+    if (mt != NULL && meet_birthday_port(mt, ix, err, at, now, out)) {
+        return;
+    }
     if (!awaited) {
         struct act *a =
             is_open ? acts_up_copy(out, MEET_UP_CLOSE, &at->local, sizeof(at->local)) : NULL;
@@ -319,6 +322,7 @@ void meet_network_changed(struct meet *m)
         m->peers[i].look.next_try = 0;
         m->peers[i].failures = 0;
     }
+    m->few_until = 0;
 }
 
 bool meet_look(const struct meet *m, const struct peer_id *peer, struct meet_look *out)

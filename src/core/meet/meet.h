@@ -27,7 +27,7 @@
 #define MEET_DOOR_MAX 4     /* that others began and nobody here has allowed yet */
 #define MEET_MEETINGS_MAX (MEET_OURS_MAX + MEET_INBOUND_MAX + MEET_DOOR_MAX)
 #define MEET_PEERS_MAX 64          /* peers whose last meeting is remembered */
-#define MEET_SOCKETS_MAX 256       /* of one meeting, beside the ones that are listened on */
+#define MEET_SOCKETS_MAX 400       /* of one meeting, beside the ones that are listened on */
 #define MEET_LIMIT (60 * NS_PER_S) /* of a whole meeting */
 #define MEET_LIMIT_UNNAMED                                                                         \
     (20 *                                                                                          \
@@ -70,7 +70,6 @@ struct meet_own {
     bool lab;      /* loopback addresses are met, too */
     bool
         named; /* the program named this peer: 1024 packets may go to the host that it names, see rules.h */
-    bool few_ports; /* our router gives few ports: no birthday */
     uint64_t rtt;   /* of the relayed link, ns; 0: not known.  Who is asked begins by it */
 };
 
@@ -87,7 +86,8 @@ enum meet_up {
     MEET_UP_ASKED = 1,
     /* ptr: struct meet_packet, to be sent. */
     MEET_UP_SEND,
-    /* A socket is to be opened; cookie; n: 1 its address outside is to be asked for (STUN), 0 not: meet_socket(). */
+    /* A socket is to be opened; cookie; n: 1 its address outside is to be asked for (STUN), 0 not: meet_socket().
+       One that is asked about during a birthday shows whether the router has a port for one more. */
     MEET_UP_SOCKET,
     /* ptr: struct netaddr of a socket of meet_socket(): not needed any more, but by a link over it. */
     MEET_UP_CLOSE,

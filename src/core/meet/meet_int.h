@@ -4,7 +4,7 @@
  *   meet.c      calls, events, peers that are remembered, time
  *   meeting.c   one meeting: messages, rounds, its end
  *   checks.c    pairs and packets
- *   birthday.c  256 sockets on one side, 1024 ports on the other
+ *   birthday.c  384 sockets on one side, 1024 ports on the other
  *   places.c    who of those that ask has a place
  */
 #ifndef QUDAG_SRC_CORE_MEET_MEET_INT_H
@@ -65,8 +65,15 @@ struct meet_guess {
     bool on, hard;
     struct netaddr to; /* hard: the address of theirs; easy: their host */
     uint16_t start, stride;
-    uint32_t next, n; /* probes, or sockets */
+    uint32_t next, n; /* packets */
     tstamp due;
+    /* hard: */
+    uint32_t first, socks; /* the sockets: so many from socks[first] on */
+    uint32_t proven;       /* for so many of them there was a port */
+    uint32_t test,
+        test_n; /* one that shows it: socks[test - 1], asked about after so many; 0: none */
+    tstamp test_limit;
+    bool few; /* there was none for it */
 };
 
 struct meeting {
@@ -146,6 +153,7 @@ struct meet {
     tstamp silent_at;
     struct meeting *birthday; /* the one that has one now */
     tstamp birthday_at;       /* since */
+    tstamp few_until; /* our router gives few ports, as a birthday has shown; 0: not */
     uint64_t cookies;
     struct meet_stats stats;
 };
@@ -210,12 +218,15 @@ struct meet_born *meet_born_peer(struct meet *m, const struct peer_id *peer);
 struct meet_born *meet_born_host(struct meet *m, const struct netaddr *host);
 /* The one birthday is |mt|'s from now on, if it may have it. */
 void meet_birthday_claim(struct meeting *mt, tstamp now);
+/* An answer to the question whether there is a port for one more, by |ix|; false: it was not that socket's. */
+bool meet_birthday_port(struct meeting *mt, size_t ix, qudag_err err, const struct meet_pair *at,
+                        tstamp now, struct acts *out);
 /* By meet_rule_birthday(). */
 bool meet_birthday_may(const struct meeting *mt, tstamp now);
 /* Their address, that a birthday is about; false: there is none. */
 bool meet_birthday_target(const struct meeting *mt, struct netaddr *to);
-/* By meet_rule_probes(). */
-uint32_t meet_birthday_packets(const struct meeting *mt, tstamp now);
+/* How many sockets the hard side opens. */
+size_t meet_birthday_sockets(const struct meeting *mt, tstamp now);
 /* The round begins, if it may: it counts as had then. */
 void meet_birthday_begin(struct meeting *mt, tstamp now);
 /* Sends what is due of it. */

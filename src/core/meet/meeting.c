@@ -46,7 +46,6 @@ void meet_own_set(struct meeting *mt, const struct meet_own *own)
     mt->own.n = look->n_ours;
     mt->sides.ours = look->our_nat = own->nat;
     mt->sides.our_step = own->step != 0;
-    mt->flagged = mt->flagged || own->few_ports;
     mt->allowed = true;
 }
 
@@ -139,7 +138,7 @@ static size_t socks_wanted(const struct meeting *mt, tstamp now)
     case MEET_PREDICT:
         return meet_rule_hard(&mt->sides) ? 1 : 0;
     case MEET_BIRTHDAY:
-        return meet_rule_hard(&mt->sides) ? meet_birthday_packets(mt, now) : 0;
+        return meet_rule_hard(&mt->sides) ? meet_birthday_sockets(mt, now) : 0;
     default:
         return 0;
     }
@@ -150,7 +149,7 @@ static void round_prepare(struct meeting *mt, enum meet_round round, tstamp now,
 {
     mt->round = mt->mem->look.round = round;
     mt->round_told = false;
-    mt->guess.on = false;
+    mt->guess = (struct meet_guess){.first = (uint32_t)mt->n_socks};
     socks_close(mt, false, out);
     if (round == MEET_BIRTHDAY) {
         meet_birthday_claim(mt, now);
@@ -231,6 +230,9 @@ static void next_round(struct meeting *mt, tstamp now, struct acts *out)
         round_prepare(mt, next, now, out);
         return;
     }
+    if (mt->guess.few) {
+        why = "the router here gives few ports: too few for such a pair";
+    }
     why = meet_rule_reason(&mt->mem->look, mt->n_pairs, why);
     meet_over(mt,
               &(struct meet_ending){mt->lacked ? MEET_SHORT_HERE : MEET_ALL_TRIED,
@@ -250,6 +252,7 @@ void meet_step(struct meeting *mt, tstamp now, struct acts *out)
     } else if (mt->state == MEET_CHECKING && mt->initiator) {
         next_round(mt, now, out);
     } else if (mt->state == MEET_GATHERING && !mt->round_told) {
+        mt->flagged = mt->flagged || mt->n_asked > 0; /* nobody outside hears of a new socket */
         mt->n_asked = 0;
         meet_gathered(mt, now, out);
     } else if (mt->state == MEET_DIALLING) {

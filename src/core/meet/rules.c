@@ -250,7 +250,12 @@ uint32_t meet_rule_probes(const struct meet_birthday_asks *b, bool hard)
     if (!b->attested && !b->named) {
         return MEET_UNANSWERED_MAX;
     }
-    return hard ? MEET_SOCKETS_MAX : MEET_PROBES;
+    return hard ? 2 * MEET_SOCKETS : MEET_PROBES;
+}
+
+uint32_t meet_rule_ports(uint32_t proven)
+{
+    return proven == 0 ? MEET_PORTS_STEP : proven + 2 * MEET_PORTS_STEP;
 }
 
 /* ---- afterwards ---- */

@@ -3,7 +3,7 @@
  *
  * Packets to hosts that never answered, for one meeting:
  *   plain rounds, fresh ports, prediction   MEET_HOST_ROUND to one host in one round, MEET_UNANSWERED_MAX in all
- *   birthday                                MEET_PROBES, MEET_SOCKETS_MAX or MEET_UNANSWERED_MAX to one host more,
+ *   birthday                                MEET_PROBES, 2 * MEET_SOCKETS or MEET_UNANSWERED_MAX to one host more,
  *                                           as meet_rule_birthday() and meet_rule_probes() allow
  * A host has answered once a right answer came from it to a request of ours: the peer has the keys, so that it can
  * send a request with a forged source, but not answer what went elsewhere.
@@ -25,7 +25,11 @@
 #define MEET_ROUND_MIN NS_PER_S
 #define MEET_GUESSES 8      /* ports that are announced */
 #define MEET_SOCKETS_MIN 64 /* with fewer the birthday is not worth its packets */
+#define MEET_SOCKETS 384    /* of a birthday; twice a packet from each */
 #define MEET_PROBES 1024
+#define MEET_PORTS_STEP                                                                            \
+    48 /* ports of our router that a birthday takes before it is asked for one more */
+#define MEET_PORTS_WAIT (2 * NS_PER_S)       /* without an answer there is none */
 #define MEET_PROBE_GAP (2 * NS_PER_MS)       /* 500 packets a second */
 #define MEET_BIRTHDAY_PAUSE (600 * NS_PER_S) /* for one peer, and for one host */
 #define MEET_LONG_WHILE (3600 * NS_PER_S)
@@ -108,7 +112,7 @@ struct meet_birthday_asks {
     bool attested; /* that host answered in this meeting */
     bool named;    /* the program named the peer */
     bool busy;     /* another one is under way, that keeps it (meet_rule_birthday_keeps()) */
-    bool few_ports;
+    bool few_ports; /* our router was seen to give few */
     /* The last one with the peer, to the host; 0: none.  For a named peer only those with named ones count. */
     tstamp last_peer, last_host;
 };
@@ -124,6 +128,11 @@ bool meet_rule_birthday(const struct meet_birthday_asks *b, tstamp now);
  * only peers that the program named are trusted with all of it; those that came by themselves get MEET_UNANSWERED_MAX.
  */
 uint32_t meet_rule_probes(const struct meet_birthday_asks *b, bool hard);
+/*
+ * How many sockets of a birthday may be used where the router is known to have had a port for the first |proven|: a
+ * carrier's gives few to a home, and what takes the last of them takes them from everybody there.
+ */
+uint32_t meet_rule_ports(uint32_t proven);
 
 /* How a meeting ended, for what comes after. */
 enum meet_fate {

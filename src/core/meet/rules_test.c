@@ -244,8 +244,17 @@ static void a_birthday_is_for_few_and_seldom(void **state)
         assert_int_equal(meet_rule_birthday(&cases[i].b, now), cases[i].may);
         bool trusted = cases[i].b.attested || cases[i].b.named;
         assert_int_equal(meet_rule_probes(&cases[i].b, false), trusted ? 1024 : 96);
-        assert_int_equal(meet_rule_probes(&cases[i].b, true), trusted ? 256 : 96);
+        assert_int_equal(meet_rule_probes(&cases[i].b, true), trusted ? 768 : 96);
     }
+}
+
+/* A step is taken blindly; from then on a step more than was seen to go well, so that nobody waits for each answer. */
+static void ports_are_taken_in_steps(void **state)
+{
+    (void)state;
+    assert_int_equal(meet_rule_ports(0), 48);
+    assert_int_equal(meet_rule_ports(48), 144);
+    assert_int_equal(meet_rule_ports(96), 192);
 }
 
 static void the_next_try_comes_later_the_less_it_promises(void **state)
@@ -370,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_birthday_is_for_few_and_seldom),
         cmocka_unit_test(who_gives_way_to_whom),
         cmocka_unit_test(a_birthday_is_kept_for_a_turn),
+        cmocka_unit_test(ports_are_taken_in_steps),
         cmocka_unit_test(the_next_try_comes_later_the_less_it_promises),
         cmocka_unit_test(reasons_say_what_came),
     };

@@ -105,9 +105,10 @@ static void ask_end(struct stun *s, struct stun_open *o, size_t i, qudag_err err
 static void go_on(struct stun *s, struct stun_open *o, tstamp now, struct acts *out)
 {
     tstamp due = TSTAMP_NEVER;
-    bool open = false;
+    bool open = false, found = false;
 
     for (size_t i = 0; i < o->q.n; i++) {
+        found = found || o->a.said[i].mapped.family != 0;
         if (o->ask[i].state == STUN_ASK_IDLE && !(open && o->q.in_turn) &&
             !ask_send(s, o, i, now, out)) {
             o->ask[i].state = STUN_ASK_DONE;
@@ -118,7 +119,7 @@ static void go_on(struct stun *s, struct stun_open *o, tstamp now, struct acts *
             due = o->ask[i].state == STUN_ASK_IDLE ? due : tstamp_min(due, o->ask[i].due);
         }
     }
-    if (!open) {
+    if (!open || (o->q.any && found)) {
         (void)acts_up_copy(out, STUN_UP_DONE, &o->a, sizeof(o->a));
         question_free(s, o);
     } else if (heap_set(&s->timers, &o->timer, due) != QUDAG_OK) {

@@ -17,7 +17,7 @@
 #include "wire/stun.h"
 
 #define STUN_SERVERS 4                /* asked by one question */
-#define STUN_QUESTIONS_MAX 320        /* at once: all extra sockets of the node */
+#define STUN_QUESTIONS_MAX 448        /* at once: all extra sockets of the node */
 #define STUN_RTO (250 * NS_PER_MS)    /* doubles; RFC 8489 6.2.1 has 500 ms */
 #define STUN_SENDS 5                  /* ... and 7 */
 #define STUN_LAST_WAIT (2 * NS_PER_S) /* for an answer to the last of them */
@@ -36,6 +36,7 @@ struct stun_question {
     size_t n;
     struct netaddr server[STUN_SERVERS]; /* all of one IP version */
     bool in_turn; /* each after the one before has answered: mappings are made in that order */
+    bool any;     /* where one sees it is enough: the others are not waited for */
     uint16_t
         delay_s; /* 0: not; each server answers once more after so long without a packet (rules.h) */
 };
