@@ -25,7 +25,7 @@
 #define FULL_SECRET 32
 #define FULL_SECRETS_MAX 64 /* of one node */
 #define FULL_MARKS_MAX 256  /* blocks of one node that hold keys of circuits */
-#define FULL_EXTRA_MAX 320  /* sockets of a node beside its first */
+#define FULL_EXTRA_MAX 448  /* sockets of a node beside its first */
 
 struct full;
 struct node_config;

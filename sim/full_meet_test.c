@@ -2,14 +2,14 @@
  * full_meet_test.c - complete nodes behind each pair of routers: data over a relay at once, then the direct link, with
  * one packet in twenty lost.
  *
- *   5 nodes on the Internet: DHT, STUN, AutoNAT, circuit relays      A0..A3 and B0..B3: each behind a router of its own,
- *   full cone, restricted, port-restricted, symmetric
+ *   5 nodes on the Internet: DHT, STUN, AutoNAT, circuit relays
+ *   A0..A3 and B0..B3: each behind a router of its own: full cone, restricted, port-restricted, symmetric
  *   all find out what their routers do, and relays that keep places for them; then each A writes to each B, whose relay
  *   it is told of: four pairs at a time, each home in one
  *
  * A seed is one such network with all 16 pairs.  QUDAG_FULL_MEET_SEEDS=1000: so many, from QUDAG_FULL_MEET_FROM; those
  * that are not as they should be are named by pair and seed, and QUDAG_FULL_MEET_FROM=17 QUDAG_FULL_MEET_SEEDS=1 runs
- * that one again.
+ * that one again; QUDAG_FULL_MEET_LOG=1 adds what nodes log.
  *
  * TEST: timeout=300
  */
@@ -62,8 +62,31 @@ static struct node *node_of(size_t i)
     return f->node[i].node;
 }
 
+static void log_line(void *ctx, const struct log_record *rec)
+{
+    const struct full_node *fn = ctx;
+    uint32_t home = fn->ix - PUBLIC;
+
+    if (fn->ix < PUBLIC) {
+        printf("%9.3f  %u  %s", (double)sim_now(s) / 1e9, fn->ix, rec->event);
+    } else {
+        printf("%9.3f %c%c  %s", (double)sim_now(s) / 1e9, home < KINDS ? 'A' : 'B',
+               kind_name[home % KINDS], rec->event);
+    }
+    for (size_t i = 0; i < rec->n; i++) {
+        const struct log_field *l = &rec->field[i];
+        printf(" %s=", l->name);
+        l->text != NULL ? (void)printf("%s", l->text) : (void)printf("%lld", (long long)l->num);
+    }
+    printf("\n");
+}
+
 static void differs(const struct full_node *fn, struct node_config *c)
 {
+    if (getenv("QUDAG_FULL_MEET_LOG") != NULL) {
+        c->log =
+            (struct logger){.emit = log_line, .ctx = (void *)(uintptr_t)fn, .level = LOG_DEBUG};
+    }
     c->circuit_relay.serve = fn->router == FULL_NONE ? NODE_SERVES_YES : NODE_SERVES_NO;
     c->circuit_relay.finds = fn->router != FULL_NONE;
 }
@@ -234,7 +257,8 @@ static void tell(size_t a, size_t b, unsigned seed, const struct pair *p)
 {
     const struct meet_look *l = &p->look;
 
-    printf("  %c-%c seed %u: %s, %s; round %d, state %d, NATs %d %d, candidates %u %u, sent %u, received %u, sockets "
+    printf("  %c-%c seed %u: %s, %s; round %d, state %d, NATs %d %d, candidates %u %u, sent %u, "
+           "received %u, sockets "
            "%u: %s\n",
            kind_name[a], kind_name[b], seed, p->connected ? "connected" : "not connected",
            p->direct ? "direct" : "not direct", (int)l->round, (int)l->state, (int)l->our_nat,
@@ -268,13 +292,16 @@ static void run(unsigned seed)
 static void print_sums(size_t a, size_t b)
 {
     const struct sums *t = &sums[a][b];
-    uint64_t connected = t->connected == 0 ? 1 : t->connected, direct = t->direct == 0 ? 1 : t->direct;
+    uint64_t connected = t->connected == 0 ? 1 : t->connected,
+             direct = t->direct == 0 ? 1 : t->direct;
 
-    printf("%c-%c: %u of %u connected, first bytes after %d ms; %u direct (first round %u, fresh ports %u, prediction "
+    printf("%c-%c: %u of %u connected, first bytes after %d ms; %u direct (first round %u, fresh "
+           "ports %u, prediction "
            "%u, birthday %u) after %d ms, longest %d ms\n",
            kind_name[a], kind_name[b], t->connected, t->n, (int)(t->first / connected / NS_PER_MS),
            t->direct, t->of[MEET_PLAIN], t->of[MEET_FRESH_PORT], t->of[MEET_PREDICT],
-           t->of[MEET_BIRTHDAY], (int)(t->took / direct / NS_PER_MS), (int)(t->longest / NS_PER_MS));
+           t->of[MEET_BIRTHDAY], (int)(t->took / direct / NS_PER_MS),
+           (int)(t->longest / NS_PER_MS));
 }
 
 static unsigned number(const char *name, unsigned otherwise)
