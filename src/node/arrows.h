@@ -45,7 +45,7 @@ struct upgrade_config;
 #define NODE_PADDING_LOOKUPS 16 /* lookups remembered */
 /* How long the DHT took for our lookups, which padding imitates (arrow_padding_circuits.c). */
 struct node_padding_state {
-    uint64_t lookup[NODE_PADDING_LOOKUPS]; /* ns that the DHT took, of the last ones */
+    uint64_t lookup[NODE_PADDING_LOOKUPS]; /* ns beyond a round trip, of the last ones */
     uint64_t lookups;                      /* ever */
     uint64_t extra[NODE_PADDING_LOOKUPS];  /* ns that padding took beyond a round trip, likewise */
     uint64_t extras;

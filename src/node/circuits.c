@@ -283,7 +283,6 @@ void node_circuit_carried(struct node *n, struct node_circuit *c, struct ref oni
     c->onion = onion;
     c->open = true;
     c->unspent = false;
-    c->build_ns = now - c->since;
     measure(n, c, QUDAG_OK);
     c->use->built(n, c, now); /* |c| may be gone */
 }
@@ -385,7 +384,6 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
         return;
     }
     c->open = true;
-    c->build_ns = a->n;
     measure(n, c, QUDAG_OK);
     node_path_built(n, c, now);
     if (!c->use->stem) {

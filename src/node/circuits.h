@@ -45,7 +45,6 @@ struct node_circuit {
     uint8_t tries, relays, n_hops; /* relays: hops but for a service or a relay that was named */
     uint64_t reached;              /* hops so far, of this path */
     tstamp since;
-    uint64_t build_ns;       /* what the build took */
     tstamp asked_at;         /* exchanges: when the request left */
     tstamp leave_at;         /* spent.c; of a stem that is open: when it is too old */
     struct ref op;           /* who waits for it */

@@ -34,6 +34,7 @@ static void info_of(const struct onion_circuit *c, struct onion_info *out)
         .since = c->since,
         .active_at = c->active_at,
         .build_ns = c->build_ns,
+        .round_trip_ns = c->mux == NULL ? 0 : c->mux->round_trip,
         .cells_fwd = c->cells_fwd,
         .cells_back = c->cells_back,
         .streams = c->mux == NULL ? 0 : c->mux->n,

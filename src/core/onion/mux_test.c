@@ -208,6 +208,34 @@ static void a_refusal_that_cannot_leave_explains_what_comes_meanwhile_and_behind
     end(m);
 }
 
+static qudag_err connected(struct onion_mux *m, uint16_t stream, tstamp now)
+{
+    onion_mux_at(m, now);
+    return onion_mux_recv(m, &(struct onion_relay_msg){ONION_RELAY_CONNECTED, stream, {NULL, 0}},
+                          &out);
+}
+
+/* Of the first stream, from when its BEGIN left; nothing else of it, or of others, changes that. */
+static void the_first_stream_shows_the_round_trip(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(true, 4);
+    uint16_t first, second;
+
+    onion_mux_at(m, 5);
+    assert_int_equal(onion_mux_open(m, "/x", 0, &first), QUDAG_OK);
+    assert_int_equal(onion_mux_open(m, "/x", 0, &second), QUDAG_OK);
+    assert_int_equal(cells(m), 1);
+    onion_mux_at(m, 10);
+    assert_int_equal(connected(m, second, 30), QUDAG_OK);
+    assert_int_equal(m->round_trip, 0);
+    assert_int_equal(connected(m, first, 40), QUDAG_OK);
+    assert_int_equal(m->round_trip, 30);
+    assert_int_equal(connected(m, first, 50), QUDAG_EPROTO);
+    assert_int_equal(m->round_trip, 30);
+    end(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +243,7 @@ int main(void)
         cmocka_unit_test(what_follows_a_refused_begin_is_explained),
         cmocka_unit_test(what_was_under_way_to_a_stream_that_was_reset_fits_into_the_window),
         cmocka_unit_test(a_refusal_that_cannot_leave_explains_what_comes_meanwhile_and_behind_it),
+        cmocka_unit_test(the_first_stream_shows_the_round_trip),
         cmocka_unit_test(ids_of_streams_do_not_begin_again),
         cmocka_unit_test(nothing_comes_on_a_stream_before_it_is_connected),
         cmocka_unit_test(a_stream_given_up_before_it_began_is_not_mentioned),

@@ -211,6 +211,7 @@ struct onion_info {
     tstamp since;
     tstamp active_at; /* when a cell passed last */
     uint64_t build_ns;
+    uint64_t round_trip_ns; /* client: of its first stream, from BEGIN to CONNECTED; 0: not known */
     uint64_t cells_fwd, cells_back;
     uint32_t streams;
 };

@@ -226,6 +226,8 @@ static void expect_late(struct onion_mux *m, const struct onion_ostream *s)
 
 void onion_mux_at(struct onion_mux *m, tstamp now)
 {
+    m->now = now;
+    m->first_at = m->first_at == TSTAMP_NEVER ? now : m->first_at;
     m->late.fresh = m->late.fresh || m->refusals_n > 0; /* the other side cannot know yet */
     onion_late_at(&m->late, now);
 }
@@ -328,6 +330,8 @@ static bool put_control(struct onion_mux *m, struct onion_ostream *s, struct wr 
     s->pending = (uint8_t)(s->pending & ~bit);
     if (bit == PENDING_BEGIN) {
         m->last_id = s->id;
+        m->first_at = m->first == 0 ? TSTAMP_NEVER : m->first_at; /* set when the cell has left */
+        m->first = m->first == 0 ? s->id : m->first;
     } else if (bit == PENDING_FIN) {
         s->fin_sent = true;
     } else if (bit == PENDING_CREDIT) {
@@ -548,6 +552,16 @@ static qudag_err on_sendme(struct onion_mux *m, struct slice tag)
     return QUDAG_OK;
 }
 
+static qudag_err on_connected(struct onion_mux *m, struct onion_ostream *s)
+{
+    if (!m->client || s->connected) {
+        return QUDAG_EPROTO;
+    }
+    s->connected = true;
+    m->round_trip = s->id == m->first ? m->now - m->first_at : m->round_trip;
+    return QUDAG_OK;
+}
+
 qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg, struct acts *out)
 {
     if (msg->type == ONION_RELAY_SENDME) {
@@ -565,9 +579,7 @@ qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg,
         return QUDAG_OK;
     }
     if (msg->type == ONION_RELAY_CONNECTED) {
-        bool allowed = m->client && !s->connected;
-        s->connected = true;
-        return allowed ? QUDAG_OK : QUDAG_EPROTO;
+        return on_connected(m, s);
     }
     if (msg->type == ONION_RELAY_RESET) {
         on_reset(m, s, msg->data.base[0], out);

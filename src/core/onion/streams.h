@@ -56,6 +56,9 @@ struct onion_mux {
     uint16_t refusal[ONION_MUX_REFUSALS];
     uint32_t refusals_n;
     struct onion_late late;
+    tstamp now, first_at; /* of onion_mux_at(); client: when the first BEGIN left */
+    uint32_t first;       /* client: its stream; 0: there was none */
+    uint64_t round_trip;  /* client: from the first BEGIN to its CONNECTED, ns; 0: not known */
     size_t queued;        /* bytes of all streams that wait to become cells */
     uint64_t unexplained; /* messages for streams that are gone, beyond what |late| allowed */
 };
@@ -78,7 +81,7 @@ void onion_mux_sent(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN]);
 /* Reports LINK_SENT for what onion_mux_fill() took since the last time. */
 void onion_mux_report_sent(struct onion_mux *m, struct acts *out);
 
-/* The time, before a cell is received and after one was received or sent: late.h needs it. */
+/* The time, before a cell is received and after one was received or sent: late.h needs it, and the round trip. */
 void onion_mux_at(struct onion_mux *m, tstamp now);
 
 /*
