@@ -70,6 +70,27 @@ static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
     }
 }
 
+uint64_t swarm_rule_rescue_pause(uint32_t times)
+{
+    unsigned doubled = times > 7 ? 4 : times > 3 ? times - 3 : 0;
+
+    return times < 3 ? 0 : (4 * NS_PER_S) << doubled;
+}
+
+/* When |p| may be dialled for a quiet link, as far as the last times tell. */
+static tstamp rescue_from(const struct swarm_peer *p)
+{
+    return p->rescues == 0 ? 0 : tstamp_after(p->rescued_at, swarm_rule_rescue_pause(p->rescues));
+}
+
+static void rescued(struct swarm_peer *p, tstamp now)
+{
+    bool in_a_row = p->rescues > 0 && now < tstamp_after(p->rescued_at, SWARM_RESCUE_FORGET);
+
+    p->rescues = in_a_row ? p->rescues + 1 : 1;
+    p->rescued_at = now;
+}
+
 static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     unsigned core = 0;
@@ -77,17 +98,21 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
                                  .other = has_other(l, now),
                                  .dialling = l->peer->n_dials > 0,
                                  .relayed = has_address(s, l->peer, true),
-                                 .lasts = now >= tstamp_after(l->path.since, SWARM_RESCUE_DIRECT)};
+                                 .lasts = now >= tstamp_after(l->path.since, SWARM_RESCUE_DIRECT),
+                                 .too_soon = now < rescue_from(l->peer)};
 
-    l->path.fresh = !v.lasts && !v.relayed;
+    l->path.fresh = (!v.lasts && !v.relayed) || v.too_soon;
     if (l->path.fresh) {
-        s->rescue_at = tstamp_min(s->rescue_at, tstamp_after(l->path.since, SWARM_RESCUE_DIRECT));
+        tstamp due = v.relayed ? now : tstamp_after(l->path.since, SWARM_RESCUE_DIRECT);
+        tstamp from = rescue_from(l->peer);
+        s->rescue_at = tstamp_min(s->rescue_at, due > from ? due : from);
     }
     if (v.other) {
         ask_elsewhere(s, l);
     }
     if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
         const struct swarm_beside as = {l, core, true};
+        rescued(l->peer, now);
         s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
     }
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "swarm/quiet.h"
 #include "swarm/testkit_made_swarm.h"
 
 /* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
@@ -133,6 +134,33 @@ static void where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_r
     assert_true(goes_to(&w.quick, 1));
 }
 
+/* A peer names an address of a third party and falls quiet again and again. */
+static void who_falls_quiet_again_and_again_is_dialled_seldom(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    unsigned before = w.quick.n;
+    for (unsigned i = 0; i < 20; i++) { /* 40 s */
+        event(&w.quick, LINK_QUIET, d, 0);
+        pass(SWARM_RESCUE_DIRECT);
+        for (uint32_t k = d + 1; k < w.quick.n; k++) { /* nobody is there */
+            if (!w.quick.link[k].closed) {
+                event(&w.quick, LINK_DOWN, k, 0);
+            }
+        }
+        event(&w.quick, LINK_HEARD, d, 0);
+        pass(NS_PER_S);
+    }
+    assert_in_range(w.quick.n - before, 3, 6);
+    unsigned then = w.quick.n;
+    pass(SWARM_RESCUE_FORGET); /* and once it is well for a while as at first */
+    event(&w.quick, LINK_QUIET, d, 0);
+    pass(SWARM_RESCUE_DIRECT);
+    assert_int_equal(w.quick.n, then + 1);
+}
+
 static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
 {
     (void)state;
@@ -188,6 +216,7 @@ int main(void)
         T(a_link_whose_path_is_quiet_is_not_used_where_another_is_heard),
         T(where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_relay),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
+        T(who_falls_quiet_again_and_again_is_dialled_seldom),
         T(streams_of_cells_need_no_relayed_link),
         T(a_relayed_link_in_use_is_to_become_a_direct_one_again),
     };

@@ -228,7 +228,7 @@ uint64_t swarm_rule_quiet_pause(uint32_t times)
 
 bool swarm_rule_rescue(const struct swarm_quiet_view *v)
 {
-    return v->needed && !v->other && !v->dialling && (v->relayed || v->lasts);
+    return v->needed && !v->other && !v->dialling && !v->too_soon && (v->relayed || v->lasts);
 }
 
 bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)

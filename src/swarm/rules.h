@@ -219,7 +219,7 @@ struct swarm_quiet_view {
     bool needed; /* it has a stream that any link may carry: no cells, and not direct_only */
     bool other, dialling; /* another link of the peer is heard; it is being dialled */
     bool relayed;         /* an address through a relay is known */
-    bool lasts;           /* it has been quiet for SWARM_RESCUE_DIRECT */
+    bool lasts, too_soon; /* quiet for SWARM_RESCUE_DIRECT; within swarm_rule_rescue_pause() */
 };
 #define SWARM_RESCUE_DIRECT NS_PER_S /* a process that was not scheduled is quiet, too */
 /* Whether its peer is dialled beside it: directly, and through a relay if one is known, then at once. */

@@ -1,5 +1,5 @@
 /* rules_test.c - tables of what the rules accept and refuse. */
-#include "swarm/rules.h"
+#include "swarm/quiet.h"
 
 #include "core/transport.h"
 
@@ -586,14 +586,20 @@ static void a_path_that_comes_and_goes_is_trusted_later_each_time(void **state)
 static void a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 32; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         struct swarm_quiet_view v = {.needed = (i & 1) != 0,
                                      .other = (i & 2) != 0,
                                      .dialling = (i & 4) != 0,
                                      .relayed = (i & 8) != 0,
-                                     .lasts = (i & 16) != 0};
-        assert_int_equal(swarm_rule_rescue(&v), (i & 7) == 1 && i > 7);
+                                     .lasts = (i & 16) != 0,
+                                     .too_soon = (i & 32) != 0};
+        assert_int_equal(swarm_rule_rescue(&v), (i & 7) == 1 && i > 7 && i < 32);
     }
+    static const uint8_t s[] = {0, 0, 0, 4, 8, 16, 32, 64, 64};
+    for (uint32_t i = 0; i < ARRAY_LEN(s); i++) {
+        assert_int_equal(swarm_rule_rescue_pause(i), s[i] * NS_PER_S);
+    }
+    assert_int_equal(swarm_rule_rescue_pause(UINT32_MAX), 64 * NS_PER_S);
 }
 
 static void direct_dials_beside_a_relayed_link_become_rarer(void **state)
