@@ -260,7 +260,6 @@ static void bed_up(struct bed *b, unsigned side, const struct act *a)
         if (s->refuses) {
             BED_CALL(b, side, meet_refuse(s->m, &peer, MEET_END_REFUSED, b->now, &out));
         } else {
-            s->own.rtt = 2 * (b->relay + b->side[0].lan + b->side[1].lan);
             BED_CALL(b, side, meet_allow(s->m, &peer, &s->own, b->now, &out));
         }
         break;
@@ -535,6 +534,9 @@ void bed_begin(struct bed *b)
 {
     qudag_err err = QUDAG_OK;
 
+    for (unsigned i = 0; i < 2; i++) { /* half of what the stream takes, there and back */
+        b->side[i].own.rtt = b->relay + b->side[0].lan + b->side[1].lan;
+    }
     BED_CALL(b, 0, err = meet_begin(b->side[0].m, &b->side[1].id, &b->side[0].own, b->now, &out));
     ASSERT(err == QUDAG_OK);
 }

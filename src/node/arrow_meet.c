@@ -83,14 +83,23 @@ static enum meet_nat nat_of(const struct reach *r)
     }
 }
 
-/* The round trip of the relayed link on which |peer| asks, as its handshake or its pings showed it; 0: not known. */
-static uint64_t rtt_to(const struct node *n, const struct peer_id *peer)
+/* The round trip to the relay that the relayed link with |peer| goes through, a dial or not; 0: not known. */
+static uint64_t rtt_to_relay(const struct node *n, const struct peer_id *peer)
 {
+    struct swarm_look look;
+    struct multiaddr relay;
     struct link_info info;
+    struct peer_id id;
 
-    for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &info);) {
-        if ((info.props & (LINK_RELAYED | LINK_INBOUND)) == (LINK_RELAYED | LINK_INBOUND)) {
-            return info.rtt_ns != 0 ? info.rtt_ns : info.handshake_ns;
+    for (size_t it = 0; swarm_link_next(n->swarm, &it, &look, n->now);) {
+        if ((look.info.props & LINK_RELAYED) == 0 || !peer_id_eq(&look.info.peer, peer) ||
+            !multiaddr_through(&look.info.remote, &relay) || !multiaddr_peer(&relay, &id)) {
+            continue;
+        }
+        for (size_t k = 0; swarm_peer_link_next(n->swarm, &id, &k, &info);) {
+            if ((info.props & LINK_RELAYED) == 0 && info.rtt_ns != 0) {
+                return info.rtt_ns;
+            }
         }
     }
     return 0;
@@ -106,6 +115,7 @@ static struct meet_own own_of(const struct node *n, const struct peer_id *peer,
     struct meet_own own = {
         .v = v, .nat = nat_of(&n->reach), .lab = n->cfg.lab, .named = node_meets_named(n, peer)};
 
+    own.rtt = rtt_to_relay(n, peer);
     own.step = ip4->step >= INT16_MIN && ip4->step <= INT16_MAX ? (int16_t)ip4->step : 0;
     for (size_t i = 0; i < n_known; i++) {
         struct meet_candidate *c = &v[own.n];
@@ -176,7 +186,6 @@ static bool answer(struct node *n, const struct peer_id *peer, bool late, tstamp
 
     if (node_may_meet(n, peer)) {
         struct meet_own own = own_of(n, peer, v);
-        own.rtt = rtt_to(n, peer);
         meet_allow(n->meeting.core, peer, &own, now, node_begin(n));
         end(n);
         return true;

@@ -56,7 +56,7 @@ struct meet_msg {
     uint8_t secret[MEET_SECRET]; /* HELLO; to be wiped */
     enum meet_nat nat;
     int16_t step;          /* of ports, where it is constant; 0: not */
-    uint16_t held;         /* ms from their HELLO to ours; 0 in the first */
+    uint16_t held;         /* ms from their HELLO to ours; in the first: round trip to the relay */
     enum meet_round round; /* ROUND, START */
     uint8_t flags;
     enum meet_end end;

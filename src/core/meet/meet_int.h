@@ -84,10 +84,11 @@ struct meeting {
     bool allowed;            /* ours may leave */
     enum meet_state state;
     enum meet_round round;
-    bool round_told; /* our ROUND is out */
-    bool over;       /* to be freed once the call ends */
-    bool lacked;     /* a socket could not be had */
-    uint64_t cookie; /* of the ACT_OPEN; also names the meeting in cookies of sockets */
+    uint64_t their_rtt; /* B: between A and the relay, as A says; 0: not known */
+    bool round_told;    /* our ROUND is out */
+    bool over;          /* to be freed once the call ends */
+    bool lacked;        /* a socket could not be had */
+    uint64_t cookie;    /* of the ACT_OPEN; also names the meeting in cookies of sockets */
     struct ref strm;
     uint64_t net; /* B: netaddr_wide_group() of where its link comes from: the relay's */
     uint8_t rx[MEET_MSG_MAX + 2];

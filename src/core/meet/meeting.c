@@ -91,14 +91,12 @@ void meet_hello(struct meeting *mt, tstamp now, struct acts *out)
     rng_fill(&mt->m->rng, mt->ours, sizeof(mt->ours));
     memcpy(msg.secret, mt->ours, sizeof(mt->ours));
     memcpy(msg.v, look->ours, look->n_ours * sizeof(msg.v[0]));
-    if (mt->greeted) {
-        msg.held = meet_rule_held(now - mt->hello_at);
-    }
+    msg.held = meet_rule_held(mt->greeted ? now - mt->hello_at : mt->own.rtt);
     mt->hello_at = now;
     say(mt, &msg, out);
     if (mt->greeted) {
         meet_keys(mt);
-        mt->rtt = mt->own.rtt < MEET_RTT_MAX ? mt->own.rtt : MEET_RTT_MAX;
+        mt->rtt = meet_rule_path(mt->own.rtt, mt->their_rtt);
         round_start(mt, now);
     }
 }
@@ -277,6 +275,7 @@ static void hello_in(struct meeting *mt, struct meet_msg *msg, tstamp now, struc
     candidates_take(mt, msg);
     if (!mt->initiator) {
         mt->hello_at = now;
+        mt->their_rtt = msg->held * NS_PER_MS;
         mt->m->stats.asked++;
         acts_up(out, MEET_UP_ASKED)->peer = mt->peer;
         return;

@@ -169,6 +169,15 @@ uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms)
     return rtt < MEET_RTT_MAX ? rtt : MEET_RTT_MAX;
 }
 
+uint64_t meet_rule_path(uint64_t ours, uint64_t theirs)
+{
+    ours = ours < MEET_RTT_MAX ? ours : MEET_RTT_MAX;
+    theirs = theirs < MEET_RTT_MAX ? theirs : MEET_RTT_MAX;
+    uint64_t rtt = (ours != 0 ? ours : theirs) + (theirs != 0 ? theirs : ours);
+
+    return rtt < MEET_RTT_MAX ? rtt : MEET_RTT_MAX;
+}
+
 #define SWAP_MIN (150 * NS_PER_MS)
 
 uint64_t meet_rule_start(enum meet_round round, uint8_t set, bool initiator, uint64_t rtt)

@@ -86,6 +86,8 @@ bool meet_rule_hard(const struct meet_sides *s);
 uint16_t meet_rule_held(uint64_t ns);
 /* The round trip of the relayed link, where HELLO was answered after |ns| and held for so long: to MEET_RTT_MAX. */
 uint64_t meet_rule_rtt(uint64_t ns, uint16_t held_ms);
+/* The same of two round trips to the relay, ns; one that is not known (0) is taken to be as the other. */
+uint64_t meet_rule_path(uint64_t ours, uint64_t theirs);
 
 /*
  * When checks of socket set |set| begin after START, which A sent and B received; in the first round after B's HELLO;

@@ -148,6 +148,11 @@ static void which_round_comes_next(void **state)
 static void both_begin_at_once_and_one_before_the_other_with_fresh_ports(void **state)
 {
     (void)state;
+    assert_int_equal(meet_rule_path(0, 0), 0);
+    assert_int_equal(meet_rule_path(20 * MS, 70 * MS), 90 * MS);
+    assert_int_equal(meet_rule_path(20 * MS, 0), 40 * MS);
+    assert_int_equal(meet_rule_path(0, 70 * MS), 140 * MS);
+    assert_int_equal(meet_rule_path(UINT64_MAX, UINT64_MAX), MEET_RTT_MAX);
     assert_int_equal(meet_rule_start(MEET_PLAIN, 0, true, 160 * MS), 0);
     assert_int_equal(meet_rule_start(MEET_PLAIN, 0, false, 160 * MS), 80 * MS);
     assert_int_equal(meet_rule_start(MEET_FRESH_PORT, 0, true, 160 * MS), 80 * MS);
