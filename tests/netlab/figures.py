@@ -24,7 +24,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
-from meeting import Meeting, Resident, begin, has_places, lab, relays, side_by_side, until  # noqa: E402
+from meeting import Meeting, Resident, begin, expect, lab, relays, side_by_side  # noqa: E402
 import hosts  # noqa: E402
 
 READY_S = 8  # what another implementation has until it says "begun", at most
@@ -47,10 +47,9 @@ class Ours:
     def pairs(self, sites):
         """[(kind, kind, Found)]"""
         a, b = [[Resident(f'{s.kind}-{side}-{s.number}', s) for s in row] for side, row in zip('ab', sites)]
-        begin(b, self.public[0].bootstrap, reachable=True)
+        begin(b, self.public[0].bootstrap)
         begin(a, self.public[1].bootstrap)
-        for n in b:
-            until(f'{n.dir.name} has a place', lambda n=n: has_places(n), 120)
+        expect(b, a)
         for x in a:
             for y in b:
                 yield x.site.kind, y.site.kind, self.pair(x, y)

@@ -40,11 +40,21 @@ def relays(count=RELAYS, first=1):
     return [one, *rest]
 
 
-def begin(residents, bootstrap, *options, reachable=False):
-    """their daemons, at once; |reachable|: others are to reach them"""
-    wish = ('-o', 'nat.reachable=yes') if reachable else ()
-    side_by_side(lambda n: up(n, '--bootstrap', bootstrap, *wish, *options), residents)
+def begin(residents, bootstrap, *options):
+    """their daemons, at once; nothing is set but who is there"""
+    side_by_side(lambda n: up(n, '--bootstrap', bootstrap, *options), residents)
     side_by_side(ready, residents)
+
+
+def expect(nodes, callers):
+    """
+    they allow the callers to send to them, as people do: which is all that is needed for a node to be found by its peer id, to keep
+    places at relays, and to tell these callers where it is
+    """
+    for b in nodes:
+        allow(b, *callers)
+    for b in nodes:
+        until(f'{b.dir.name} has a place', lambda n=b: has_places(n), 90)
 
 
 def has_places(node):
@@ -147,11 +157,5 @@ def allow(b, *senders):
         b.ask('peer', 'allow', a.peer)
 
 
-def name(a, b):
-    """addresses for a direct path go only to peers that the program named: the caller does, and the other side allows him"""
-    allow(b, a)
-    a.ask('peer', 'protect', b.peer)
-
-
-__all__ = ['DIRECT', 'Meeting', 'Relay', 'Resident', 'QUDAG', 'allow', 'begin', 'check', 'file_of', 'has_places', 'lab', 'meets',
-           'pinged', 'relays', 'run', 'said', 'send', 'side_by_side', 'stays_relayed', 'until', 'up']
+__all__ = ['DIRECT', 'Meeting', 'Relay', 'Resident', 'QUDAG', 'allow', 'begin', 'check', 'expect', 'file_of', 'lab', 'meets', 'pinged',
+           'relays', 'run', 'said', 'send', 'side_by_side', 'stays_relayed', 'until', 'up']

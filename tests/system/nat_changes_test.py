@@ -10,7 +10,7 @@ import concurrent.futures
 import sys
 import time
 
-from meeting import (DIRECT, Resident, allow, begin, check, file_of, has_places, lab, meets, pinged, relays, said, send,
+from meeting import (DIRECT, Resident, begin, check, expect, file_of, lab, meets, pinged, relays, said, send,
                      stays_relayed, until)
 import hosts
 
@@ -88,7 +88,6 @@ def transfer(p):
     path = file_of(8 << 20)
     for s in p.sites:
         s.impair(rate_kbit=16000, delay_ms=10)
-    allow(p.b, p.a)
     meets(p.a, p.b)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         sent = pool.submit(send, p.a, p.b, path, 180)
@@ -107,10 +106,9 @@ def main():
             (Pair('idle', 19, timeout_ms=1000 * TIMEOUT_S, timeout_new_ms=1000 * TIMEOUT_S), idle), (Pair('file', 21), transfer)]
     last = Pair('relay', 15, 'symmetric')
     everybody = [p for p, _ in work] + [last]
-    begin([p.b for p in everybody], public[0].bootstrap, reachable=True)
+    begin([p.b for p in everybody], public[0].bootstrap)
     begin([p.a for p in everybody], public[1].bootstrap)
-    for p in everybody:
-        until(f'{p.b.dir.name} has a place', lambda n=p.b: has_places(n), 90)
+    expect([p.b for p in everybody], [p.a for p in everybody])
     with concurrent.futures.ThreadPoolExecutor(len(work)) as pool:
         for done in [pool.submit(what, p) for p, what in work]:
             done.result()

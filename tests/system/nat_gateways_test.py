@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from meeting import DIRECT, Resident, begin, check, lab, pinged, relays, said, side_by_side, until
+from meeting import Resident, allow, begin, check, lab, pinged, relays, said, side_by_side, until
 import hosts
 
 UPNP = ('no-pcp', 'no-natpmp')
@@ -71,11 +71,17 @@ def useless(home):
 
 
 def dialled(caller, homes):
-    """whoever knows only the peer id reaches them without a relay"""
+    """whoever knows only the peer id dials the port that the router opened; it meets nobody, so no other path is direct"""
     for home in homes:
-        got = until(f'{home.dir.name} is reached', lambda h=home: pinged(caller, h, 30), 60)[0]
-        until(f'{home.dir.name} is reached directly', lambda h=home: (p := pinged(caller, h, 30)) and p[0].get('path_kind') in DIRECT, 30)
-        ok(f'{home.dir.name}: dialled: {got.get("path_kind")}')
+        until(f'{home.dir.name} is reached', lambda h=home: pinged(caller, h, 30), 60)
+        got = until(f'{home.dir.name} is reached directly',
+                    lambda h=home: (p := pinged(caller, h, 30)) and p[0].get('path_kind') == 'direct' and p[0], 30)
+        check('met_by' not in got, f'{home.dir.name}: {got}')
+        rows = [r for r in caller.ask('peers')['peers'] if r['peer'] == home.peer and r['state'] == 'up' and not r.get('relayed')]
+        ports = str(home.status()['ports'])
+        check(rows and not any(r.get('inbound') for r in rows), f'{home.dir.name}: it dialled the caller: {rows}')
+        check(all(r['address'] in ports for r in rows), f'{home.dir.name}: {rows}, its router opened {ports}')
+        ok(f'{home.dir.name}: dialled at {rows[0]["address"]}')
 
 
 def renewed(home):
@@ -108,7 +114,10 @@ def main():
     homes = {faults: Home(11 + i, faults) for i, faults in enumerate([*OPEN, *CLOSED, *USELESS])}
     caller = Resident('caller', lab.Site(40))
     began = time.monotonic()
-    begin([*homes.values(), caller], public[0].bootstrap, reachable=True)
+    begin(homes.values(), public[0].bootstrap)
+    begin([caller], public[0].bootstrap, '-o', 'nat.meet=no')  # what is direct was dialled
+    for home in homes.values():
+        allow(home, caller)  # so that each wants to be reached, and asks its router
     work = [lambda f=f, by=by: opened(homes[f], by, began) for f, by in OPEN.items()] + \
         [lambda f=f: closed(homes[f]) for f in CLOSED] + [lambda f=f: useless(homes[f]) for f in USELESS]
     with concurrent.futures.ThreadPoolExecutor(len(work)) as pool:

@@ -9,7 +9,7 @@ and said so, where namespaces cannot be made.
 import concurrent.futures
 import sys
 
-from meeting import Meeting, Resident, allow, begin, check, file_of, has_places, lab, relays, said, send, until
+from meeting import Meeting, Resident, begin, check, expect, file_of, lab, relays, said, send
 import hosts
 
 SHORT = {'full-cone': 'F', 'restricted': 'R', 'port-restricted': 'P', 'symmetric': 'S'}
@@ -60,8 +60,6 @@ def pairs(left, right):
 def files(left, right):
     """hashed by both, over the path there is"""
     path = file_of(SIZE)
-    for i, b in enumerate(right):
-        allow(b, left[i])
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         rows = list(pool.map(lambda i: send(left[i], right[i], path), range(4)))
     print(f'ok: files over {[r.get("over") for r in rows]}', flush=True)
@@ -71,10 +69,9 @@ def main():
     lab.begin()
     public = relays()
     left, right = neighbourhood(11, 'a'), neighbourhood(21, 'b')
-    begin(right, public[0].bootstrap, reachable=True)
+    begin(right, public[0].bootstrap)
     begin(left, public[1].bootstrap)
-    for b in right:
-        until(f'{b.dir.name} has a place', lambda n=b: has_places(n), 90)
+    expect(right, left)
     pairs(left, right)
     files(left, right)
     for n in left + right + public:
