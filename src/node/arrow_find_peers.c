@@ -4,6 +4,7 @@
  *   who waits: FIND_PEER, KEEP_FIND; ACT_OPENs to a peer without link and address ─▶ a search for each peer
  *   search ─ SEEK_FIND (nodes closest to the id) and SEEK_GET (its signed record), at once ─▶ DHT
  *   the first that brings an address ─▶ swarm, and whoever waits; what the other brings comes behind
+ *   a dial at addresses that are known, without an outcome for SLOW ─▶ a search beside it
  */
 #include "node/request_table.h"
 
@@ -11,6 +12,7 @@
 
 #define HELD_MAX 256                /* opens that wait, of all peers */
 #define SEARCH_TIME (20 * NS_PER_S) /* then they go on with what is known */
+#define SLOW NS_PER_S               /* where it was may be where it is no more */
 #define SEARCH_AGAIN (2 * NS_PER_S) /* who was not found just now is not looked for again */
 
 /* An ACT_OPEN that waits. */
@@ -152,11 +154,70 @@ static bool is_lost(const struct node *n, const struct act *a)
            (!swarm_has_addr(n->swarm, &a->peer) || swarm_next_try(n->swarm, &a->peer, n->now) > 0);
 }
 
+/* |peer| is about to be dialled where it was: in a while it is looked for, if that is still so. */
+static void doubt(struct node *n, const struct peer_id *peer)
+{
+    struct node_finds *f = &n->finds;
+    uint8_t props;
+
+    if (peer->len == 0 || swarm_connected(n->swarm, peer, &props)) {
+        return;
+    }
+    for (size_t i = 0; i < NODE_FINDS_SLOW; i++) {
+        if (f->slow[i].at != 0 && peer_id_eq(&f->slow[i].peer, peer)) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < NODE_FINDS_SLOW; i++) {
+        if (f->slow[i].at == 0) {
+            f->slow[i].peer = *peer;
+            f->slow[i].at = tstamp_after(n->now, SLOW);
+            return;
+        }
+    }
+}
+
+/* Whether a dial to |peer| is under way. */
+static bool is_dialled(const struct node *n, const struct peer_id *peer)
+{
+    struct swarm_look look;
+
+    for (size_t it = 0; swarm_link_next(n->swarm, &it, &look, n->now);) {
+        if (look.state < SWARM_LINK_UP && peer_id_eq(&look.info.peer, peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those whose time has come. */
+static void look_for_slow(struct node *n, tstamp now)
+{
+    uint8_t props;
+
+    for (size_t i = 0; i < NODE_FINDS_SLOW; i++) {
+        struct node_finds_slow *s = &n->finds.slow[i];
+        if (s->at == 0 || s->at > now) {
+            continue;
+        }
+        const struct node_find *f = find(n, &s->peer);
+        s->at = 0;
+        bool lately = f != NULL && (f->running > 0 || now < f->until);
+        if (!lately && is_joined(n) && !swarm_connected(n->swarm, &s->peer, &props) &&
+            is_dialled(n, &s->peer)) {
+            (void)search(n, &s->peer);
+        }
+    }
+}
+
 bool node_find_holds(struct node *n, unsigned core, const struct act *a, const char *proto)
 {
     const struct node_find *f = find(n, &a->peer);
 
     if (!is_joined(n) || !is_lost(n, a) || n->finds.n_held >= HELD_MAX) {
+        if (!a->no_dial && ref_none(a->obj)) {
+            doubt(n, &a->peer);
+        }
         return false;
     }
     if (f != NULL && f->running == 0 && n->now < f->until) {
@@ -264,6 +325,7 @@ static void tick(void *node, tstamp now, struct acts *out)
         n->finds.due = false;
         release(n, &n->finds.up);
     }
+    look_for_slow(n, now);
     for (size_t i = 0; i < NODE_FINDS_MAX; i++) {
         struct node_find *f = &n->finds.v[i];
         if (f->peer.len > 0 && f->running > 0 && !f->late && f->until <= now) {
@@ -278,6 +340,9 @@ static tstamp deadline(const void *node)
     const struct node *n = node;
     tstamp at = n->finds.due ? 0 : TSTAMP_NEVER;
 
+    for (size_t i = 0; i < NODE_FINDS_SLOW; i++) {
+        at = n->finds.slow[i].at != 0 ? tstamp_min(at, n->finds.slow[i].at) : at;
+    }
     for (size_t i = 0; n->finds.n_held > 0 && i < NODE_FINDS_MAX; i++) {
         const struct node_find *f = &n->finds.v[i];
         if (f->peer.len > 0 && f->running > 0 && !f->late) {

@@ -282,6 +282,23 @@ static void an_address_that_is_dead_does_not_hold_up_those_found_later(void **st
     assert_true(net.now - begun < NS_PER_S);
 }
 
+/* Nobody asks for a search: where the peer was it is no more. */
+static void a_peer_that_is_not_where_it_was_is_looked_for_beside_the_dial(void **state)
+{
+    struct netaddr nobody = {4, {66, 6, 6, 6}, 4001, 0};
+    struct multiaddr ma;
+    (void)state;
+
+    two_homes();
+    multiaddr_quic(&ma, &nobody, NULL);
+    swarm_addr_add(net.node[A].node->swarm, &net.node[B].peer, &ma);
+    tstamp begun = net.now;
+    (void)call();
+    assert_true(nt_run(&net, 30 * NS_PER_S, got_back));
+    assert_int_equal(net.node[A].got, 5);
+    assert_true(net.now - begun < 3 * NS_PER_S / 2);
+}
+
 /* By its id alone; a path that is shown and never becomes direct would say nothing of the routers. */
 static void whom_the_program_pings_may_be_met(void **state)
 {
@@ -380,6 +397,7 @@ int main(void)
         NT_TEST(a_peer_that_does_not_take_the_link_was_never_open),
         NT_TEST(a_ping_over_a_relay_is_answered_after_two_round_trips_and_a_half),
         NT_TEST(an_address_that_is_dead_does_not_hold_up_those_found_later),
+        NT_TEST(a_peer_that_is_not_where_it_was_is_looked_for_beside_the_dial),
         NT_TEST(whom_the_program_pings_may_be_met),
         NT_TEST(the_death_of_a_relay_costs_seconds_and_is_told),
         NT_TEST(a_node_that_only_uses_circuits_wants_no_places_and_serves_none),

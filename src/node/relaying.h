@@ -8,6 +8,7 @@
 #include "node/node.h"
 
 #define NODE_FINDS_MAX 64 /* searches for peers at once */
+#define NODE_FINDS_SLOW 8 /* dials that are looked at after a while */
 
 /* A search for addresses of a peer (arrow_find_peers.c). */
 struct node_find {
@@ -23,6 +24,10 @@ struct node_finds {
     uint32_t n_held;
     bool due; /* |up| came up: what waits for it goes on */
     struct peer_id up;
+    struct node_finds_slow {
+        struct peer_id peer;
+        tstamp at; /* when its dial is looked at; 0: a free place */
+    } slow[NODE_FINDS_SLOW];
 };
 
 #define NODE_PEER_RECORD_DIRECT 4 /* announced addresses in our record */
