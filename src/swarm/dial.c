@@ -254,18 +254,20 @@ static void round_begin(struct swarm_peer *p)
     }
 }
 
-/* Dials that go to one address only: where |p| is not being dialled, the others have their turn after |addr|. */
+/* Dials that go to one address only, which has had its turn; where |p| is not being dialled, the others have theirs. */
 static void round_from(struct swarm_peer *p, const struct multiaddr *addr)
 {
     struct multiaddr bare = *addr;
 
     multiaddr_strip_peer(&bare);
-    if (p == NULL || p->n_dials > 0) {
+    if (p == NULL) {
         return;
     }
-    round_begin(p);
+    if (p->n_dials == 0) {
+        round_begin(p);
+    }
     for (size_t i = 0; i < p->n_addrs; i++) {
-        p->addr[i].tried = multiaddr_eq(&p->addr[i].ma, &bare);
+        p->addr[i].tried = p->addr[i].tried || multiaddr_eq(&p->addr[i].ma, &bare);
     }
 }
 

@@ -134,6 +134,92 @@ static void where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_r
     assert_true(goes_to(&w.quick, 1));
 }
 
+/* A process that was not scheduled is quiet, too: where no relay could help at once, that is waited for. */
+static void where_only_direct_addresses_lead_the_dial_waits_a_second(void **state)
+{
+    struct swarm_stats st;
+
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.quick.n, 1);
+    tstamp due = w.now + SWARM_RESCUE_DIRECT;
+    assert_true(swarm_deadline(w.s) <= due && swarm_deadline(w.s) > w.now);
+    pass(SWARM_RESCUE_DIRECT - 1);
+    assert_int_equal(w.quick.n, 1);
+    pass(1);
+    assert_int_equal(w.quick.n, 2);
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.links_rescued, 1);
+    pass(SWARM_RESCUE_DIRECT); /* once */
+    assert_int_equal(w.quick.n, 2);
+    assert_true(swarm_deadline(w.s) > w.now);
+}
+
+static void who_is_heard_within_that_second_is_not_dialled(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    pass(SWARM_RESCUE_DIRECT / 2);
+    event(&w.quick, LINK_HEARD, d, 0);
+    pass(SWARM_RESCUE_DIRECT / 2 - 1);
+    event(&w.quick, LINK_QUIET, d, 0); /* it counts from here */
+    pass(SWARM_RESCUE_DIRECT / 2 + 1);
+    assert_int_equal(w.quick.n, 1);
+    pass(SWARM_RESCUE_DIRECT / 2);
+    assert_int_equal(w.quick.n, 2);
+}
+
+/* One that takes no streams any more is no help. */
+static void beside_a_link_that_leaves_the_peer_is_dialled(void **state)
+{
+    (void)state;
+    inbound(&w.steady, 1, LINK_NAMED);
+    w.steady.link[0].leaving = true;
+    open_by(w.core, 1, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE); /* it is known to leave now */
+    know(1, through);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.relay.n, 1);
+}
+
+/* Of two links that are quiet neither helps the other. */
+static void beside_another_quiet_link_the_peer_is_dialled(void **state)
+{
+    (void)state;
+    know(1, through);
+    uint32_t s = inbound(&w.steady, 1, LINK_NAMED);
+    assert_true(goes_to(&w.steady, s));
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.steady, LINK_QUIET, s, 0);
+    assert_int_equal(w.relay.n, 0); /* the other is heard */
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_int_equal(w.relay.n, 1);
+}
+
+/* When this host's own network is gone, all links are quiet at once. */
+static void few_peers_are_dialled_at_once_beside_quiet_links(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 20; i++) {
+        know(i, through);
+        inbound(&w.quick, i, LINK_NAMED);
+        open_by(w.core, i, 0);
+    }
+    for (uint8_t i = 0; i < 20; i++) {
+        event(&w.quick, LINK_QUIET, i, 0);
+    }
+    assert_in_range(w.relay.n, 1, 8);
+}
+
 /* A peer names an address of a third party and falls quiet again and again. */
 static void who_falls_quiet_again_and_again_is_dialled_seldom(void **state)
 {
@@ -206,6 +292,42 @@ static void a_relayed_link_in_use_is_to_become_a_direct_one_again(void **state)
     assert_int_equal(w.quick.n, 2);
 }
 
+/* Each dial fails: the next ones come after pauses, and one at a time. */
+static void a_direct_link_is_tried_for_again_after_pauses(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
+    assert_true(goes_to(&w.steady, r));
+    for (unsigned s = 0; s < 30; s++) {
+        uint32_t before = w.quick.n;
+        pass(NS_PER_S);
+        assert_true(w.quick.n <= before + 1);
+        if (w.quick.n > before) {
+            event(&w.quick, LINK_DOWN, before, 0);
+        }
+    }
+    assert_in_range(w.quick.n, 4, 8);
+    uint32_t tried = w.quick.n;
+    for (unsigned s = 0; s < 30; s++) {
+        pass(NS_PER_S);
+    }
+    assert_int_equal(w.quick.n, tried + 1); /* that one has not ended */
+}
+
+static void beside_a_direct_link_that_is_quiet_another_is_tried_for(void **state)
+{
+    (void)state;
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    event(&w.quick, LINK_QUIET, d, 0); /* nothing runs on it */
+    assert_true(goes_to(&w.steady, r));
+    assert_int_equal(w.quick.n, 1);
+    pass(11 * NS_PER_S);
+    assert_int_equal(w.quick.n, 2);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -215,10 +337,17 @@ int main(void)
         T(a_direct_link_takes_over_and_what_runs_on_the_relayed_one_goes_on),
         T(a_link_whose_path_is_quiet_is_not_used_where_another_is_heard),
         T(where_no_other_is_there_the_peer_is_dialled_directly_and_through_a_relay),
+        T(where_only_direct_addresses_lead_the_dial_waits_a_second),
+        T(who_is_heard_within_that_second_is_not_dialled),
+        T(beside_a_link_that_leaves_the_peer_is_dialled),
+        T(beside_another_quiet_link_the_peer_is_dialled),
+        T(few_peers_are_dialled_at_once_beside_quiet_links),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),
         T(streams_of_cells_need_no_relayed_link),
         T(a_relayed_link_in_use_is_to_become_a_direct_one_again),
+        T(a_direct_link_is_tried_for_again_after_pauses),
+        T(beside_a_direct_link_that_is_quiet_another_is_tried_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

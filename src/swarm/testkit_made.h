@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define LINKS 8
+#define LINKS 32
 
 struct made_link {
     struct peer_id peer;

@@ -40,6 +40,26 @@ static void each_address_goes_to_its_transport_the_cheapest_first(void **state)
 }
 
 /* A network that drops UDP: the stream begins over TCP, long before QUIC gives up. */
+/* What is named while a peer is being dialled is dialled beside; what is under way is not begun again. */
+static void an_address_that_is_named_begins_no_other_dial_again(void **state)
+{
+    struct multiaddr named;
+    struct peer_id id = peer_no(1);
+    struct netaddr at = {.family = 4, .ip = {9, 0, 0, 2}, .port = 7};
+
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.n, 1);
+    multiaddr_quic(&named, &at, &id);
+    assert_int_equal(swarm_connect(w.s, w.core, 1, &named, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.quick.n, 2);
+    event(&w.quick, LINK_DOWN, 1, 0);
+    pass(2 * SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.quick.n, 2);
+}
+
 static void a_silent_transport_costs_no_more_than_its_delays(void **state)
 {
     (void)state;
@@ -457,6 +477,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(each_address_goes_to_its_transport_the_cheapest_first),
+        T(an_address_that_is_named_begins_no_other_dial_again),
         T(a_silent_transport_costs_no_more_than_its_delays),
         T(a_relayed_link_does_not_end_direct_dials),
         T(a_dial_the_peer_may_count_as_a_link_is_not_cancelled),

@@ -8,6 +8,7 @@
 
 #include "base/rd.h"
 #include "core/relay_v2/frame.h"
+#include "core/relay_v2/hop_int.h"
 #include "core/relay_v2/rules.h"
 #include "core/relay_v2/testkit.h"
 #include "wire/voucher.h"
@@ -222,6 +223,7 @@ static void a_peer_that_does_not_come_is_a_connection_that_failed(void **state)
     opened(w, asked_for(w), LINK_RELAYED);
     assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
     assert_int_equal(count(w, ACT_RESET), 1);
+    assert_null(map_u64_get(&w->hop->by_strm, ref_to_u64(s2))); /* nor is it known any more */
     hand(w, 0, (struct ev){.type = EV_FIN, .strm = s1});
     static const enum ev_type ends[] = {EV_FIN, EV_RESET};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
@@ -328,6 +330,25 @@ static void what_comes_with_the_answer_is_carried_and_not_paid_twice(void **stat
     assert_true(find(w, ACT_CONSUME)->n == 7 && ref_eq(find(w, ACT_CONSUME)->strm, s2));
     hand(w, 0, (struct ev){.type = EV_RESET, .strm = s2, .err = QUDAG_ERESET});
     assert_true(count(w, ACT_RESET) == 1 && ref_eq(find(w, ACT_RESET)->strm, s1));
+    w_free(w);
+}
+
+/* A peer that is no node of ours has to wait for the answer to CONNECT. */
+static void what_comes_behind_connect_too_early_is_refused(void **state)
+{
+    struct world *w = w_new(&plain);
+    const struct circuit_msg connect = {.type = CIRCUIT_CONNECT, .peer = w->id[2]};
+    uint8_t bytes[RELAYED_FRAME_MAX];
+    struct wr wr = wr_init(bytes, sizeof(bytes));
+
+    (void)state;
+    w_reserve(w, 2);
+    open_in(w, 0, s1, &w->id[1], 0);
+    assert_int_equal(circuit_msg_write(&wr, CIRCUIT_HOP, &connect), QUDAG_OK);
+    wr_u8(&wr, 'x');
+    say(w, 0, s1, wr_done(&wr));
+    assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_UNEXPECTED_MESSAGE);
+    assert_int_equal(count(w, ACT_OPEN), 0);
     w_free(w);
 }
 
@@ -775,6 +796,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_stays_a_while_and_counts),
         cmocka_unit_test(who_asked_must_wait_and_may_go),
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
+        cmocka_unit_test(what_comes_behind_connect_too_early_is_refused),
         cmocka_unit_test(a_flood_of_requests_leaves_room_for_others),
         cmocka_unit_test(a_full_relay_takes_no_more_of_who_has_his_share),
         cmocka_unit_test(a_place_is_given_up_for_nobody_who_has_his_share),
