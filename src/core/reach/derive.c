@@ -144,6 +144,34 @@ static bool is_seen_everywhere(const struct reach *r, uint8_t family)
     return true;
 }
 
+/* Whether observers enough see us at one address, and a router that opened a port says that its own is another. */
+static bool is_beyond_router(const struct reach *r)
+{
+    const struct reach_voice *v = r->seen[REACH_QUIC4];
+    struct netaddr seen, at;
+    bool beyond = false;
+
+    if (v[REACH_AGREE - 1].net == 0 || !multiaddr_to_netaddr(&v[0].addr, &seen)) {
+        return false;
+    }
+    for (size_t i = 1; i < REACH_VOICES && v[i].net != 0; i++) {
+        if (!multiaddr_to_netaddr(&v[i].addr, &at) || !netaddr_same_ip(&at, &seen)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < r->n_cand; i++) {
+        const struct reach_cand *c = &r->cand[i];
+        if (is_from(c, REACH_MAPPED) && multiaddr_to_netaddr(&c->look.addr, &at) &&
+            at.family == 4) {
+            if (netaddr_same_ip(&at, &seen)) {
+                return false;
+            }
+            beyond = true;
+        }
+    }
+    return beyond;
+}
+
 static enum reach_state state_of(const struct reach *r, const struct facts *f, uint8_t family,
                                  enum reach_nat mapping)
 {
@@ -163,6 +191,7 @@ static void view(struct reach *r)
 
     v->ip4.state = state_of(r, &f4, 4, v->ip4.mapping);
     v->ip6.state = state_of(r, &f6, 6, v->ip6.mapping);
+    v->double_nat = r->mapped_inside || is_beyond_router(r);
     v->announces = r->n_announced > 0;
     v->serves = f4.told || f6.told;
     v->all_private = !v->serves && (f4.bound || f6.bound) &&

@@ -270,7 +270,7 @@ bool reach_set_silent(struct reach *r, bool silent, tstamp now)
 
 bool reach_mapped(struct reach *r, const struct multiaddr *addr, bool double_nat, tstamp now)
 {
-    r->view.double_nat = double_nat;
+    r->mapped_inside = double_nat;
     if (reach_rule_addr(addr, true)) {
         (void)add(r, addr, REACH_MAPPED);
     }
@@ -298,9 +298,8 @@ bool reach_unmapped(struct reach *r, const struct multiaddr *addr, tstamp now)
     }
     c->sources = (uint8_t)(c->sources & ~(1u << REACH_MAPPED));
     drop_unnamed(r);
-    bool was = r->view.double_nat;
-    r->view.double_nat = was && is_mapped(r);
-    return reach_derive(r, now) || was != r->view.double_nat;
+    r->mapped_inside = r->mapped_inside && is_mapped(r);
+    return reach_derive(r, now);
 }
 
 /* The word of that network about |c|, over its last one, an empty or the oldest place. */

@@ -111,9 +111,10 @@ struct reach {
     struct reach_voice seen[REACH_KINDS][REACH_VOICES];
     struct multiaddr announced[REACH_ANNOUNCED_MAX];
     size_t n_announced;
-    uint32_t told;     /* how often it has changed */
-    tstamp hold_until; /* others change nothing before */
-    bool held;         /* ... and something waits for it */
+    uint32_t told;      /* how often it has changed */
+    tstamp hold_until;  /* others change nothing before */
+    bool held;          /* ... and something waits for it */
+    bool mapped_inside; /* the router's external address is no global one, as the router says */
     struct reach_view view;
 };
 

@@ -302,6 +302,37 @@ static void two_who_agree_leave_it_open(void **state)
     assert_false(o.view.all_private);
 }
 
+/* A router before which another one translates: what it calls its own is nobody's, or another's, whom nobody sees. */
+static void a_router_that_is_seen_elsewhere_is_behind_another(void **state)
+{
+    struct reach o = {0};
+    struct multiaddr at = quic("5.9.2.1", 4433), own = quic("5.9.1.1", 4433);
+    (void)state;
+
+    set_local(&o, home, 1);
+    (void)reach_mapped(&o, &at, false, now);
+    for (unsigned i = 1; i <= REACH_AGREE; i++) {
+        char by[32];
+        (void)snprintf(by, sizeof(by), "11.%u.0.1", i);
+        assert_false(o.view.double_nat);
+        (void)observed(&o, by, "5.9.1.1", 4000 + i);
+    }
+    assert_true(o.view.double_nat);
+    (void)observed(&o, "11.9.0.1", "5.9.2.1", 4433); /* two ways out */
+    assert_false(o.view.double_nat);
+    for (unsigned i = 0; i < REACH_VOICES; i++) {
+        char by[32];
+        (void)snprintf(by, sizeof(by), "12.%u.0.1", i);
+        (void)observed(&o, by, "5.9.1.1", 4433);
+    }
+    assert_true(o.view.double_nat);
+    (void)reach_mapped(&o, &own, false, now); /* the other router opened one, too */
+    assert_false(o.view.double_nat);
+    (void)reach_unmapped(&o, &own, now);
+    (void)reach_unmapped(&o, &at, now);
+    assert_false(o.view.double_nat);
+}
+
 /* Observers name what they like: they cannot keep out what the router says. */
 static void a_mapping_takes_the_place_of_what_only_observers_name(void **state)
 {
@@ -729,6 +760,7 @@ int main(void)
         cmocka_unit_test(two_nats_are_known_of_while_the_router_has_a_port_open),
         cmocka_unit_test(who_is_seen_at_another_port_by_each_is_private),
         cmocka_unit_test(two_who_agree_leave_it_open),
+        cmocka_unit_test(a_router_that_is_seen_elsewhere_is_behind_another),
         cmocka_unit_test(a_mapping_takes_the_place_of_what_only_observers_name),
         cmocka_unit_test(others_change_little_in_a_minute),
         cmocka_unit_test(addresses_are_tried_again_the_sooner_the_less_is_known),
