@@ -196,7 +196,8 @@ struct core_ops {
     bool
         asks_again; /* streams of its own that end with QUDAG_ECLOSED it opens again over another link: so they end
                         where the path is quiet (LINK_QUIET) and that of another is not */
-    bool along_links; /* it opens streams on links that we dialled only */
+    bool asks_unanswered; /* the same for those on which the peer has said nothing yet */
+    bool along_links;     /* it opens streams on links that we dialled only */
     bool
         doubts; /* its streams, and no others, run over links whose peer has another key than it is known by */
     bool chooses; /* this node chose whom it dials (false: others may have named them) */

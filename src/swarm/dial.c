@@ -151,7 +151,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     }
     swarm_link_enter(s, l, SWARM_LINK_CONNECTING);
     l->dialled = p != NULL;
-    l->dial_by = (uint8_t)(core + 1);
+    l->dial_by = l->made_by = (uint8_t)(core + 1);
     if (p != NULL) {
         p->n_dials++;
     }
@@ -298,26 +298,67 @@ static struct swarm_addr *addr_of(struct swarm_peer *p, const struct swarm_link 
     return NULL;
 }
 
+unsigned swarm_dials_under_way(const struct swarm *s, const struct swarm_peer *p, bool relayed)
+{
+    unsigned n = 0;
+
+    LIST_EACH(it, &s->links)
+    {
+        const struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        bool is = l->tp->t->cost == TRANSPORT_RELAYED;
+        n += l->dialled && l->peer == p && is == relayed ? 1 : 0;
+    }
+    return n;
+}
+
+static bool is_relayed(const struct swarm *s, const struct swarm_addr *a)
+{
+    return swarm_transport_for(s, &a->ma)->t->cost == TRANSPORT_RELAYED;
+}
+
+/* The next of that kind: each has its turn before one has it again; NULL: there is none. */
+static struct swarm_addr *next_beside(const struct swarm *s, struct swarm_peer *p, bool relayed)
+{
+    struct swarm_addr *first = NULL;
+
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        struct swarm_addr *a = &p->addr[i];
+        if (is_relayed(s, a) == relayed) {
+            if (!a->tried) {
+                return a;
+            }
+            first = first == NULL ? a : first;
+        }
+    }
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        if (is_relayed(s, &p->addr[i]) == relayed) {
+            p->addr[i].tried = false;
+        }
+    }
+    return first;
+}
+
 unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now)
 {
-    struct swarm_addr *known = addr_of(p, as->link);
-    bool done[2] = {known != NULL, !as->relayed};
     unsigned n = 0;
 
-    round_begin(p);
+    if (as->anew) {
+        round_begin(p);
+    }
     p->dial_core = as->core;
     p->dial_need = 0;
-    if (known != NULL) {
-        known->tried = true;
-        n += dial_one(s, p, known, now) == QUDAG_OK ? 1 : 0;
-    }
-    for (size_t i = 0; i < p->n_addrs; i++) {
-        const struct transport *t = swarm_transport_for(s, &p->addr[i].ma)->t;
-        unsigned kind = t->cost == TRANSPORT_RELAYED ? 1 : 0;
-        if (!done[kind]) {
-            done[kind] = p->addr[i].tried = true;
-            n += dial_one(s, p, &p->addr[i], now) == QUDAG_OK ? 1 : 0;
+    for (unsigned kind = 0; kind < (as->relayed ? 2u : 1u); kind++) {
+        unsigned most = kind == 1 ? SWARM_RESCUE_RELAYS : 1;
+        if (swarm_dials_under_way(s, p, kind == 1) >= most) {
+            continue;
+        }
+        struct swarm_addr *known = kind == 0 ? addr_of(p, as->link) : NULL;
+        struct swarm_addr *to =
+            known != NULL && !known->tried ? known : next_beside(s, p, kind == 1);
+        if (to != NULL) {
+            to->tried = true;
+            n += dial_one(s, p, to, now) == QUDAG_OK ? 1 : 0;
         }
     }
     return n;
@@ -368,6 +409,13 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
     struct swarm_link *dialled;
     round_from(l->peer, at);
     return dial_start(s, &d, l->peer, core, &dialled, now);
+}
+
+void swarm_dials_widen(struct swarm *s, struct swarm_peer *p, tstamp now)
+{
+    if (p->n_dials > 0 && !list_linked(&p->delayed)) {
+        (void)dial_more(s, p, false, now);
+    }
 }
 
 void swarm_dials_go_on(struct swarm *s, tstamp now)

@@ -55,7 +55,7 @@ struct swarm_peer {
     struct list notify; /* in swarm.notify while |up| may have to change */
     uint8_t n_addrs, n_links;
     uint32_t n_dials;          /* swarm_link.dialled */
-    uint32_t n_dying, rescues; /* links in swarm.dead; dials beside quiet ones in a row */
+    uint32_t n_dying, rescues; /* links in swarm.dead; times in a row that one fell quiet and it was dialled */
     qudag_err down_err;
     struct swarm_addr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
     struct list delayed; /* in swarm.delayed until |next_at|, when one more may be dialled */
@@ -87,9 +87,9 @@ struct swarm_link {
     bool stood, chosen, matters, net_probe; /* of a dial: struct swarm_net_dial */
     bool wants; /* ... with |want|, and the transport let another key pass */
     uint8_t want[SWARM_PIN_LEN];
-    bool doubt, doubt_told; /* its peer proved another key; swarm_doubt_next() told of it */
-    bool named;             /* dialled with the hash that the program gave with the address */
-    uint8_t dial_by;        /* core + 1 while it is a dial; else 0 */
+    bool doubt, doubt_told;   /* its peer proved another key; swarm_doubt_next() told of it */
+    bool named;               /* dialled with the hash that the program gave with the address */
+    uint8_t dial_by, made_by; /* core + 1: while it is a dial, else 0; that dialled it, or 0 */
     bool proven; /* dialled, and LINK_PROVEN came: whom is known, whether it takes us not */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */

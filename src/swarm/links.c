@@ -10,6 +10,7 @@
 #include "swarm/doubts.h"
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
+#include "swarm/quiet.h"
 #include "swarm/rekey.h"
 #include "swarm/trim.h"
 
@@ -170,6 +171,9 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
         p->n_dying++;
         p->link_died = p->link_died || l->down_err == QUDAG_ETIMEOUT || l->down_err == QUDAG_ERESET;
         swarm_opens_flush(s, p, l->down_err, now);
+        if (!list_empty(&p->opens)) {
+            swarm_dials_widen(s, p, now);
+        }
         return;
     }
     p->in_doubt = p->in_doubt && !l->doubt;

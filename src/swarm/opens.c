@@ -10,6 +10,7 @@
 #include "swarm/doubts.h"
 #include "swarm/early.h"
 #include "swarm/meter_int.h"
+#include "swarm/quiet.h"
 #include "swarm/use.h"
 
 #include "base/rd.h"
@@ -68,6 +69,7 @@ static qudag_err dial_for(struct swarm *s, const struct swarm_open *o, tstamp no
     struct swarm_peer *p = o->peer;
 
     if (p->n_dials > 0) {
+        swarm_dials_widen(s, p, now); /* those may have begun beside a link, to one address each */
         return QUDAG_OK;
     }
     if (p->n_addrs == 0) {

@@ -9,13 +9,16 @@
  */
 #include "swarm/quiet.h"
 
+#define LOOK (500 * NS_PER_MS)      /* between two looks at a link that is quiet */
+#define LOOK_ASKED (25 * NS_PER_MS) /* ... while another was asked for a sign of life */
+
 static const struct core_ops *ops_of(const struct swarm *s, const struct swarm_stream *st)
 {
     return st->state == SWARM_STREAM_LISTEN ? NULL : s->core[st->core].ops;
 }
 
 /* Whether there is a stream on |l| that any link may carry, and whose dials those beside it are. */
-static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigned *core)
+static bool has_need(const struct swarm *s, const struct swarm_link *l, unsigned *core)
 {
     LIST_EACH(it, &l->streams)
     {
@@ -29,16 +32,73 @@ static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigne
     return false;
 }
 
-static bool has_other(const struct swarm_link *l, tstamp now)
+/* A peer whom we dialled and keep: a relay that has a place for us is needed though nothing is said. */
+static bool is_kept(const struct swarm_link *l)
 {
-    for (size_t i = 0; i < l->peer->n_links; i++) {
-        struct swarm_link *m = l->peer->link[i];
-        if (m != l && !m->leaving && !swarm_link_silent(m, now) &&
-            !swarm_rule_path_unsure(&m->path, now)) {
-            return true;
-        }
+    return l->standing == RES_PROTECTED && l->made_by != 0;
+}
+
+static bool is_needed(const struct swarm *s, const struct swarm_link *l, unsigned *core)
+{
+    if (has_need(s, l, core)) {
+        return true;
     }
-    return false;
+    *core = is_kept(l) ? l->made_by - 1u : 0;
+    return is_kept(l);
+}
+
+static bool brought(const struct swarm_link *l)
+{
+    struct link_info info;
+
+    return swarm_link_info(l, &info) == QUDAG_OK && info.bytes_in != l->heard;
+}
+
+static void ask_for_life(struct swarm *s, struct swarm_link *m, tstamp now)
+{
+    struct link_info info;
+
+    if (swarm_link_info(m, &info) == QUDAG_OK) {
+        m->path.asked = m->probed = now;
+        m->heard = info.bytes_in;
+        s->stats.links_probed++;
+        m->tp->t->probe(m->tp->owner, m->ref, now);
+    }
+}
+
+/* What |m| says about itself, beside |l| that is quiet. */
+static enum swarm_witness witness(struct swarm *s, const struct swarm_link *l, struct swarm_link *m,
+                                  tstamp now)
+{
+    if (m == l || m->leaving || swarm_link_silent(m, now) ||
+        swarm_rule_path_unsure(&m->path, now)) {
+        return SWARM_WITNESS_NONE;
+    }
+    if ((m->props & LINK_RELAYED) == 0 || m->tp->t->probe == NULL || m->since >= l->path.since) {
+        return SWARM_WITNESS_HEARD;
+    }
+    if (m->path.asked < l->path.since) {
+        ask_for_life(s, m, now);
+        return SWARM_WITNESS_ASKED;
+    }
+    enum swarm_witness w = swarm_rule_witness(brought(m), m->path.asked, now);
+    if (w == SWARM_WITNESS_NONE) {
+        m->path.guessed = swarm_rule_path_quiet(&m->path, now);
+        s->quiet_new = true;
+    }
+    return w;
+}
+
+/* The best that another link of the peer says. */
+static enum swarm_witness witnesses(struct swarm *s, const struct swarm_link *l, tstamp now)
+{
+    enum swarm_witness best = SWARM_WITNESS_NONE;
+
+    for (size_t i = 0; i < l->peer->n_links; i++) {
+        enum swarm_witness w = witness(s, l, l->peer->link[i], now);
+        best = w > best ? w : best;
+    }
+    return best;
 }
 
 /* Whether an address of |p| is known through a relay, or a direct one. */
@@ -53,14 +113,24 @@ static bool has_address(const struct swarm *s, const struct swarm_peer *p, bool 
     return false;
 }
 
+/* Whether the core of |st| asks again elsewhere what it asked there. */
+static bool is_asked_again(const struct swarm *s, const struct swarm_stream *st)
+{
+    const struct core_ops *ops = ops_of(s, st);
+
+    if (ops == NULL || st->inbound || !st->in_up || st->timed_out) {
+        return false;
+    }
+    return ops->asks_again || (ops->asks_unanswered && st->state == SWARM_STREAM_PROPOSED);
+}
+
 /* What its core asks again ends here; swarm_step() tells it. */
 static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
 {
     LIST_EACH(it, &l->streams)
     {
         struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
-        const struct core_ops *ops = ops_of(s, st);
-        if (ops == NULL || !ops->asks_again || st->inbound || !st->in_up || st->timed_out) {
+        if (!is_asked_again(s, st)) {
             continue;
         }
         l->tp->t->ops->reset(l->tp->owner, l->ref, st->sid, QUDAG_ECANCELED);
@@ -70,51 +140,81 @@ static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
     }
 }
 
-uint64_t swarm_rule_rescue_pause(uint32_t times)
+/* When |l|, that fell quiet, may have its peer dialled, as far as the last times tell. */
+static tstamp rescue_from(const struct swarm_link *l)
 {
-    unsigned doubled = times > 7 ? 4 : times > 3 ? times - 3 : 0;
+    const struct swarm_peer *p = l->peer;
 
-    return times < 3 ? 0 : (4 * NS_PER_S) << doubled;
-}
-
-/* When |p| may be dialled for a quiet link, as far as the last times tell. */
-static tstamp rescue_from(const struct swarm_peer *p)
-{
-    return p->rescues == 0 ? 0 : tstamp_after(p->rescued_at, swarm_rule_rescue_pause(p->rescues));
+    if (l->path.rescues > 0) {
+        return l->path.rescue_at; /* it goes on */
+    }
+    return p->rescues == 0 ? 0 : tstamp_after(p->rescued_at, swarm_rule_relapse_pause(p->rescues));
 }
 
 static void rescued(struct swarm_peer *p, tstamp now)
 {
-    bool in_a_row = p->rescues > 0 && now < tstamp_after(p->rescued_at, SWARM_RESCUE_FORGET);
+    bool in_a_row = p->rescues > 0 && now < tstamp_after(p->rescued_at, SWARM_RELAPSE_FORGET);
 
     p->rescues = in_a_row ? p->rescues + 1 : 1;
     p->rescued_at = now;
 }
 
+static bool is_dialled(const struct swarm *s, const struct swarm_peer *p, bool relayed)
+{
+    return relayed ? swarm_dials_under_way(s, p, true) >= SWARM_RESCUE_RELAYS : p->n_dials > 0;
+}
+
+/* Looked at again at |at|. */
+static void look_at(struct swarm *s, struct swarm_link *l, tstamp at)
+{
+    l->path.fresh = true;
+    s->rescue_at = tstamp_min(s->rescue_at, at);
+}
+
+static void dial(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
+{
+    const struct swarm_beside as = {l, core, true, l->path.rescues == 0 && l->peer->n_dials == 0};
+
+    if (l->path.rescues == 0) {
+        rescued(l->peer, now);
+    }
+    l->path.rescue_at = tstamp_after(now, swarm_rule_rescue_pause(++l->path.rescues));
+    s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
+}
+
 static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
 {
     unsigned core = 0;
+    tstamp lasts =
+        tstamp_after(l->path.since, is_kept(l) ? SWARM_RESCUE_KEPT : SWARM_RESCUE_DIRECT);
+    enum swarm_witness other = witnesses(s, l, now);
+    bool relayed = has_address(s, l->peer, true);
     struct swarm_quiet_view v = {.needed = is_needed(s, l, &core),
-                                 .other = has_other(l, now),
-                                 .dialling = l->peer->n_dials > 0,
-                                 .relayed = has_address(s, l->peer, true),
-                                 .lasts = now >= tstamp_after(l->path.since, SWARM_RESCUE_DIRECT),
-                                 .too_soon = now < rescue_from(l->peer)};
+                                 .other = other != SWARM_WITNESS_NONE,
+                                 .dialling = is_dialled(s, l->peer, relayed),
+                                 .relayed = relayed,
+                                 .lasts = now >= lasts,
+                                 .too_soon = now < rescue_from(l)};
 
-    l->path.fresh = (!v.lasts && !v.relayed) || v.too_soon;
-    if (l->path.fresh) {
-        tstamp due = v.relayed ? now : tstamp_after(l->path.since, SWARM_RESCUE_DIRECT);
-        tstamp from = rescue_from(l->peer);
-        s->rescue_at = tstamp_min(s->rescue_at, due > from ? due : from);
-    }
-    if (v.other) {
+    if (other == SWARM_WITNESS_HEARD) {
         ask_elsewhere(s, l);
     }
     if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
-        const struct swarm_beside as = {l, core, true};
-        rescued(l->peer, now);
-        s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
+        dial(s, l, core, now);
     }
+    tstamp soon = other == SWARM_WITNESS_ASKED ? LOOK_ASKED : LOOK;
+    look_at(s, l, tstamp_min(v.lasts ? TSTAMP_NEVER : lasts, tstamp_after(now, soon)));
+}
+
+/* A link that was asked in vain, whose transport says nothing, has brought something. */
+static bool is_heard(struct swarm_link *l, tstamp now)
+{
+    bool is = l->path.guessed && brought(l);
+
+    if (is) {
+        swarm_rule_path_heard(&l->path, now);
+    }
+    return is;
 }
 
 void swarm_rescue_links(struct swarm *s, tstamp now)
@@ -124,13 +224,28 @@ void swarm_rescue_links(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        if (l->path.fresh && l->up && l->peer != NULL) {
+        if (l->path.fresh && l->up && l->peer != NULL && !is_heard(l, now)) {
             rescue(s, l, now);
         }
     }
 }
 
 /* ---- direct again ---- */
+
+bool swarm_is_direct(const struct swarm *s, const struct peer_id *peer, uint64_t patience_ns,
+                     tstamp now)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
+        const struct swarm_link *l = p->link[i];
+        bool lost = l->path.quiet && now >= tstamp_after(l->path.since, patience_ns);
+        if ((l->props & LINK_RELAYED) == 0 && !lost) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool has_direct(const struct swarm_peer *p, tstamp now)
 {
@@ -152,14 +267,13 @@ bool swarm_redial(struct swarm *s, tstamp now)
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
         unsigned core = 0;
         if (!l->up || l->peer == NULL || (l->props & LINK_RELAYED) == 0 ||
-            has_direct(l->peer, now) || !has_address(s, l->peer, false) ||
-            !is_needed(s, l, &core)) {
+            has_direct(l->peer, now) || !has_address(s, l->peer, false) || !has_need(s, l, &core)) {
             continue;
         }
         waits = true;
         if (now >= l->path.redial_at && l->peer->n_dials == 0) {
             l->path.redial_at = tstamp_after(now, swarm_rule_redial_pause(l->path.redials++));
-            const struct swarm_beside as = {NULL, core, false};
+            const struct swarm_beside as = {NULL, core, false, true};
             (void)swarm_dial_beside(s, l->peer, &as, now);
         }
     }

@@ -6,12 +6,6 @@
 
 /* Dials the peers of links that became quiet, where nothing else helps (swarm_rule_rescue). */
 void swarm_rescue_links(struct swarm *s, tstamp now);
-/*
- * Between two times that a peer is dialled for that, the |times|th in a row behind us: who falls quiet again and again
- * chooses where we dial, as it names its addresses.  None three times, then 4 s to 64 s.  In a row: within two minutes.
- */
-#define SWARM_RESCUE_FORGET (120 * NS_PER_S)
-uint64_t swarm_rule_rescue_pause(uint32_t times);
 /* Dials directly the peers whose only links are relayed, and in use; whether some wait for another try. */
 bool swarm_redial(struct swarm *s, tstamp now);
 
@@ -19,12 +13,16 @@ struct swarm_beside {
     const struct swarm_link *link; /* where it leads goes before other direct addresses; or NULL */
     unsigned core;                 /* whose dials they are */
     bool relayed;                  /* also through a relay */
+    bool anew;                     /* all addresses have their turn again */
 };
 /*
- * In dial.c: one direct address of |p|, and perhaps one through a relay, are dialled at once.  How many dials
- * began.
+ * In dial.c: one direct address of |p|, and perhaps one through a relay, are dialled at once, but for a kind of which
+ * enough dials are under way: a direct one, SWARM_RESCUE_RELAYS others.  How many dials began.
  */
 unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now);
+/* Where dials of |p| began to one address each, beside a link: the others have their turn, too. */
+void swarm_dials_widen(struct swarm *s, struct swarm_peer *p, tstamp now);
+unsigned swarm_dials_under_way(const struct swarm *s, const struct swarm_peer *p, bool relayed);
 
 #endif

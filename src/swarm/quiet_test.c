@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "swarm/quiet.h"
 #include "swarm/testkit_made_swarm.h"
 
 /* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
@@ -241,10 +240,33 @@ static void who_falls_quiet_again_and_again_is_dialled_seldom(void **state)
     }
     assert_in_range(w.quick.n - before, 3, 6);
     unsigned then = w.quick.n;
-    pass(SWARM_RESCUE_FORGET); /* and once it is well for a while as at first */
+    pass(SWARM_RELAPSE_FORGET); /* and once it is well for a while as at first */
     event(&w.quick, LINK_QUIET, d, 0);
     pass(SWARM_RESCUE_DIRECT);
     assert_int_equal(w.quick.n, then + 1);
+}
+
+/* A direct dial to where nobody is any more must not keep the relays from being asked. */
+static void a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    pass(2 * NS_PER_S);
+    assert_int_equal(w.quick.n, 2);
+    know(1, through);
+    know(1, "/ip4/9.0.0.3/p2p-circuit");
+    pass(NS_PER_S);
+    assert_int_equal(w.quick.n, 2);
+    assert_int_equal(w.relay.n, 1);
+    pass(NS_PER_S); /* that relay says nothing: the next, too */
+    assert_int_equal(w.relay.n, 2);
+    assert_false(multiaddr_eq(&w.relay.link[0].at, &w.relay.link[1].at));
+    up(&w.relay, 1, LINK_RELAYED);
+    pass(10 * NS_PER_S);
+    assert_int_equal(w.relay.n, 2);
 }
 
 static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
@@ -342,6 +364,7 @@ int main(void)
         T(beside_a_link_that_leaves_the_peer_is_dialled),
         T(beside_another_quiet_link_the_peer_is_dialled),
         T(few_peers_are_dialled_at_once_beside_quiet_links),
+        T(a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),
         T(streams_of_cells_need_no_relayed_link),

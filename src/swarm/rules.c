@@ -231,6 +231,28 @@ bool swarm_rule_rescue(const struct swarm_quiet_view *v)
     return v->needed && !v->other && !v->dialling && !v->too_soon && (v->relayed || v->lasts);
 }
 
+uint64_t swarm_rule_relapse_pause(uint32_t times)
+{
+    unsigned doubled = times > 7 ? 4 : times > 3 ? times - 3 : 0;
+
+    return times < 3 ? 0 : (4 * NS_PER_S) << doubled;
+}
+
+uint64_t swarm_rule_rescue_pause(uint32_t dials)
+{
+    unsigned doubled = dials > 6 ? dials - 6 : 0;
+
+    return (500 * NS_PER_MS) << (doubled > 4 ? 4 : doubled);
+}
+
+enum swarm_witness swarm_rule_witness(bool heard, tstamp asked, tstamp now)
+{
+    if (heard) {
+        return SWARM_WITNESS_HEARD;
+    }
+    return now < tstamp_after(asked, SWARM_WITNESS_WAIT) ? SWARM_WITNESS_ASKED : SWARM_WITNESS_NONE;
+}
+
 bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
 {
     bool was = p->quiet;
@@ -238,7 +260,8 @@ bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
     if (!was) {
         p->quiets = now < tstamp_after(p->trust_at, SWARM_QUIET_FORGET) ? p->quiets + 1 : 1;
         p->quiet = p->fresh = true;
-        p->since = now;
+        p->since = p->rescue_at = now;
+        p->rescues = 0;
     }
     return !was;
 }
@@ -246,7 +269,7 @@ bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now)
 void swarm_rule_path_heard(struct swarm_path *p, tstamp now)
 {
     if (p->quiet) {
-        p->quiet = p->fresh = false;
+        p->quiet = p->fresh = p->guessed = false;
         p->trust_at = tstamp_after(now, swarm_rule_quiet_pause(p->quiets));
     }
 }

@@ -8,6 +8,7 @@
 #define QUDAG_SRC_SWARM_RULES_H
 
 #include "core/link.h"
+#include "swarm/path.h"
 
 #define SWARM_PIN_LEN 32 /* bytes of the hash of an ML-DSA identity key */
 
@@ -206,44 +207,6 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 #define SWARM_STANDBY (60 * NS_PER_S)
 /* Whether a link with |more| (of enum link_prop) than the one that replaces it, up since |since|, is kept for now. */
 bool swarm_rule_stands_by(unsigned more, bool in_use, tstamp since, tstamp now);
-
-#define SWARM_QUIET_FORGET (60 * NS_PER_S)
-/*
- * For how long a link whose path was quiet, and is heard again, is not used where there is another: the longer, the
- * oftener it was lately, so that a path that comes and goes does not have streams come and go with it.  At most 4 s.
- */
-uint64_t swarm_rule_quiet_pause(uint32_t times);
-
-/* What is known of a link whose path became quiet. */
-struct swarm_quiet_view {
-    bool needed; /* it has a stream that any link may carry: no cells, and not direct_only */
-    bool other, dialling; /* another link of the peer is heard; it is being dialled */
-    bool relayed;         /* an address through a relay is known */
-    bool lasts, too_soon; /* quiet for SWARM_RESCUE_DIRECT; within swarm_rule_rescue_pause() */
-};
-#define SWARM_RESCUE_DIRECT NS_PER_S /* a process that was not scheduled is quiet, too */
-/* Whether its peer is dialled beside it: directly, and through a relay if one is known, then at once. */
-bool swarm_rule_rescue(const struct swarm_quiet_view *v);
-
-/* What is known of the path of one link. */
-struct swarm_path {
-    bool quiet;       /* LINK_QUIET, and no LINK_HEARD since */
-    bool fresh;       /* and nobody has looked yet what is to be done about it */
-    uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
-    tstamp since;     /* it is quiet */
-    tstamp trust_at;  /* after it was heard again: not used before, where another link is */
-    uint32_t redials; /* of a relayed one: dials that were to put a direct one beside it */
-    tstamp redial_at; /* and not before */
-};
-
-/* LINK_QUIET; false: it was so already.  LINK_HEARD. */
-bool swarm_rule_path_quiet(struct swarm_path *p, tstamp now);
-void swarm_rule_path_heard(struct swarm_path *p, tstamp now);
-/* Whether another link is to be used, because of its path. */
-bool swarm_rule_path_unsure(const struct swarm_path *p, tstamp now);
-
-/* Between two dials that are to put a direct link beside a relayed one in use: 4 s at first, 5 min at last. */
-uint64_t swarm_rule_redial_pause(uint32_t dials);
 
 /* What is to be done about a link whose certificates end. */
 enum swarm_renewal { SWARM_RENEWAL_NONE, SWARM_RENEWAL_DIAL, SWARM_RENEWAL_END };

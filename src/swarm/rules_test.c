@@ -1,5 +1,5 @@
 /* rules_test.c - tables of what the rules accept and refuse. */
-#include "swarm/quiet.h"
+#include "swarm/rules.h"
 
 #include "core/transport.h"
 
@@ -597,9 +597,32 @@ static void a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps(
     }
     static const uint8_t s[] = {0, 0, 0, 4, 8, 16, 32, 64, 64};
     for (uint32_t i = 0; i < ARRAY_LEN(s); i++) {
-        assert_int_equal(swarm_rule_rescue_pause(i), s[i] * NS_PER_S);
+        assert_int_equal(swarm_rule_relapse_pause(i), s[i] * NS_PER_S);
     }
-    assert_int_equal(swarm_rule_rescue_pause(UINT32_MAX), 64 * NS_PER_S);
+    assert_int_equal(swarm_rule_relapse_pause(UINT32_MAX), 64 * NS_PER_S);
+}
+
+static void dials_beside_a_quiet_link_become_rarer(void **state)
+{
+    static const uint64_t ms[] = {500, 500, 500, 500, 500, 500, 500, 1000, 2000, 4000, 8000, 8000};
+    (void)state;
+
+    for (uint32_t i = 0; i < ARRAY_LEN(ms); i++) {
+        assert_int_equal(swarm_rule_rescue_pause(i), ms[i] * NS_PER_MS);
+    }
+    assert_int_equal(swarm_rule_rescue_pause(UINT32_MAX), 8 * NS_PER_S);
+}
+
+static void another_link_helps_once_it_has_given_a_sign_of_life(void **state)
+{
+    const tstamp at = 5 * NS_PER_S, late = at + SWARM_WITNESS_WAIT;
+    (void)state;
+
+    assert_int_equal(swarm_rule_witness(true, at, at), SWARM_WITNESS_HEARD);
+    assert_int_equal(swarm_rule_witness(true, at, late), SWARM_WITNESS_HEARD);
+    assert_int_equal(swarm_rule_witness(false, at, at), SWARM_WITNESS_ASKED);
+    assert_int_equal(swarm_rule_witness(false, at, late - 1), SWARM_WITNESS_ASKED);
+    assert_int_equal(swarm_rule_witness(false, at, late), SWARM_WITNESS_NONE);
 }
 
 static void direct_dials_beside_a_relayed_link_become_rarer(void **state)
@@ -648,6 +671,8 @@ int main(void)
         cmocka_unit_test(a_relayed_link_stands_by_for_a_minute_while_the_direct_one_is_in_use),
         cmocka_unit_test(a_path_that_comes_and_goes_is_trusted_later_each_time),
         cmocka_unit_test(a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps),
+        cmocka_unit_test(dials_beside_a_quiet_link_become_rarer),
+        cmocka_unit_test(another_link_helps_once_it_has_given_a_sign_of_life),
         cmocka_unit_test(direct_dials_beside_a_relayed_link_become_rarer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

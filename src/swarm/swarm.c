@@ -52,7 +52,7 @@ static qudag_err make_accounts(struct swarm *s)
 
     limiter_init(&s->refusals_said, 1, 10, 0);
     limiter_init(&s->keys_said, 1, 10, 0);
-    limiter_init(&s->rescues, 1, 8, 0);
+    limiter_init(&s->rescues, 2, 16, 0);
     limiter_init(&s->newcomers, 1, NEWCOMERS_BURST, 0);
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
     swarm_tags_init(&s->tags, s->mem, c.seed);
@@ -474,6 +474,7 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
         out->standing = swarm_link_standing(s, l);
         out->value = l->up ? swarm_value(&worth) : 0;
         out->moved = l->moved;
+        out->quiet = l->path.quiet;
         return true;
     }
     return false;

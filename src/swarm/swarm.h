@@ -240,7 +240,11 @@ struct swarm_look {
         standing;  /* what the link counts as; RES_PROTECTED: the program protects its peer */
     int32_t value; /* value.h; 0 before it is up */
     tstamp moved;  /* when content last moved on a stream of the peer's; 0: never */
+    bool quiet;    /* its path may be dead */
 };
+/* Whether a direct link with |peer| stands whose path has not been quiet for |patience_ns|. */
+bool swarm_is_direct(const struct swarm *s, const struct peer_id *peer, uint64_t patience_ns,
+                     tstamp now);
 /* Looking in at links with peers, and dials, in no order, |*it| from 0 on; false at the end. */
 bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, tstamp now);
 

@@ -184,6 +184,10 @@ static void ended(struct hop_service *h, const struct ev *ev, tstamp now, struct
             s->strm = (struct ref){0, 0};
         }
         bool asks = j->state == HOP_OPENING || j->state == HOP_ASKED;
+        bool elsewhere = ev->type == EV_RESET && ev->err == QUDAG_ECLOSED;
+        if (elsewhere && s == &j->side[1] && hop_job_elsewhere(h, j, now, out)) {
+            return;
+        }
         if (asks && s == &j->side[1]) {
             hop_job_refuse(h, j, CIRCUIT_CONNECTION_FAILED, now, out);
         } else {
@@ -269,6 +273,7 @@ const struct core_ops hop_ops = {.protocol = CIRCUIT_HOP_PROTOCOL,
                                  .inbound_max = HOP_STREAMS_PEER,
                                  .manual_credit = true,
                                  .limited_ok = true, /* to be told that it may not */
+                                 .asks_unanswered = true,
                                  .event = event,
                                  .tick = tick,
                                  .deadline = deadline};

@@ -15,7 +15,8 @@
 #include "core/relay_v2/hop.h"
 #include "core/relay_v2/rules.h"
 
-#define HOP_TICK_MAX 64 /* jobs that end in one tick */
+#define HOP_ELSEWHERE_MAX 4 /* of one request */
+#define HOP_TICK_MAX 64     /* jobs that end in one tick */
 
 enum hop_state {
     HOP_READING, /* the request comes in */
@@ -60,6 +61,7 @@ struct hop_job {
     struct dyn frame;        /* READING, ASKED */
     struct dyn early;        /* what came behind a CONNECT, until it is passed on */
     bool to_early;           /* the peer that was asked for takes it before its answer */
+    uint8_t elsewhere;       /* times the link below its stream was given up for another */
     bool late;               /* more came behind |early|, and went on: it cannot be said again */
     tstamp asked, give_up;   /* OPENING, ASKED */
     struct hop_side side[2]; /* of who asked; of who was asked for */
@@ -108,6 +110,8 @@ void hop_job_opened(struct hop_service *h, struct hop_job *j, const struct ev *e
                     struct acts *out);
 /* No answer came for a while: asked again, over another stream; false: it is too late, or cannot be said again. */
 bool hop_job_ask_again(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out);
+/* The stream to the peer ended as its path is quiet, and another link is there: asked over that at once; false: no. */
+bool hop_job_elsewhere(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out);
 /* Whoever asked is answered with a refusal, and the stream to the other, if any, given up. */
 void hop_job_refuse(struct hop_service *h, struct hop_job *j, enum circuit_status status,
                     tstamp now, struct acts *out);

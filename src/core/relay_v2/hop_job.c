@@ -268,6 +268,17 @@ static void connect(struct hop_service *h, struct hop_job *j, const struct peer_
     hop_job_due(h, j, tstamp_after(now, HOP_ASK_AGAIN));
 }
 
+/* Once more, from the beginning. */
+static void ask(struct hop_service *h, struct hop_job *j, struct acts *out)
+{
+    side_drop(h, &j->side[1]);
+    j->side[1].own = 0;
+    j->side[0].passed = 0;
+    j->to_early = false;
+    j->state = HOP_OPENING;
+    acts_open_again(out, &j->to, ref_to_u64(j->self), 0);
+}
+
 /* The link may have died before anybody noticed, and the peer have made another since. */
 bool hop_job_ask_again(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out)
 {
@@ -282,12 +293,18 @@ bool hop_job_ask_again(struct hop_service *h, struct hop_job *j, tstamp now, str
         return true; /* it is waited for */
     }
     acts_reset(out, j->side[1].strm, QUDAG_ECANCELED);
-    side_drop(h, &j->side[1]);
-    j->side[1].own = 0;
-    j->side[0].passed = 0;
-    j->to_early = false;
-    j->state = HOP_OPENING;
-    acts_open_again(out, &j->to, ref_to_u64(j->self), 0);
+    ask(h, j, out);
+    return true;
+}
+
+bool hop_job_elsewhere(struct hop_service *h, struct hop_job *j, tstamp now, struct acts *out)
+{
+    if (j->state != HOP_ASKED || j->late || j->frame.len > 0 || j->elsewhere >= HOP_ELSEWHERE_MAX ||
+        now >= j->give_up) {
+        return false;
+    }
+    j->elsewhere++;
+    ask(h, j, out);
     return true;
 }
 

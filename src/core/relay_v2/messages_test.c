@@ -280,6 +280,25 @@ static void what_was_answered_stays_a_while_and_counts(void **state)
     w_free(w);
 }
 
+/* A peer with another address has a newer link: it is asked over that, at once and not without end. */
+static void who_is_asked_over_a_quiet_link_is_asked_over_the_next(void **state)
+{
+    struct world *w = w_new(&plain);
+
+    (void)state;
+    w_reserve(w, 2);
+    opened(w, asked_for(w), 0);
+    for (unsigned i = 0; i < HOP_ELSEWHERE_MAX; i++) {
+        hand(w, 0, (struct ev){.type = EV_RESET, .strm = s2, .err = QUDAG_ECLOSED});
+        assert_int_equal(count(w, ACT_RESET), 0);
+        assert_int_equal(count(w, ACT_OPEN), 1);
+        opened(w, find(w, ACT_OPEN)->cookie, 0);
+    }
+    hand(w, 0, (struct ev){.type = EV_RESET, .strm = s2, .err = QUDAG_ECLOSED});
+    assert_int_equal(status(w, CIRCUIT_HOP), CIRCUIT_CONNECTION_FAILED);
+    w_free(w);
+}
+
 static void who_asked_must_wait_and_may_go(void **state)
 {
     struct world *w = w_new(&plain);
@@ -794,6 +813,7 @@ int main(void)
         cmocka_unit_test(relayed_links_are_refused_with_a_status_and_anonymous_ones_unknown),
         cmocka_unit_test(a_peer_that_does_not_come_is_a_connection_that_failed),
         cmocka_unit_test(what_was_answered_stays_a_while_and_counts),
+        cmocka_unit_test(who_is_asked_over_a_quiet_link_is_asked_over_the_next),
         cmocka_unit_test(who_asked_must_wait_and_may_go),
         cmocka_unit_test(what_comes_with_the_answer_is_carried_and_not_paid_twice),
         cmocka_unit_test(what_comes_behind_connect_too_early_is_refused),
