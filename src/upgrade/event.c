@@ -142,7 +142,7 @@ static bool link_event(struct upgrade_link *l, struct link_ev *ev)
         return true;
     }
     if (l->stage == STAGE_STREAMS && l->up) {
-        if (from_muxer(l, ev)) {
+        if (upgrade_quiet_event(l, ev) || from_muxer(l, ev)) {
             return true;
         }
         settle(l);

@@ -71,3 +71,12 @@ bool upgrade_rule_gives_way(const struct upgrade_rivals *r)
 
     return most || slow || (r->silent && r->age_ns >= UPGRADE_SILENCE);
 }
+
+enum upgrade_quiet upgrade_rule_quiet(tstamp asked, uint64_t bytes, tstamp now)
+{
+    if (asked == 0 || bytes > UPGRADE_QUIET_BYTES ||
+        now < tstamp_after(asked, UPGRADE_QUIET_PING)) {
+        return UPGRADE_QUIET_WAIT;
+    }
+    return now < tstamp_after(asked, UPGRADE_QUIET_AFTER) ? UPGRADE_QUIET_ASK : UPGRADE_QUIET_TELL;
+}

@@ -126,12 +126,28 @@ static void who_gives_way(void **state)
     }
 }
 
+static void what_little_was_said_through_a_relay_is_to_be_answered(void **state)
+{
+    const tstamp at = 7 * NS_PER_S;
+    (void)state;
+
+    assert_int_equal(upgrade_rule_quiet(0, 1, at), UPGRADE_QUIET_WAIT);
+    assert_int_equal(upgrade_rule_quiet(at, 1, at + UPGRADE_QUIET_PING - 1), UPGRADE_QUIET_WAIT);
+    assert_int_equal(upgrade_rule_quiet(at, 1, at + UPGRADE_QUIET_PING), UPGRADE_QUIET_ASK);
+    assert_int_equal(upgrade_rule_quiet(at, 1, at + UPGRADE_QUIET_AFTER - 1), UPGRADE_QUIET_ASK);
+    assert_int_equal(upgrade_rule_quiet(at, UPGRADE_QUIET_BYTES, at + UPGRADE_QUIET_AFTER),
+                     UPGRADE_QUIET_TELL);
+    assert_int_equal(upgrade_rule_quiet(at, UPGRADE_QUIET_BYTES + 1, at + UPGRADE_QUIET_AFTER),
+                     UPGRADE_QUIET_WAIT); /* a relay may hold it back */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_proposed_and_taken),
         cmocka_unit_test(what_is_admitted),
         cmocka_unit_test(nothing_is_proposed_in_vain),
+        cmocka_unit_test(what_little_was_said_through_a_relay_is_to_be_answered),
         cmocka_unit_test(who_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,7 @@ static tstamp due(const struct upgrade_link *l)
     if (l->stage == STAGE_ENDED || !l->up) {
         return l->end_by;
     }
-    return tstamp_min(yamux_deadline(l->yamux), NEVER_YET);
+    return tstamp_min(tstamp_min(yamux_deadline(l->yamux), upgrade_quiet_at(l)), NEVER_YET);
 }
 
 /* The node is in the heap since the link was made; it only moves forward here, upgrade_tick() looks again. */
@@ -243,6 +243,9 @@ void upgrade_receive(struct upgrade *u, struct ref link, struct slice in, tstamp
         upgrade_mark_busy(l);
     }
     l->info.bytes_in += in.len;
+    if (upgrade_quiet_heard(l)) {
+        upgrade_mark_busy(l);
+    }
     u->stats.bytes_in += in.len;
     qudag_err err = upgrade_stage_input(l, in, &text);
     if (err != QUDAG_OK) {
@@ -503,6 +506,9 @@ size_t upgrade_output(struct upgrade *u, struct ref link, uint8_t *dst, size_t c
         n += more ? len : 0;
     }
     l->info.bytes_out += n;
+    if (upgrade_quiet_sent(l, n)) {
+        upgrade_set_timer(l);
+    }
     u->stats.bytes_out += n;
     if (n == 0 && l->end_named) {
         l->carrier_gone = true;
@@ -532,6 +538,7 @@ static void on_timer(struct upgrade_link *l)
         upgrade_end(l, QUDAG_ETIMEOUT, "the handshake took too long");
     } else {
         yamux_tick(l->yamux, u->now);
+        upgrade_quiet_tick(l);
         upgrade_mark_busy(l);
         upgrade_mark_work(l);
     }

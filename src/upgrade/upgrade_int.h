@@ -82,6 +82,10 @@ struct upgrade_link {
     struct res_account account;
     uint64_t queued, waiting; /* bytes asked for */
     struct heap_node timer;
+    tstamp asked;    /* something left then, and nothing came since; 0: nothing is outstanding */
+    uint64_t unsaid; /* bytes that left since */
+    bool pinged;     /* ... with a ping of ours */
+    bool quiet, quiet_told; /* LINK_QUIET is owed, was told */
     tstamp started, end_by; /* |end_by|: of the handshake, or of what is left of an ended one */
 
     struct link_info info;
@@ -129,6 +133,15 @@ void upgrade_fail(struct upgrade_link *l, qudag_err err, const char *text);
 void upgrade_end(struct upgrade_link *l, qudag_err err, const char *text);
 /* Frees it if neither its carrier nor a reader of events needs it any more; then true. */
 bool upgrade_gone(struct upgrade_link *l);
+
+/* quiet.c, links through relays: bytes left (true: the timer is due earlier), or came (true: an event is due). */
+bool upgrade_quiet_sent(struct upgrade_link *l, size_t n);
+bool upgrade_quiet_heard(struct upgrade_link *l);
+/* When to look after what left, and that. */
+tstamp upgrade_quiet_at(const struct upgrade_link *l);
+void upgrade_quiet_tick(struct upgrade_link *l);
+/* LINK_QUIET or LINK_HEARD, if it is due. */
+bool upgrade_quiet_event(struct upgrade_link *l, struct link_ev *ev);
 
 /* stages.c */
 /* The first bytes of a dialer, or a listener's readiness. */
