@@ -29,16 +29,16 @@ static void end(struct node *n)
     node_end(n, n->meeting.ix);
 }
 
+/* A path that was found and has died is looked for again before its link has ended. */
 static bool is_direct(const struct node *n, const struct peer_id *peer)
 {
-    struct link_info info;
+    return swarm_is_direct(n->swarm, peer, NODE_MEETING_QUIET_NS, n->now);
+}
 
-    for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &info);) {
-        if ((info.props & LINK_RELAYED) == 0) {
-            return true;
-        }
-    }
-    return false;
+/* It is direct, and may soon be so no more. */
+static bool is_doubtful(const struct node *n, const struct peer_id *peer)
+{
+    return is_direct(n, peer) && !swarm_is_direct(n->swarm, peer, 0, n->now);
 }
 
 static enum meet_kind kind_of(enum reach_source source)
@@ -132,12 +132,12 @@ static struct meet_own own_of(const struct node *n, const struct peer_id *peer,
 
 /* ---- who is met ---- */
 
-/* A relayed link that we dialled, to a QuDAG node: which it is said to be once that has proven itself. */
+/* A relayed link that we dialled and that is heard, to a QuDAG node: which it is said to be once that has proven itself. */
 static bool is_ours(const struct swarm_look *look)
 {
     bool stands = look->state == SWARM_LINK_UP || look->state == SWARM_LINK_HANDSHAKING;
 
-    return stands && (look->info.props & LINK_RELAYED) != 0 &&
+    return stands && !look->quiet && (look->info.props & LINK_RELAYED) != 0 &&
            (look->info.props & LINK_INBOUND) == 0 && (look->info.props & LINK_QUDAG) != 0;
 }
 
@@ -173,7 +173,9 @@ static void look_around(struct node *n, tstamp now)
     relay_links_stats_get(n->through.links, &st);
     for (size_t it = 0; st.streams > 0 && swarm_link_next(n->swarm, &it, &look, now);) {
         if (is_ours(&look)) {
-            n->meeting.look_at = tstamp_after(now, NODE_MEETING_AGAIN_NS);
+            bool soon = is_doubtful(n, &look.info.peer);
+            tstamp at = tstamp_after(now, soon ? NODE_MEETING_QUIET_NS : NODE_MEETING_AGAIN_NS);
+            n->meeting.look_at = tstamp_min(n->meeting.look_at, at);
             begin(n, &look.info.peer, now);
         }
     }

@@ -62,6 +62,7 @@ void node_watch(struct node *n, tstamp now)
 
 void node_path_quiet(struct node *n, tstamp now)
 {
+    n->news |= NODE_NEWS_PATHS;
     if (now < n->direct.doubt_next) {
         return;
     }

@@ -49,7 +49,7 @@ uint64_t node_rule_keepalive(const struct node_keepalive_view *v);
  * While peers that are met use this node, behind a NAT, one link after the other is asked so often: that NAT may have
  * started again or have another address, and then nobody reaches this node before it has sent something.
  */
-#define NODE_WATCH (2 * NS_PER_S)
+#define NODE_WATCH NS_PER_S
 #define NODE_WATCH_USED (60 * NS_PER_S) /* what moved so long ago counts as use */
 /* Between two times that all links are asked for the sake of one that became quiet. */
 #define NODE_DOUBT_PAUSE (3 * NS_PER_S)

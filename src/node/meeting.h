@@ -10,8 +10,9 @@
 #define NODE_MEETING_ASKED_NS (3 * NS_PER_S)
 #define NODE_MEETING_LOOK_NS (100 * NS_PER_MS) /* between looks while some wait */
 #define NODE_MEETING_AGAIN_NS                                                                      \
-    (10 * NS_PER_S)           /* between looks whether somebody is to be met again */
-#define NODE_MEETING_SOCKS 32 /* sockets whose address outside is being asked for */
+    (10 * NS_PER_S)                    /* between looks whether somebody is to be met again */
+#define NODE_MEETING_QUIET_NS NS_PER_S /* a direct link that is quiet for so long counts no more */
+#define NODE_MEETING_SOCKS 32          /* sockets whose address outside is being asked for */
 
 struct node_meeting {
     struct meet *core;

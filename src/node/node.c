@@ -53,7 +53,9 @@ static void on_link(void *node, const struct swarm_link_change *change)
 {
     struct node *n = node;
 
-    n->news |= change->state == SWARM_LINK_UP ? NODE_NEWS_PATHS : 0;
+    bool paths = change->state == SWARM_LINK_UP || change->state == SWARM_LINK_CLOSING;
+
+    n->news |= paths ? NODE_NEWS_PATHS : 0;
     if (n->hooks.link_changed != NULL) {
         n->hooks_called++;
         n->hooks.link_changed(n->hooks.ctx, change);
