@@ -111,67 +111,6 @@ static void a_private_external_address_is_double_nat(void **state)
     is_mapped(0, PORTMAP_PCP, 4001);
 }
 
-static void what_an_external_address_is_worth(void **state)
-{
-    static const struct {
-        const char *ip;
-        uint16_t port;
-        enum portmap_worth worth;
-    } t[] = {
-        {"25.1.2.3", 1, PORTMAP_GLOBAL},      {"25.1.2.3", 0, PORTMAP_USELESS},
-        {"0.0.0.0", 1, PORTMAP_USELESS},      {"::", 1, PORTMAP_USELESS},
-        {"127.0.0.1", 1, PORTMAP_USELESS},    {"::1", 1, PORTMAP_USELESS},
-        {"10.1.1.1", 1, PORTMAP_LOCAL},       {"100.64.0.1", 1, PORTMAP_LOCAL},
-        {"192.168.0.2", 1, PORTMAP_LOCAL},    {"172.16.0.1", 1, PORTMAP_LOCAL},
-        {"224.0.0.1", 1, PORTMAP_USELESS},    {"255.255.255.255", 1, PORTMAP_USELESS},
-        {"198.51.100.1", 1, PORTMAP_USELESS}, {"2a00:1::1", 1, PORTMAP_GLOBAL},
-        {"fd00::1", 1, PORTMAP_LOCAL},        {"ff02::1", 1, PORTMAP_USELESS},
-        {"2001:db8::1", 1, PORTMAP_USELESS},
-    };
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
-        struct netaddr a = addr_of(t[i].ip, t[i].port);
-        assert_int_equal(portmap_rule_external(&a), t[i].worth);
-    }
-}
-
-static void lifetimes_are_bounded(void **state)
-{
-    (void)state;
-    assert_int_equal(portmap_rule_life(0), PORTMAP_LIFE_MIN);
-    assert_int_equal(portmap_rule_life(PORTMAP_LIFE_MIN - 1), PORTMAP_LIFE_MIN);
-    assert_int_equal(portmap_rule_life(7200), 7200);
-    assert_int_equal(portmap_rule_life(PORTMAP_LIFE_MAX), PORTMAP_LIFE_MAX);
-    assert_int_equal(portmap_rule_life(UINT32_MAX), PORTMAP_LIFE_MAX);
-}
-
-static void the_epoch_tells_a_lost_state(void **state)
-{
-    (void)state;
-    assert_false(portmap_rule_rebooted(100, 130, 30));
-    assert_false(portmap_rule_rebooted(100, 132, 30)); /* clocks differ, and seconds are cut */
-    assert_false(portmap_rule_rebooted(100, 99, 0));   /* two answers that passed each other */
-    assert_true(portmap_rule_rebooted(100, 98, 0));
-    assert_true(portmap_rule_rebooted(100, 3, 30));
-    assert_true(portmap_rule_rebooted(100, 120, 60));     /* it began again, and is older already */
-    assert_true(portmap_rule_rebooted(100, 1000, 30));    /* another one */
-    assert_false(portmap_rule_rebooted(0, 16000, 15000)); /* a sixteenth */
-    assert_true(portmap_rule_rebooted(0, 16100, 15000));
-    assert_false(portmap_rule_rebooted(0, 15002, 16000));
-    assert_true(portmap_rule_rebooted(0, 14900, 16000));
-    assert_false(portmap_rule_rebooted(UINT32_MAX - 10, UINT32_MAX, 10));
-}
-
-static void renewals_come_at_half_of_what_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(portmap_rule_renew(3600 * NS_PER_S), 1800 * NS_PER_S);
-    assert_int_equal(portmap_rule_renew(8 * NS_PER_S), 4 * NS_PER_S);
-    assert_int_equal(portmap_rule_renew(7 * NS_PER_S), 4 * NS_PER_S);
-    assert_int_equal(portmap_rule_renew(0), 4 * NS_PER_S);
-}
-
 /* ------------------------------------------------------------------ in time */
 
 static void leases_are_renewed_and_never_lapse(void **state)
@@ -769,10 +708,6 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(each_kind_of_router_gives_what_it_can),
         T(a_private_external_address_is_double_nat),
-        T(what_an_external_address_is_worth),
-        T(lifetimes_are_bounded),
-        T(the_epoch_tells_a_lost_state),
-        T(renewals_come_at_half_of_what_is_left),
         T(leases_are_renewed_and_never_lapse),
         T(a_router_that_only_maps_for_ever_is_asked_so_and_told_the_end),
         T(the_end_removes_all_and_is_the_end),
