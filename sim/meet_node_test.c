@@ -11,7 +11,7 @@
 
 #define NT_NODES 4
 #include "node/internal.h"
-#include "node/testkit_net.h"
+#include "node/testkit_relayed.h"
 #include "sim/nat.h"
 
 #define R 0
@@ -125,9 +125,7 @@ static void make(size_t ix, enum node_meet meet)
         nt_boot(&nt, &c, R);
     }
     if (ix == B) {
-        c.circuit_relay.reserve[0].peer = nt.node[R].peer;
-        multiaddr_quic(&c.circuit_relay.reserve[0].addr, &nt.node[R].addr, NULL);
-        c.circuit_relay.n_reserve = 1;
+        nt_reserve(&nt, &c, R);
     }
     assert_int_equal(node_new(&t->node, &c, &h, nt.now), QUDAG_OK);
     multiaddr_quic(&ma, &t->addr, NULL);
@@ -137,10 +135,7 @@ static void make(size_t ix, enum node_meet meet)
 
 static bool holds_place(struct nt *net)
 {
-    size_t it = 0;
-    const struct relayed_place *p = node_place_next(net->node[B].node, &it);
-
-    return p != NULL && p->held;
+    return nt_holds_place(net, B);
 }
 
 static void router(unsigned i, enum nat_depends mapping)
@@ -160,8 +155,6 @@ static void router(unsigned i, enum nat_depends mapping)
 
 static void begin(enum nat_depends a, enum nat_depends b, enum node_meet meet)
 {
-    struct multiaddr relay, via;
-
     nt_init(&nt);
     mem_init(&nat_mem, NULL, 0);
     nt.route = through_nats;
@@ -182,9 +175,7 @@ static void begin(enum nat_depends a, enum nat_depends b, enum node_meet meet)
         node_add_addr(nt.node[i].node, &nt.node[R2].peer, &at);
     }
     (void)nt_run(&nt, 20 * NS_PER_S, NULL);
-    multiaddr_quic(&relay, &nt.node[R].addr, &nt.node[R].peer);
-    assert_true(multiaddr_circuit(&via, &relay));
-    node_add_addr(nt.node[A].node, &nt.node[B].peer, &via);
+    nt_know_through(&nt, A, B, R);
 }
 
 static void end(void)
@@ -195,23 +186,10 @@ static void end(void)
     assert_int_equal(nat_mem.used, 0);
 }
 
-static bool has_link(size_t from, size_t to, bool relayed)
-{
-    struct link_info info;
-
-    for (size_t it = 0;
-         swarm_peer_link_next(node_swarm(nt.node[from].node), &nt.node[to].peer, &it, &info);) {
-        if (((info.props & LINK_RELAYED) != 0) == relayed) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_direct(struct nt *net)
 {
     (void)net;
-    return has_link(A, B, false) && has_link(B, A, false);
+    return nt_linked(&nt, A, B, false) && nt_linked(&nt, B, A, false);
 }
 
 static bool came(struct nt *net)
@@ -329,7 +307,7 @@ static void who_is_pinged_is_named_and_met_at_once(void **state)
     assert_int_equal(ping_start(&n->ping, &nt.node[B].peer, 0, nt.now, node_begin(n)), QUDAG_OK);
     node_end(n, n->ix.ping);
     (void)nt_run(&nt, 5 * NS_PER_S, NULL);
-    assert_true(has_link(A, B, true));
+    assert_true(nt_linked(&nt, A, B, true));
     assert_false(is_direct(&nt));
     assert_false(node_meets_named(n, &nt.node[B].peer));
     node_meets_name(nt.node[B].node, &nt.node[A].peer);

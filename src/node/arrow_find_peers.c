@@ -116,7 +116,7 @@ static void end_requests(struct node *n, const struct peer_id *peer, qudag_err e
     }
 }
 
-/* Opens what waits for |peer|; NULL: everything. */
+/* Opens what waits for |peer|. */
 static void release(struct node *n, const struct peer_id *peer)
 {
     struct list *held = &n->finds.held;
@@ -126,7 +126,7 @@ static void release(struct node *n, const struct peer_id *peer)
         LIST_EACH(it, held)
         {
             struct held_open *o = LIST_ENTRY(it, struct held_open, node);
-            if (peer == NULL || peer_id_eq(&o->act.peer, peer)) {
+            if (peer_id_eq(&o->act.peer, peer)) {
                 struct held_open copy = *o;
                 list_del(&o->node);
                 n->finds.n_held--;

@@ -35,6 +35,31 @@ static void the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life(void *
     }
 }
 
+/* Who is not to be reached keeps no hole open. */
+static void nothing_is_kept_alive_for_who_is_not_to_be_reached(void **state)
+{
+    static const enum node_reachable setting[] = {NODE_REACHABLE_NO, NODE_REACHABLE_YES};
+    const struct reach_family seen = {.mapping = REACH_NAT_INDEPENDENT};
+    (void)state;
+
+    nt_init(&nt);
+    for (size_t i = 0; i < ARRAY_LEN(setting); i++) {
+        struct node_config c = nt_config(&nt, i);
+        nt_identity(&nt, i);
+        c.identity = &nt.node[i].id;
+        c.relay = c.dht_server = false;
+        c.reachable = setting[i];
+        assert_int_equal(nt_make(&nt, i, &c), QUDAG_OK);
+        struct node *n = nt.node[i].node;
+        node_start(n);
+        node_reach_nat_seen(n, 4, &seen);
+        node_keepalive_review(n);
+        assert_int_equal(n->direct.keepalive_at != 0, setting[i] == NODE_REACHABLE_YES);
+        assert_int_equal(n->direct.watch_at != 0, setting[i] == NODE_REACHABLE_YES);
+    }
+    nt_fini(&nt);
+}
+
 static uint64_t sent(size_t ix)
 {
     struct quic_stats st;
@@ -93,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life),
+        cmocka_unit_test(nothing_is_kept_alive_for_who_is_not_to_be_reached),
         cmocka_unit_test(a_node_that_wakes_asks_its_links_at_once),
         cmocka_unit_test(another_network_makes_every_part_begin_again),
     };

@@ -11,7 +11,7 @@
 
 #define NT_NODES 3
 #include "node/internal.h"
-#include "node/testkit_net.h"
+#include "node/testkit_relayed.h"
 
 #define R 0
 #define B 1
@@ -136,9 +136,7 @@ static void make(size_t ix, const char *nowhere)
         nt_boot(&nt, &c, R);
     }
     if (ix == B) {
-        c.circuit_relay.reserve[0].peer = nt.node[R].peer;
-        multiaddr_quic(&c.circuit_relay.reserve[0].addr, &nt.node[R].addr, NULL);
-        c.circuit_relay.n_reserve = 1;
+        nt_reserve(&nt, &c, R);
     }
     assert_int_equal(node_new(&t->node, &c, &h, nt.now), QUDAG_OK);
     multiaddr_quic(&ma, &t->addr, NULL);
@@ -213,19 +211,6 @@ static void step(void)
     (void)nt_run(&nt, STEP / 2, each_step);
 }
 
-static bool has_link(size_t from, size_t to, bool relayed)
-{
-    struct link_info info;
-
-    for (size_t it = 0;
-         swarm_peer_link_next(node_swarm(nt.node[from].node), &nt.node[to].peer, &it, &info);) {
-        if (((info.props & LINK_RELAYED) != 0) == relayed) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The last stream that came in whole came so over a link of that kind. */
 static bool last_came(bool relayed)
 {
@@ -253,16 +238,11 @@ static uint64_t until(bool relayed, uint64_t most)
 
 static bool holds_place(struct nt *t)
 {
-    size_t it = 0;
-    const struct relayed_place *p = node_place_next(t->node[B].node, &it);
-
-    return p != NULL && p->held;
+    return nt_holds_place(t, B);
 }
 
 static void begin(void)
 {
-    struct multiaddr relay, via;
-
     nt_init(&nt);
     n_out = n_in = cut_n = 0;
     memset(out, 0, sizeof out);
@@ -274,9 +254,7 @@ static void begin(void)
     assert_int_equal(node_serve(nt.node[B].node, PROTO), QUDAG_OK);
     (void)nt_run(&nt, 10 * NS_PER_S, NULL);
     assert_true(nt_run(&nt, 60 * NS_PER_S, holds_place));
-    multiaddr_quic(&relay, &nt.node[R].addr, &nt.node[R].peer);
-    assert_true(multiaddr_circuit(&via, &relay));
-    node_add_addr(nt.node[A].node, &nt.node[B].peer, &via);
+    nt_know_through(&nt, A, B, R);
 }
 
 static void end(void)
@@ -316,7 +294,8 @@ static void a_direct_link_takes_over_without_a_byte_lost_or_out_of_order(void **
                   (unsigned long long)first, (unsigned long long)took,
                   (unsigned long long)((nt.now - begun) / NS_PER_MS));
     assert_true(took <= 3000);
-    assert_true(has_link(A, B, true) && has_link(A, B, false) && has_link(B, A, false));
+    assert_true(nt_linked(&nt, A, B, true) && nt_linked(&nt, A, B, false) &&
+                nt_linked(&nt, B, A, false));
     assert_true(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
     assert_int_equal(look.state, DCUTR_DIRECT);
     assert_true(look.initiator);
@@ -372,12 +351,12 @@ static void the_relayed_link_ends_also_where_the_peer_is_kept(void **state)
     for (unsigned i = 0; i < 60; i++) { /* in use, directly */
         (void)nt_run(&nt, NS_PER_S, each_step);
         if (i < 55) {
-            assert_true(has_link(A, B, true));
+            assert_true(nt_linked(&nt, A, B, true));
         }
     }
     (void)nt_run(&nt, 60 * NS_PER_S, each_step);
-    assert_false(has_link(A, B, true));
-    assert_true(has_link(A, B, false));
+    assert_false(nt_linked(&nt, A, B, true));
+    assert_true(nt_linked(&nt, A, B, false));
     end();
 }
 
@@ -397,7 +376,7 @@ static void link_without_stream(bool (*each)(struct nt *))
     assert_int_equal(
         node_stream_open_peer(nt.node[A].node, &nt.node[B].peer, "/test/none/1.0.0", &s), QUDAG_OK);
     (void)nt_run(&nt, 20 * NS_PER_S, each);
-    assert_true(has_link(B, A, true));
+    assert_true(nt_linked(&nt, B, A, true));
 }
 
 static void a_peer_without_a_stream_does_not_learn_where_we_are(void **state)
@@ -411,7 +390,7 @@ static void a_peer_without_a_stream_does_not_learn_where_we_are(void **state)
     link_without_stream(NULL);
     assert_int_equal(n_in, 1);
     assert_false(node_dcutr_look(nt.node[B].node, &nt.node[A].peer, &look));
-    assert_false(has_link(A, B, false));
+    assert_false(nt_linked(&nt, A, B, false));
     assert_int_equal(dcutr_stats(nt.node[A].node->direct.core)->asked, 0);
     end();
 }
@@ -423,7 +402,7 @@ static void who_asks_and_was_not_named_is_refused(void **state)
     begin();
     link_without_stream(forgets_names);
     assert_true(dcutr_stats(nt.node[A].node->direct.core)->refused > 0);
-    assert_false(has_link(A, B, false));
+    assert_false(nt_linked(&nt, A, B, false));
     end();
 }
 

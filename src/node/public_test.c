@@ -4,35 +4,17 @@
  *
  * TEST: timeout=120
  */
-#include "node/internal.h"
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
+#include "node/internal.h"
+#include "node/testkit_case.h"
+
 #define NODES 7
-
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
 
 /* Node |ix| in the network 20+ix.1/16, as a wildcard socket sees itself there; |nat|: not the public address. */
 static void make(size_t ix, bool nat)
@@ -59,16 +41,6 @@ static void make(size_t ix, bool nat)
     assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
     node_set_addrs(t->node, ma, nat ? 3 : 4);
     node_start(t->node);
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool ended(struct nt *nt)
@@ -104,7 +76,7 @@ static void wildcard_sockets_tell_their_public_address_and_circuits_are_built(vo
     for (size_t i = 0; i < NODES; i++) {
         make(i, false);
     }
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     for (size_t i = 0; i < NODES; i++) {
         assert_true(tells(&net.node[i], &net.node[i].addr));
@@ -125,7 +97,7 @@ static void a_node_behind_a_nat_learns_its_address_from_its_peers(void **state)
     size_t it = 0;
     struct multiaddr none;
     assert_false(node_announced_next(net.node[3].node, &it, &none)); /* nobody has told it yet */
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_true(tells(&net.node[3], &net.node[3].addr));
     assert_int_equal(circuit(), QUDAG_OK);
@@ -162,7 +134,7 @@ static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
     assert_int_equal(lookups, 0);
     node_set_small_network(n, false);
     assert_int_equal(circuit(), QUDAG_ESMALLNET); /* said once the network is known */
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_false(node_small_network_accepted(n));
     assert_int_equal(circuit(), QUDAG_ESMALLNET);
@@ -186,7 +158,7 @@ static void a_node_with_another_address_has_circuits_again_within_seconds(void *
     for (size_t i = 0; i < NODES; i++) {
         make(i, false);
     }
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(circuit(), QUDAG_OK);
     have[1].port = t->addr.port;
@@ -204,16 +176,11 @@ static void a_node_with_another_address_has_circuits_again_within_seconds(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            wildcard_sockets_tell_their_public_address_and_circuits_are_built, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_node_behind_a_nat_learns_its_address_from_its_peers,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_node_that_does_not_know_its_address_announces_nothing,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_small_network_is_used_only_by_those_who_accept_that,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            a_node_with_another_address_has_circuits_again_within_seconds, setup, teardown),
+        NT_TEST(wildcard_sockets_tell_their_public_address_and_circuits_are_built),
+        NT_TEST(a_node_behind_a_nat_learns_its_address_from_its_peers),
+        NT_TEST(a_node_that_does_not_know_its_address_announces_nothing),
+        NT_TEST(a_small_network_is_used_only_by_those_who_accept_that),
+        NT_TEST(a_node_with_another_address_has_circuits_again_within_seconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

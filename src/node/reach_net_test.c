@@ -3,36 +3,18 @@
  *
  * TEST: timeout=120
  */
-#include "node/internal.h"
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
+#include "node/internal.h"
+#include "node/testkit_case.h"
 
 #define NODES 7
 #define IT (NODES - 1) /* the node that is looked at */
-
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
 
 /* Node |ix| in the network 20+ix.1/16; |nat|: its socket has a private address there. */
 static void make(size_t ix, struct node_config *c, bool nat)
@@ -222,13 +204,12 @@ static void who_is_not_to_be_reached_announces_nothing(void **state)
 
 int main(void)
 {
-#define S(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        S(who_can_be_dialled_learns_it_and_dials_others_back),
-        S(who_sits_behind_a_firewall_serves_nobody),
-        S(three_networks_are_no_proof),
-        S(who_only_uses_circuits_tells_nobody_where_it_is),
-        S(who_is_not_to_be_reached_announces_nothing),
+        NT_TEST(who_can_be_dialled_learns_it_and_dials_others_back),
+        NT_TEST(who_sits_behind_a_firewall_serves_nobody),
+        NT_TEST(three_networks_are_no_proof),
+        NT_TEST(who_only_uses_circuits_tells_nobody_where_it_is),
+        NT_TEST(who_is_not_to_be_reached_announces_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

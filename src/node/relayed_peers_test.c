@@ -369,6 +369,33 @@ static void a_node_that_only_uses_circuits_wants_no_places_and_serves_none(void 
     }
 }
 
+static bool one_is_released(struct nt *nt)
+{
+    return nt->node[A].node->finds.n_held < 2;
+}
+
+/* Each stream waits for its own peer, whatever is found first. */
+static void who_waits_for_a_peer_waits_for_that_one(void **state)
+{
+    struct ref s;
+    (void)state;
+
+    two_homes();
+    const struct node *a = net.node[A].node;
+    nt_identity(&net, 9); /* never made */
+    assert_int_equal(node_stream_open_peer(net.node[A].node, &net.node[9].peer, PROTO, &s),
+                     QUDAG_OK);
+    (void)call();
+    (void)nt_run(&net, NS_PER_MS, NULL);
+    assert_int_equal(a->finds.n_held, 2);
+    assert_true(nt_run(&net, 60 * NS_PER_S, one_is_released));
+    assert_int_equal(a->finds.n_held, 1);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(a->finds.n_held, 0);
+    assert_int_equal(net.node[A].got, 5);
+    assert_int_equal(net.node[A].closed, 1);
+}
+
 static void nobody_is_found_where_nobody_is(void **state)
 {
     struct node_request r = {.kind = NODE_OP_FIND_PEER};
@@ -378,11 +405,12 @@ static void nobody_is_found_where_nobody_is(void **state)
     two_homes();
     nt_identity(&net, 9); /* never made */
     r.peer = net.node[9].peer;
-    size_t ask = nt_ask(&net.node[A], &r);
+    size_t ask = nt_ask(&net.node[A], &r), same = nt_ask(&net.node[A], &r);
     assert_int_equal(node_stream_open_peer(net.node[A].node, &net.node[9].peer, PROTO, &s),
                      QUDAG_OK);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(net.node[A].ask[ask].ends, 1);
+    assert_int_equal(net.node[A].ask[same].ends, 1);
     assert_int_equal(net.node[A].ask[ask].err, QUDAG_ENOTFOUND);
     assert_int_equal(net.node[A].closed, 1);
     assert_int_equal(net.node[A].closed_why, QUDAG_EUNREACHABLE);
@@ -401,6 +429,7 @@ int main(void)
         NT_TEST(whom_the_program_pings_may_be_met),
         NT_TEST(the_death_of_a_relay_costs_seconds_and_is_told),
         NT_TEST(a_node_that_only_uses_circuits_wants_no_places_and_serves_none),
+        NT_TEST(who_waits_for_a_peer_waits_for_that_one),
         NT_TEST(nobody_is_found_where_nobody_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,30 @@ static void who_wants_nothing_asks_nothing(void **state)
     assert_int_equal(node_reach(n)->ip4.mapping, REACH_NAT_UNKNOWN);
 }
 
+/* Whose addresses are nobody's business shows strangers not even that it is there. */
+static void who_wants_nothing_answers_nobody(void **state)
+{
+    static const enum node_reachable setting[] = {NODE_REACHABLE_NO, NODE_REACHABLE_YES};
+    const struct netaddr host = {.family = 4, .ip = {192, 0, 2, 1}, .port = 4242};
+    const struct stun_msg ask = {.class = STUN_REQUEST, .fingerprint = true};
+    uint8_t bytes[STUN_MSG_MAX];
+    size_t len = stun_write(bytes, sizeof bytes, &ask, (struct slice){NULL, 0});
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(setting); i++) {
+        struct node_config c = nt_config(&net, i);
+        c.relay = c.dht_server = false;
+        c.reachable = setting[i];
+        nt_begin(i, &c);
+        nt_inject(&net, &host, &net.node[i].addr, bytes, len);
+        (void)nt_run(&net, NS_PER_S, NULL);
+        const struct node *n = net.node[i].node;
+        assert_int_equal(n->datagrams.stun_in, 1);
+        assert_int_equal(stun_statistics(n->stun.core)->served,
+                         setting[i] == NODE_REACHABLE_YES ? 1 : 0);
+    }
+}
+
 static struct {
     unsigned n;
     uint64_t cookie;
@@ -116,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(a_node_without_nat_finds_that_there_is_none),
         NT_TEST(who_wants_nothing_asks_nothing),
+        NT_TEST(who_wants_nothing_answers_nobody),
         NT_TEST(the_external_address_of_a_socket),
         NT_TEST(the_life_of_a_mapping_is_measured),
     };
