@@ -9,6 +9,8 @@
  */
 #include "swarm/quiet.h"
 
+#include "swarm/trim.h"
+
 #define LOOK (500 * NS_PER_MS)      /* between two looks at a link that is quiet */
 #define LOOK_ASKED (25 * NS_PER_MS) /* ... while another was asked for a sign of life */
 
@@ -17,14 +19,24 @@ static const struct core_ops *ops_of(const struct swarm *s, const struct swarm_s
     return st->state == SWARM_STREAM_LISTEN ? NULL : s->core[st->core].ops;
 }
 
+bool swarm_rule_needs_path(uint8_t props, bool matters, bool theirs)
+{
+    bool came = (props & LINK_INBOUND) != 0 && (props & LINK_RELAYED) != 0;
+
+    return matters || !theirs || !came;
+}
+
 /* Whether there is a stream on |l| that any link may carry, and whose dials those beside it are. */
 static bool has_need(const struct swarm *s, const struct swarm_link *l, unsigned *core)
 {
+    bool matters = swarm_peer_standing(s, &l->peer->id) > RES_CHOSEN;
+
     LIST_EACH(it, &l->streams)
     {
         const struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
         const struct core_ops *ops = ops_of(s, st);
-        if (ops != NULL && !ops->direct_only && ops->unit == 0) {
+        if (ops != NULL && !ops->direct_only && ops->unit == 0 &&
+            swarm_rule_needs_path(l->props, matters, st->inbound)) {
             *core = st->core;
             return true;
         }

@@ -6,6 +6,12 @@
 
 /* Dials the peers of links that became quiet, where nothing else helps (swarm_rule_rescue). */
 void swarm_rescue_links(struct swarm *s, tstamp now);
+/*
+ * Whether a stream, |theirs| if the peer opened it, on a link with |props| is a reason to dial its peer beside it.  Who
+ * came through a relay and does not matter (the program or a core stands by it) has us dial no address that it names by
+ * streams of its own: that would show it where we are, or have us dial a third party.
+ */
+bool swarm_rule_needs_path(uint8_t props, bool matters, bool theirs);
 /* Dials directly the peers whose only links are relayed, and in use; whether some wait for another try. */
 bool swarm_redial(struct swarm *s, tstamp now);
 

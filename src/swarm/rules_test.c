@@ -595,6 +595,11 @@ static void a_peer_is_dialled_beside_a_quiet_link_only_where_nothing_else_helps(
                                      .too_soon = (i & 32) != 0};
         assert_int_equal(swarm_rule_rescue(&v), (i & 7) == 1 && i > 7 && i < 32);
     }
+    for (unsigned i = 0; i < 16; i++) {
+        unsigned props = ((i & 1) != 0 ? LINK_INBOUND : 0u) | ((i & 2) != 0 ? LINK_RELAYED : 0u);
+        bool needs = swarm_rule_needs_path((uint8_t)props, (i & 4) != 0, (i & 8) != 0);
+        assert_int_equal(needs, i != (1 | 2 | 8));
+    }
     static const uint8_t s[] = {0, 0, 0, 4, 8, 16, 32, 64, 64};
     for (uint32_t i = 0; i < ARRAY_LEN(s); i++) {
         assert_int_equal(swarm_rule_relapse_pause(i), s[i] * NS_PER_S);
