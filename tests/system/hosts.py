@@ -37,6 +37,8 @@ def enter():
         if done.returncode != 0:
             raise Missing(f'no network namespace can be made here: {done.stderr.strip()}')
         os.environ[INSIDE] = '1'
+        if 'programs' in sys.modules:  # it made a folder, which this program does not come back to remove
+            shutil.rmtree(sys.modules['programs'].TOP, ignore_errors=True)
         os.execvp(own[0], [*own, sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
     if subprocess.run(['mount', '-t', 'tmpfs', 'none', '/run'], capture_output=True).returncode != 0:
         raise Missing('nothing can be mounted')
