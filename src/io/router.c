@@ -17,38 +17,99 @@
 #define READS_MAX 4096 /* of one dump */
 #define WAIT_US 200000 /* the kernel answers at once; the loop is not held up if it does not */
 #define BUFFER 8192
+#define ALIGN(len) (((size_t)(len) + 3) & ~(size_t)3) /* RTNH_ALIGN(), whose mask is an int */
 
-struct default_route {
-    bool found;
-    uint32_t interface;
-    uint32_t metric;
-    struct netaddr gateway;
-};
+/* One way to go. */
+static void take_hop(struct router_default *r, uint32_t interface, const struct netaddr *gateway)
+{
+    struct router_hop h = {interface, *gateway};
 
-/* What one attribute of a route says. */
-static void take_attribute(unsigned type, struct slice v, uint8_t version, struct default_route *r)
+    if (h.gateway.family == 0 || r->n == ROUTER_HOPS_MAX) {
+        return;
+    }
+    if (h.gateway.family == 6 && h.gateway.ip[0] == 0xfe && (h.gateway.ip[1] & 0xc0) == 0x80) {
+        h.gateway.scope = interface;
+    }
+    r->hop[r->n++] = h;
+}
+
+/* The attribute at |*at| of |d|, which goes on to the next; false: there is none, or its length is a lie. */
+static bool next_attribute(struct slice d, size_t *at, unsigned *type, struct slice *value)
+{
+    struct rtattr a;
+
+    if (*at > d.len || d.len - *at < sizeof(a)) {
+        return false;
+    }
+    memcpy(&a, d.base + *at, sizeof(a));
+    if (a.rta_len < sizeof(a) || a.rta_len > d.len - *at) {
+        return false;
+    }
+    *type = a.rta_type;
+    *value = (struct slice){d.base + *at + sizeof(a), a.rta_len - sizeof(a)};
+    *at += RTA_ALIGN(a.rta_len);
+    return true;
+}
+
+static void take_gateway(struct slice v, uint8_t version, struct netaddr *out)
 {
     size_t ip = version == 4 ? 4 : 16;
+
+    if (v.len == ip) {
+        *out = (struct netaddr){.family = version};
+        memcpy(out->ip, v.base, ip);
+    }
+}
+
+static uint32_t number_of(struct slice v)
+{
     uint32_t number = 0;
 
     if (v.len == sizeof(number)) {
         memcpy(&number, v.base, sizeof(number));
     }
-    if (type == RTA_GATEWAY && v.len == ip) {
-        r->gateway.family = version;
-        memcpy(r->gateway.ip, v.base, ip);
-    } else if (type == RTA_OIF) {
-        r->interface = number;
-    } else if (type == RTA_PRIORITY) {
-        r->metric = number;
+    return number;
+}
+
+static bool is_dead(unsigned flags)
+{
+    return (flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) != 0;
+}
+
+/* RTA_MULTIPATH: several ways, each of which the kernel takes for some flows. */
+static void take_hops(struct slice d, uint8_t version, struct router_default *r)
+{
+    struct rtnexthop h;
+
+    for (size_t at = 0; at <= d.len && d.len - at >= sizeof(h); at += ALIGN(h.rtnh_len)) {
+        struct netaddr gateway = {.family = 0};
+        struct slice v;
+        unsigned type;
+
+        memcpy(&h, d.base + at, sizeof(h));
+        if (h.rtnh_len < sizeof(h) || h.rtnh_len > d.len - at) {
+            return;
+        }
+        struct slice of = {d.base + at, h.rtnh_len};
+        for (size_t k = ALIGN(sizeof(h)); next_attribute(of, &k, &type, &v);) {
+            if (type == RTA_GATEWAY) {
+                take_gateway(v, version, &gateway);
+            }
+        }
+        if (!is_dead(h.rtnh_flags)) {
+            take_hop(r, (uint32_t)h.rtnh_ifindex, &gateway);
+        }
     }
 }
 
-static void take_route(struct slice d, uint8_t version, struct default_route *best)
+static void take_route(struct slice d, uint8_t version, struct router_default *best)
 {
-    struct default_route r = {.found = true};
+    struct router_default r = {.n = 0};
+    struct netaddr gateway = {.family = 0};
+    uint32_t interface = 0;
     struct rtmsg m;
-    struct rtattr a;
+    struct slice v;
+    unsigned type;
 
     if (d.len < sizeof(m)) {
         return;
@@ -57,28 +118,30 @@ static void take_route(struct slice d, uint8_t version, struct default_route *be
     if (m.rtm_dst_len != 0 || m.rtm_table != RT_TABLE_MAIN || m.rtm_type != RTN_UNICAST) {
         return;
     }
-    for (size_t at = NLMSG_ALIGN(sizeof(m)); at + sizeof(a) <= d.len; at += RTA_ALIGN(a.rta_len)) {
-        memcpy(&a, d.base + at, sizeof(a));
-        if (a.rta_len < sizeof(a) || a.rta_len > d.len - at) {
-            return;
+    for (size_t at = NLMSG_ALIGN(sizeof(m)); next_attribute(d, &at, &type, &v);) {
+        if (type == RTA_GATEWAY) {
+            take_gateway(v, version, &gateway);
+        } else if (type == RTA_OIF) {
+            interface = number_of(v);
+        } else if (type == RTA_PRIORITY) {
+            r.metric = number_of(v);
+        } else if (type == RTA_MULTIPATH) {
+            take_hops(v, version, &r);
         }
-        struct slice v = {d.base + at + sizeof(a), a.rta_len - sizeof(a)};
-        take_attribute(a.rta_type, v, version, &r);
     }
-    if (version == 6 && r.gateway.ip[0] == 0xfe && (r.gateway.ip[1] & 0xc0) == 0x80) {
-        r.gateway.scope = r.interface;
+    if (!is_dead(m.rtm_flags)) {
+        take_hop(&r, interface, &gateway);
     }
-    if (r.gateway.family != 0 && (!best->found || r.metric < best->metric)) {
+    if (r.n > 0 && (best->n == 0 || r.metric < best->metric)) {
         *best = r;
     }
 }
 
-/* False: the dump is over. */
-static bool take_messages(struct slice d, uint8_t version, struct default_route *best)
+bool router_take(struct slice d, uint8_t version, struct router_default *best)
 {
     struct nlmsghdr h;
 
-    for (size_t at = 0; at + sizeof(h) <= d.len; at += NLMSG_ALIGN(h.nlmsg_len)) {
+    for (size_t at = 0; at <= d.len && d.len - at >= sizeof(h); at += NLMSG_ALIGN(h.nlmsg_len)) {
         memcpy(&h, d.base + at, sizeof(h));
         if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > d.len - at || h.nlmsg_type == NLMSG_DONE ||
             h.nlmsg_type == NLMSG_ERROR) {
@@ -92,7 +155,7 @@ static bool take_messages(struct slice d, uint8_t version, struct default_route 
     return true;
 }
 
-static void dump(int fd, uint8_t version, struct default_route *best)
+static void dump(int fd, uint8_t version, struct router_default *best)
 {
     uint8_t buf[BUFFER];
     struct {
@@ -113,7 +176,7 @@ static void dump(int fd, uint8_t version, struct default_route *best)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        if (n <= 0 || !take_messages((struct slice){buf, (size_t)n}, version, best)) {
+        if (n <= 0 || !router_take((struct slice){buf, (size_t)n}, version, best)) {
             return;
         }
     }
@@ -143,7 +206,7 @@ static bool is_of(const struct netaddr *a, uint32_t interface)
 
 bool router_find(uint8_t version, struct netaddr *gateway, struct netaddr *source)
 {
-    struct default_route best = {.found = false};
+    struct router_default best = {.n = 0};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
     if (fd < 0) {
@@ -151,6 +214,15 @@ bool router_find(uint8_t version, struct netaddr *gateway, struct netaddr *sourc
     }
     dump(fd, version, &best);
     (void)close(fd);
-    *gateway = best.gateway;
-    return best.found && io_default_source(version, source) && is_of(source, best.interface);
+    *gateway = best.hop[0].gateway;
+    if (best.n == 0 || !io_default_source(version, source)) {
+        return false;
+    }
+    for (size_t i = 0; i < best.n; i++) {
+        if (is_of(source, best.hop[i].interface)) {
+            *gateway = best.hop[i].gateway;
+            return true;
+        }
+    }
+    return false;
 }
