@@ -473,11 +473,11 @@ static void on_socket_close(void *ctx, const struct netaddr *local)
     io_socket_close(n->io, local);
 }
 
-static void on_upnp_done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
+static bool on_upnp_done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
 {
     struct qudag_node *n = ctx;
 
-    node_upnp_done(n->node, id, a, io_now());
+    return node_upnp_done(n->node, id, a, io_now());
 }
 
 static qudag_err on_upnp(void *ctx, const struct portmap_upnp *what)

@@ -277,7 +277,16 @@ static uint32_t time_left(const struct igd *g, const struct texts *t, const char
     return v <= PORTMAP_LIFE_MAX ? (uint32_t)v : PORTMAP_LIFE_MAX;
 }
 
-static int map4(const struct igd *g, const struct portmap_upnp *what, struct portmap_upnp_answer *a)
+static bool is_closing(struct upnp *u)
+{
+    (void)pthread_mutex_lock(&u->lock);
+    bool closing = u->closing;
+    (void)pthread_mutex_unlock(&u->lock);
+    return closing;
+}
+
+static int map4(struct upnp *u, const struct igd *g, const struct portmap_upnp *what,
+                struct portmap_upnp_answer *a)
 {
     const char *control = g->urls.controlURL, *type = g->data.first.servicetype;
     char ip[64] = "", reserved[8] = "";
@@ -295,6 +304,10 @@ static int map4(const struct igd *g, const struct portmap_upnp *what, struct por
     }
     if (err != UPNPCOMMAND_SUCCESS) {
         return err;
+    }
+    a->external = (struct netaddr){.family = 4, .port = port_of(reserved)};
+    if (is_closing(u)) {
+        return PORTMAP_UPNP_OK; /* nobody asks where it is: it is closed again */
     }
     if (UPNP_GetExternalIPAddress(control, type, ip) != UPNPCOMMAND_SUCCESS ||
         netaddr_parse_ip(&a->external, ip) != QUDAG_OK) {
@@ -352,7 +365,7 @@ static void work_on(struct upnp *u, struct upnp_job *j)
         j->answer = (struct portmap_upnp_answer){0};
         int err = what->remove                 ? unmap(g, what)
                   : what->internal.family == 6 ? map6(g, what, &j->answer)
-                                               : map4(g, what, &j->answer);
+                                               : map4(u, g, what, &j->answer);
         j->answer.code = err < 0 ? PORTMAP_UPNP_NO_SENSE : err;
         if (err >= 0) {
             return;
@@ -362,6 +375,32 @@ static void work_on(struct upnp *u, struct upnp_job *j)
 }
 
 /* ------------------------------------------------------------------ the thread */
+
+/* Makes of a job that opened something the one that closes it again; false: there is nothing to close. */
+static bool turn(struct upnp_job *j)
+{
+    if (j->what.remove || j->answer.code != PORTMAP_UPNP_OK) {
+        return false;
+    }
+    j->what.remove = true;
+    j->what.external = j->answer.external.port;
+    j->what.pinhole = j->answer.pinhole;
+    return true;
+}
+
+/* Of one whose answer nobody wants, by the owner. */
+static void undo(struct upnp *u, struct upnp_job *j)
+{
+    if (!turn(j)) {
+        free(j);
+        return;
+    }
+    (void)pthread_mutex_lock(&u->lock);
+    u->n++;
+    list_push_back(&u->jobs, &j->node);
+    (void)pthread_cond_signal(&u->wake);
+    (void)pthread_mutex_unlock(&u->lock);
+}
 
 /* Tells what is over.  The owner may add from there. */
 static void collect(void *upnp, void *unused)
@@ -380,8 +419,11 @@ static void collect(void *upnp, void *unused)
         if (j == NULL) {
             return;
         }
-        u->done(u->ctx, j->what.id, &j->answer);
-        free(j);
+        if (u->done(u->ctx, j->what.id, &j->answer)) {
+            free(j);
+        } else {
+            undo(u, j);
+        }
     }
 }
 
@@ -407,9 +449,20 @@ static void destroy(struct upnp *u)
     free(u);
 }
 
-/* The next job, with the lock: while the owner is there, any; afterwards, those that remove. */
+/*
+ * The next job, with the lock: while the owner is there, any; afterwards, those that remove, and what was opened and
+ * is told to nobody any more.
+ */
 static struct upnp_job *next(struct upnp *u)
 {
+    while (u->closing && !list_empty(&u->over)) {
+        struct upnp_job *j = LIST_ENTRY(u->over.next, struct upnp_job, node);
+        list_del(&j->node);
+        if (turn(j)) {
+            return j;
+        }
+        free(j);
+    }
     LIST_EACH_SAFE(it, tmp, &u->jobs)
     {
         struct upnp_job *j = LIST_ENTRY(it, struct upnp_job, node);
@@ -440,11 +493,13 @@ static void *run(void *upnp)
         (void)pthread_mutex_unlock(&u->lock);
         work_on(u, j);
         (void)pthread_mutex_lock(&u->lock);
-        if (u->closing || j->what.remove) {
+        if (j->what.remove) {
             free(j);
         } else {
             list_push_back(&u->over, &j->node);
-            (void)io_post(u->io, collect, u, NULL); /* refused: with the next one, or never */
+            if (!u->closing) {                          /* or next() undoes it */
+                (void)io_post(u->io, collect, u, NULL); /* refused: with the next one, or never */
+            }
         }
     }
     bool last = u->gone;

@@ -11,18 +11,22 @@
 #include "io/io.h"
 
 #define UPNP_JOBS_MAX 16
-#define UPNP_END_MS 1000 /* that upnp_free() waits for what is to be removed */
+#define UPNP_END_MS 2000 /* that upnp_free() waits for what is to be removed */
 
 struct upnp;
 
-/* Called on the loop's thread of |io|: what came of the job |id|; not of one that removes. */
-typedef void (*upnp_done)(void *ctx, uint64_t id, const struct portmap_upnp_answer *a);
+/*
+ * Called on the loop's thread of |io|: what came of the job |id|; not of one that removes.  False: the router is to
+ * have nothing open for us any more, and what the job opened is closed again.
+ */
+typedef bool (*upnp_done)(void *ctx, uint64_t id, const struct portmap_upnp_answer *a);
 
 /* |io| is borrowed.  ENOMEM, ESYSTEM: the thread. */
 QUDAG_MUST_USE qudag_err upnp_new(struct upnp **out, struct io *io, upnp_done done, void *ctx);
 /*
- * After io_shutdown(), before io_free().  What is to be removed at the router is, if that takes no longer than
- * UPNP_END_MS; a thread that hangs is left alone, and ends by itself.  Nothing is called any more; NULL is allowed.
+ * After io_shutdown(), before io_free().  What is to be removed at the router is, and what is being opened there right
+ * now is closed again, if that takes no longer than UPNP_END_MS; a thread that hangs is left alone, and does it, and
+ * ends, by itself.  Nothing is called any more; NULL is allowed.
  */
 void upnp_free(struct upnp *u);
 /* Does |what|, which is copied.  ELIMIT, ENOMEM. */

@@ -99,13 +99,14 @@ static struct {
     pthread_t on;
 } t;
 
-static void done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
+static bool done(void *ctx, uint64_t id, const struct portmap_upnp_answer *a)
 {
     assert_ptr_equal(ctx, &t);
     t.told++;
     t.id = id;
     t.code = a->code;
     t.on = pthread_self();
+    return true;
 }
 
 static struct io *loop(void)

@@ -203,11 +203,12 @@ void node_set_gateways(struct node *n, const struct node_gateway way[2], tstamp 
     memcpy(n->portmap.way, way, sizeof(n->portmap.way));
 }
 
-void node_upnp_done(struct node *n, uint64_t id, const struct portmap_upnp_answer *a, tstamp now)
+bool node_upnp_done(struct node *n, uint64_t id, const struct portmap_upnp_answer *a, tstamp now)
 {
     n->now = now;
     portmap_upnp_done(n->portmap.core, id, a, now, node_begin(n));
     node_end(n, n->portmap.ix);
+    return n->wants.map && !n->closing;
 }
 
 void node_portmap_doubt(struct node *n, tstamp now)

@@ -32,8 +32,11 @@ bool node_rule_maps(const struct node_maps_of *of);
 
 /* [0]: IPv4, [1]: IPv6.  To be called again when they change.  Nothing is asked before node_start(). */
 void node_set_gateways(struct node *n, const struct node_gateway way[2], tstamp now);
-/* What hooks.upnp was asked for; nothing for what nobody waits for. */
-void node_upnp_done(struct node *n, uint64_t id, const struct portmap_upnp_answer *a, tstamp now);
+/*
+ * What hooks.upnp was asked for; nothing for what nobody waits for.  False: this node wants no ports open any more,
+ * also not the one that was just opened.
+ */
+bool node_upnp_done(struct node *n, uint64_t id, const struct portmap_upnp_answer *a, tstamp now);
 /* The network may be another than before, or the router have started again: links died, something was announced. */
 void node_portmap_doubt(struct node *n, tstamp now);
 /* See portmap_next(). */

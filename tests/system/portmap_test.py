@@ -277,6 +277,62 @@ while True:
 '''
 
 
+BUSY = '''
+import http.server, re, socket, socketserver, struct, threading, time
+PAGE = b"""<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>
+<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><serviceList><service>
+<serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType><controlURL>/ctl</controlURL>
+<eventSubURL>/e</eventSubURL><SCPDURL>/s</SCPDURL></service></serviceList></device></root>"""
+class Page(http.server.BaseHTTPRequestHandler):
+    def say(self, text):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def do_GET(self):
+        self.say(PAGE)
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length'])).decode()
+        name = self.headers['SOAPAction'].split('#')[1].strip('"')
+        port = re.search('<NewExternalPort>([0-9]+)<', body)
+        print(name, port.group(1) if port else '', flush=True)
+        if name == 'AddPortMapping':
+            time.sleep(0.7)
+        said = '<NewExternalIPAddress>203.0.113.5</NewExternalIPAddress>' if name == 'GetExternalIPAddress' else ''
+        self.say(('<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><u:%sResponse xmlns:u='
+                  '"urn:schemas-upnp-org:service:WANIPConnection:1">%s</u:%sResponse></s:Body></s:Envelope>' % (name, said, name)).encode())
+    def log_message(self, *args):
+        pass
+web = socketserver.ThreadingTCPServer(('192.168.1.1', 0), Page)
+threading.Thread(target=web.serve_forever, daemon=True).start()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 1900))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.1.1'))
+while True:
+    _, who = s.recvfrom(2000)
+    s.sendto(b'HTTP/1.1 200 OK\\r\\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\\r\\nUSN: uuid:1\\r\\n'
+             b'LOCATION: http://192.168.1.1:%d/r.xml\\r\\n\\r\\n' % web.server_address[1], who)
+'''
+
+
+def asked_at_the_end(home):
+    """a port that the router is opening while the node ends does not stay open"""
+    router = subprocess.Popen(home.router.command('/usr/bin/python3', '-c', BUSY), stdout=subprocess.PIPE, text=True)
+    begin(home)
+    line = router.stdout.readline()
+    check(line.startswith('AddPortMapping '), f'the router is asked for {line}')
+    began = time.monotonic()
+    home.down()
+    took_s = time.monotonic() - began
+    check(took_s < 5 * SLOW, f'the end took {took_s:.1f} s')
+    router.kill()
+    actions = [line.split() for line in [line, *router.stdout]]
+    opened = {a[1] for a in actions if a[0] == 'AddPortMapping'}
+    closed_again = {a[1] for a in actions if a[0] == 'DeletePortMapping'}
+    check(opened <= closed_again, f'ports stay open: {actions}')
+    print(f'ok: a port that is being opened at the end is closed again: the end took {took_s:.1f} s', flush=True)
+
+
 def dribbles(home):
     """a router that sends a byte a second holds up neither the work nor the end"""
     router = subprocess.Popen(home.router.command('/usr/bin/python3', '-c', DRIBBLES), stdout=subprocess.PIPE, text=True)
@@ -330,6 +386,7 @@ def main():
     by_upnp(opener, home, relay)
     pinholes(opener, home, relay)
     nobody_there(home)
+    asked_at_the_end(home)
     dribbles(home)
     down(relay)
     who_does_not_ask(home, relay)
