@@ -19,6 +19,7 @@
 struct held_open {
     struct list node; /* in node_finds.held */
     unsigned core;
+    bool up; /* its peer has a link by now */
     const char *proto;
     struct act act;
 };
@@ -116,7 +117,7 @@ static void end_requests(struct node *n, const struct peer_id *peer, qudag_err e
     }
 }
 
-/* Opens what waits for |peer|. */
+/* Opens what waits for |peer|; NULL: for peers that have come up. */
 static void release(struct node *n, const struct peer_id *peer)
 {
     struct list *held = &n->finds.held;
@@ -126,7 +127,7 @@ static void release(struct node *n, const struct peer_id *peer)
         LIST_EACH(it, held)
         {
             struct held_open *o = LIST_ENTRY(it, struct held_open, node);
-            if (peer_id_eq(&o->act.peer, peer)) {
+            if (peer == NULL ? o->up : peer_id_eq(&o->act.peer, peer)) {
                 struct held_open copy = *o;
                 list_del(&o->node);
                 n->finds.n_held--;
@@ -310,9 +311,12 @@ static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
     (void)now;
     (void)out;
 
-    if (ev->type == EV_PEER_UP && n->finds.n_held > 0) {
-        n->finds.due = true; /* not from here: the swarm is at work */
-        n->finds.up = *ev->peer;
+    LIST_EACH(it, &n->finds.held)
+    {
+        struct held_open *o = LIST_ENTRY(it, struct held_open, node);
+        if (ev->type == EV_PEER_UP && peer_id_eq(&o->act.peer, ev->peer)) {
+            o->up = n->finds.due = true; /* not from here: the swarm is at work */
+        }
     }
 }
 
@@ -323,7 +327,7 @@ static void tick(void *node, tstamp now, struct acts *out)
 
     if (n->finds.due) {
         n->finds.due = false;
-        release(n, &n->finds.up);
+        release(n, NULL);
     }
     look_for_slow(n, now);
     for (size_t i = 0; i < NODE_FINDS_MAX; i++) {

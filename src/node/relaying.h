@@ -22,8 +22,7 @@ struct node_finds {
     struct node_find v[NODE_FINDS_MAX];
     struct list held; /* opens that wait */
     uint32_t n_held;
-    bool due; /* |up| came up: what waits for it goes on */
-    struct peer_id up;
+    bool due; /* a peer came up for which some wait: they go on */
     struct node_finds_slow {
         struct peer_id peer;
         tstamp at; /* when its dial is looked at; 0: a free place */
