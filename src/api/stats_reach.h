@@ -67,8 +67,8 @@
               "What came of it")                                                                   \
     REACH_ROW(XX, "stun_timed_out", stun.timed_out, "stun_answers", "outcome=\"timeout\"",         \
               "What came of it")                                                                   \
-    REACH_ROW(XX, "stun_spoofed", stun.spoofed, "stun_answers", "outcome=\"spoofed\"",             \
-              "What came of it")                                                                   \
+    REACH_ROW(XX, "stun_spoofed", stun.spoofed, "stun_spoofed", "",                                \
+              "Answers from elsewhere than was asked, which count for nothing")                    \
     REACH_ROW(XX, "stun_served", stun.served, "stun_served", "outcome=\"ok\"",                     \
               "Peers that were told where this node sees them")                                    \
     REACH_ROW(XX, "stun_refused", stun.refused, "stun_served", "outcome=\"limit\"",                \
@@ -77,7 +77,7 @@
     REACH_MEET_ROW(XX, "fresh_port", MEET_FRESH_PORT)                                              \
     REACH_MEET_ROW(XX, "prediction", MEET_PREDICT)                                                 \
     REACH_MEET_ROW(XX, "birthday", MEET_BIRTHDAY)                                                  \
-    REACH_ROW(XX, "meetings_asked", meet.asked, "meetings_asked", "outcome=\"ok\"",                \
+    REACH_ROW(XX, "meetings_asked", meet.allowed, "meetings_asked", "outcome=\"ok\"",              \
               "Meetings that peers asked for")                                                     \
     REACH_ROW(XX, "meetings_refused", meet.refused, "meetings_asked", "outcome=\"refused\"",       \
               "Meetings that peers asked for")                                                     \

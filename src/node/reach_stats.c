@@ -17,6 +17,12 @@ static void count_links(const struct node *n, struct node_reach_stats *out)
     }
 }
 
+void node_reach_stats_part(struct node_reach_stats *s)
+{
+    s->asks.nothing -= s->asks.lies;
+    s->dcutr.failed -= s->dcutr.refused;
+}
+
 void node_reach_stats_get(const struct node *n, struct node_reach_stats *out)
 {
     const struct reach_view *v = node_reach(n);
@@ -40,4 +46,5 @@ void node_reach_stats_get(const struct node *n, struct node_reach_stats *out)
     if (n->direct.core != NULL) {
         out->dcutr = *dcutr_stats(n->direct.core);
     }
+    node_reach_stats_part(out);
 }

@@ -21,7 +21,12 @@ struct node_reach_stats {
     struct meet_stats meet;
     struct dcutr_stats dcutr;
 };
-/* Zero where a part is not there. */
+/*
+ * Takes out of each number those that another one has, too: what is shown of one thing adds up to it.  The cores count
+ * a lie as no answer, and a refused DCUtR as one that failed, in one step: what is shown never falls.
+ */
+void node_reach_stats_part(struct node_reach_stats *s);
+/* Zero where a part is not there; after node_reach_stats_part(). */
 void node_reach_stats_get(const struct node *n, struct node_reach_stats *out);
 
 #endif

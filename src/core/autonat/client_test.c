@@ -110,6 +110,7 @@ static void a_server_that_says_ok_and_has_not_dialled_is_a_liar(void **state)
     assert_int_equal(answer()->word, AUTONAT_NOTHING);
     assert_int_equal(last(ACT_UP)->err, QUDAG_EAUTH);
     assert_int_equal(c.stats.lies, 1);
+    assert_int_equal(c.stats.nothing, 1); /* it is one of those: node_reach_stats_part() */
 }
 
 static void what_is_no_verdict_is_none(void **state)

@@ -428,7 +428,9 @@ static void a_that_may_not_tells_nothing(void **state)
     dcutr_allow(d, &peer, false, now, &out);
     assert_int_equal(count(ACT_WRITE, 0), 0);
     assert_int_equal(last(ACT_RESET, 0)->err, QUDAG_EREFUSED);
-    dcutr_allow(d, &peer, true, now, &out); /* too late */
+    assert_int_equal(dcutr_stats(d)->refused, 1);
+    assert_int_equal(dcutr_stats(d)->failed, 1); /* of these: node_reach_stats_part() */
+    dcutr_allow(d, &peer, true, now, &out);      /* too late */
     assert_int_equal(count(ACT_WRITE, 0), 0);
     forget();
     stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);

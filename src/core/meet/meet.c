@@ -195,6 +195,7 @@ void meet_allow(struct meet *m, const struct peer_id *peer, const struct meet_ow
         return;
     }
     if (meet_place_take(mt, own->named, now, out)) {
+        m->stats.allowed++;
         meet_own_set(mt, own);
         meet_hello(mt, now, out);
     }

@@ -76,7 +76,7 @@ struct meet_own {
 /* Meetings that ended, by the round that they had come to. */
 struct meet_stats {
     uint64_t direct[MEET_ROUNDS], failed[MEET_ROUNDS];
-    uint64_t refused, asked;         /* by the node here; by peers */
+    uint64_t allowed, refused;       /* of those that peers asked for: by the node here */
     uint64_t sent, received, forged; /* checks; those whose integrity was wrong */
 };
 

@@ -276,7 +276,6 @@ static void hello_in(struct meeting *mt, struct meet_msg *msg, tstamp now, struc
     if (!mt->initiator) {
         mt->hello_at = now;
         mt->their_rtt = msg->held * NS_PER_MS;
-        mt->m->stats.asked++;
         acts_up(out, MEET_UP_ASKED)->peer = mt->peer;
         return;
     }
