@@ -86,6 +86,8 @@ static void show_loss(const struct tool *t, const struct outcome *out)
         json_text(stdout, out->error);
         (void)fputs(",\"message\":", stdout);
         json_text(stdout, out->message);
+        (void)fputs(",\"hint\":", stdout);
+        json_text(stdout, out->hint);
         (void)fputs("}}\n", stdout);
     } else {
         (void)printf("%s [%s]\n", out->message, out->error);
@@ -159,6 +161,9 @@ int run_ping(struct tool *t, int argc, char **argv)
     }
     if (count > 1) {
         ping_summary(t, &p);
+    }
+    if (count > 1 && p.answered == 0 && !t->json && out.hint[0] != 0) {
+        (void)fprintf(stderr, "       %s\n", out.hint);
     }
     return p.answered > 0 ? TOOL_OK : TOOL_UNREACHABLE;
 }

@@ -144,7 +144,7 @@ int run_status(struct tool *t, int argc, char **argv)
     (void)ask_begin(t, "status");
     int code = ask(t, -1, on_status, &s);
     bool well = strcmp(s.health, "failed") != 0 && strcmp(s.health, "isolated") != 0 &&
-                strcmp(s.health, "unsaved") != 0;
+                strcmp(s.health, "unsaved") != 0 && strcmp(s.health, "no-udp") != 0;
     return code == TOOL_OK && !well ? TOOL_UNREACHABLE : code;
 }
 
@@ -220,6 +220,9 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
                strcmp(w->status->health, "alone") ==
                    0) { /* contacts of the last run may have answered since */
         show_alone(w->status);
+    } else if (rec_get_bool(v, "udp_blocked")) {
+        (void)printf("%-10s over TCP only: no UDP comes through, and circuits need it  (%s)\n",
+                     phase, took);
     } else {
         bool needs = strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0;
         if (needs && w->have <= w->of) { /* a node that has run for long knows more than it needs */
@@ -421,7 +424,11 @@ int run_up(struct tool *t, int argc, char **argv)
 
 int run_connect(struct tool *t, int argc, char **argv)
 {
-    static const struct col cols[] = {{"peer", "connected", COL_PEER}, {"took_ns", "took", COL_NS}};
+    static const struct col cols[] = {{"peer", "connected", COL_PEER},
+                                      {"path_kind", "path", COL_TEXT},
+                                      {"through", "over", COL_PEER},
+                                      {"took_ns", "took", COL_NS}};
+    qudag_peer_id peer;
     static const struct opt opts[] = {{"--isolate", "KEY"}};
     struct args a = {.t = t, .what = "connect", .argc = argc, .argv = argv, .opts = opts, .n = 1};
     const char *word[2] = {NULL, NULL}, *key = NULL;
@@ -439,12 +446,13 @@ int run_connect(struct tool *t, int argc, char **argv)
     if (n == 2) {
         return connect_dark(t, word[0], word[1], key);
     }
-    if (n == 1 && word[0][0] != '/') {
-        return tool_usage(
-            t, "connect: to which port of it?  ADDRESS PORT, or the multiaddr of a peer");
+    if (n == 1 && word[0][0] != '/' && qudag_peer_id_parse(&peer, word[0]) != QUDAG_OK) {
+        return tool_usage(t, "connect: to which port of it?  ADDRESS PORT, or the multiaddr or id "
+                             "of a peer");
     }
     if (n != 1 || key != NULL) {
-        return tool_usage(t, "connect takes one multiaddr, or a dark address and a port");
+        return tool_usage(t, "connect takes one multiaddr or peer id, or a dark address and a "
+                             "port");
     }
     rec_str(ask_begin(t, "connect"), "to", word[0]);
     return ask_one(t, cols, sizeof(cols) / sizeof(cols[0]));

@@ -180,11 +180,14 @@ static void judge_door(struct list *l, const struct doctor_facts *f)
 {
     bool open = strcmp(f->reach4, "public") == 0;
 
-    if (f->ports && !open && strcmp(f->port_mapping, "none") == 0) {
+    if (f->ports && !open && strcmp(f->port_mapping, "none") == 0 && f->port_why[0] == 0) {
+        /* the methods have seconds each; what they say comes when the last has given up */
+        add(l, "port-mapping", DOCTOR_OK, "", "the router is being asked to open a port");
+    } else if (f->ports && !open && strcmp(f->port_mapping, "none") == 0) {
         add(l, "port-mapping", DOCTOR_NOTE,
             "switch UPnP, NAT-PMP or PCP on in the router; or forward a UDP port there, and name "
             "it by announce = MULTIADDR under [node]",
-            "the router opens no port%s%.300s", f->port_why[0] != 0 ? ": " : "", f->port_why);
+            "the router opens no port: %.300s", f->port_why);
     } else {
         add(l, "port-mapping", DOCTOR_OK, "", "%s%s",
             f->ports && !open ? "the router opened a port, by " : "none is needed",
@@ -202,18 +205,25 @@ static void judge_door(struct list *l, const struct doctor_facts *f)
     }
 }
 
-/* Being reached, where that is wanted. */
-static void judge_being_reached(struct list *l, const struct doctor_facts *f)
+static void judge_udp(struct list *l, const struct doctor_facts *f)
 {
-    if (f->lab || !f->reach_wanted) {
-        return;
-    }
     if (f->udp_blocked) {
         add(l, "udp", DOCTOR_BAD,
             "let UDP out of this network, to any port; or use another network",
             "nothing comes back by UDP: links go over TCP, and circuits cannot be built");
     } else {
-        add(l, "udp", DOCTOR_OK, "", "it gets through");
+        add(l, "udp", DOCTOR_OK, "", "nothing says that it does not get through");
+    }
+}
+
+/* Being reached, where that is wanted. */
+static void judge_being_reached(struct list *l, const struct doctor_facts *f)
+{
+    if (!f->lab && f->links > 0) { /* circuits need it too, of nodes that are not to be reached */
+        judge_udp(l, f);
+    }
+    if (f->lab || !f->reach_wanted) {
+        return;
     }
     judge_nat(l, f);
     judge_door(l, f);

@@ -145,12 +145,17 @@ static void what_keeps_peers_out_is_found(void **state)
     BROKEN("udp", DOCTOR_BAD, HOME; f.udp_blocked = true);
     BROKEN("nat", DOCTOR_NOTE, HOME; f.double_nat = true);
     BROKEN("nat", DOCTOR_NOTE, HOME; SET(f.mapping4, "dependent"));
-    BROKEN("port-mapping", DOCTOR_NOTE, HOME; SET(f.port_mapping, "none"));
+    BROKEN("port-mapping", DOCTOR_NOTE, HOME; SET(f.port_mapping, "none");
+           SET(f.port_why, "UPnP: no router answers"));
     BROKEN("places", DOCTOR_NOTE, HOME; f.places_needed = true);
     home.reach_wanted = home.ports = home.places_needed = true;
     home.uptime_s = 10; /* they are being asked */
     assert_int_equal(verdict(&home, "places"), DOCTOR_OK);
     SET(home.port_mapping, "none");
+    SET(home.reach4, "private"); /* nothing is to be changed in the router before it has answered */
+    assert_int_equal(verdict(&home, "port-mapping"), DOCTOR_OK);
+    SET(home.port_why, "UPnP: no router answers");
+    assert_int_equal(verdict(&home, "port-mapping"), DOCTOR_NOTE);
     SET(home.reach4, "public"); /* none is needed */
     assert_int_equal(verdict(&home, "port-mapping"), DOCTOR_OK);
     home.announces = false;
@@ -159,8 +164,11 @@ static void what_keeps_peers_out_is_found(void **state)
     assert_int_equal(verdict(&home, "reachability"), DOCTOR_OK);
     home.lab = true;
     assert_int_equal(verdict(&home, "nat"), -1);
-    home = well(); /* it does not want to be reached */
+    home = well(); /* it does not want to be reached, and needs circuits all the same */
     home.udp_blocked = true;
+    assert_int_equal(verdict(&home, "udp"), DOCTOR_BAD);
+    assert_int_equal(verdict(&home, "nat"), -1);
+    home.links = 0; /* nothing is known of the network */
     assert_int_equal(verdict(&home, "udp"), -1);
 }
 

@@ -35,23 +35,26 @@ const struct sub subs[] = {
     {"status", "", "show node identity, state and health",
      "Health: ok, starting, alone (no bootstrap peers configured, no links), isolated (it has "
      "lost\n"
-     "all links), unsaved (the disk is full or fails), failed (no bootstrap peer answered).  The "
-     "last\n"
-     "three exit with 5.\n",
+     "all links), unsaved (the disk is full or fails), no-udp (the network lets no UDP through: "
+     "no\n"
+     "circuits), failed (no bootstrap peer answered).  The last four exit with 5.\n",
      "qudag status --json", run_status},
-    {"connect", "MULTIADDR | ADDRESS PORT [--isolate KEY]",
+    {"connect", "MULTIADDR | PEER | ADDRESS PORT [--isolate KEY]",
      "connect to a peer now, or to a service",
      "MULTIADDR: also when earlier attempts failed and the daemon waits before the next one.\n"
+     "PEER, a peer id: it is looked for, and connected to over a relay where it must be.\n"
      "ADDRESS PORT: standard input and output go to that port of a dark address, or of a petname\n"
      "as blog.dark, until the service ends; half of the connection may end first.  For ssh:\n"
      "  ssh -o ProxyCommand='qudag connect %h %p' user@blog.dark\n"
      "--isolate KEY: no circuit is shared with connections that have another key, or none.\n",
      "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
-    {"peers", "[--relays | --tries | --places | --allowed]",
+    {"peers", "[--wide | --relays | --tries | --places | --allowed]",
      "list connected peers and link security",
-     "STANDING says which places for links it takes, VALUE what it is worth: the lowest go first "
-     "where\n"
-     "there are too many (qudag help peer).\n"
+     "--wide shows all that is known of each link, whole peer ids and addresses: what was "
+     "negotiated\n"
+     "and proven; STANDING says which places for links it takes, VALUE what it is worth: the "
+     "lowest go\n"
+     "first where there are too many (qudag help peer).  --json has all of it in either case.\n"
      "--relays lists the relays whose descriptors are known.\n"
      "--tries lists kept peers, and peers and networks that are not dialled for a while because\n"
      "dials failed, with when the next try is made.\n"

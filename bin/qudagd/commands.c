@@ -114,36 +114,6 @@ bool request_peer(struct request *rq, const char *text)
     return false;
 }
 
-RUN(connect)
-{
-    const char *to = rec_get_str(&rq->args, "to");
-    char message[160];
-    if (to != NULL && to[0] != '/') {
-        (void)snprintf(message, sizeof(message), "%.100s is not a multiaddr", to);
-        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", message,
-                    "it looks like /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...");
-        return;
-    }
-    if (request_peer(rq, to)) {
-        wait_op(rq, qudag_connect(rq->d->node, to, &rq->op), to);
-    }
-}
-
-DONE(connect)
-{
-    const char *to = rec_get_str(&rq->args, "to");
-    char message[256] = "";
-    if (err == QUDAG_OK) {
-        struct rec *r = request_rec(rq, REC_ROW);
-        rec_peer(r, "peer", &rq->peer);
-        rec_int(r, "took_ns", (int64_t)(mono_ns() - rq->since_ns));
-        request_send(rq);
-    } else {
-        (void)snprintf(message, sizeof(message), "%.200s", to);
-    }
-    request_end_peer(rq, err, res, message);
-}
-
 /* ------------------------------------------------------------------ dht */
 
 RUN(dht_put)
@@ -727,7 +697,7 @@ static const struct command commands[] = {
     {"relays", report_relays, NULL, false},
     {"stats", report_stats, NULL, false},
     {"metrics", report_metrics, NULL, false},
-    {"connect", run_connect, done_connect, true},
+    {"connect", reach_connect, reach_connect_done, true},
     {"ping", reach_ping, reach_ping_done, true},
     {"config", report_config, NULL, false},
     {"limits", report_limits, NULL, false},

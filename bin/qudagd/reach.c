@@ -24,6 +24,9 @@ static void rec_addrs(struct rec *r, const qudag_node *n, struct reach_votes *v)
 
     for (size_t it = 0; qudag_reach_addr_next(n, &it, &a);) {
         count(v, &a);
+        if (!reach_text_shows(&a)) {
+            continue;
+        }
         reach_text_addr(text, sizeof(text), &a);
         rec_str(r, "evidence", text);
     }
@@ -60,7 +63,7 @@ void reach_status(struct rec *r, const qudag_node *n)
     rec_bool(r, "reach_wanted", now.wanted);
     rec_str(r, "reach4", qudag_reach_state_name(now.ip4));
     rec_str(r, "reach6", qudag_reach_state_name(now.ip6));
-    reach_text_nat(text, sizeof(text), &now);
+    reach_text_nat(text, sizeof(text), &now, &votes);
     if (text[0] != 0) {
         rec_str(r, "nat", text);
     }
@@ -117,9 +120,10 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
     }
 }
 
-/* ------------------------------------------------------------------ ping */
+/* ------------------------------------------------------------------ ping, connect */
 
-enum { CONNECTING = 1, PINGING, LOOKING };
+/* UNKNOWN: as PINGING, but the DHT knows no address of the peer. */
+enum { CONNECTING = 1, PINGING, LOOKING, UNKNOWN };
 
 static void wait_for(struct request *rq, qudag_err err, const char *what)
 {
@@ -128,7 +132,7 @@ static void wait_for(struct request *rq, qudag_err err, const char *what)
     }
 }
 
-void reach_ping(struct request *rq)
+static void begin(struct request *rq)
 {
     const char *to = rec_get_str(&rq->args, "to");
 
@@ -142,18 +146,50 @@ void reach_ping(struct request *rq)
              to);
 }
 
-void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res)
+/* Whether another step follows on the one that ended. */
+static bool goes_on(struct request *rq, qudag_err err, const qudag_result *res)
 {
     bool lost = err == QUDAG_EUNREACHABLE && rq->step == 0;
 
     if (lost && qudag_dht_find_peer(rq->d->node, &rq->peer, &rq->op) == QUDAG_OK) {
         rq->step = LOOKING; /* no address of it is known that leads there: the DHT may know one */
+        return true;
+    }
+    if (rq->step != LOOKING && (err != QUDAG_OK || rq->step != CONNECTING)) {
+        return false;
+    }
+    bool found = rq->step != LOOKING || (err == QUDAG_OK && res->addrs_n > 0);
+    rq->step = found ? PINGING : UNKNOWN;
+    wait_for(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), "ping");
+    return true;
+}
+
+/* Ends with what failed; of a peer that is not found, with what makes it be found. */
+static void end(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    char message[240];
+
+    if (err != QUDAG_EUNREACHABLE || rq->step != UNKNOWN ||
+        qudag_node_phase(rq->d->node) < QUDAG_PHASE_ANNOUNCE) {
+        request_end_peer(rq, err, res, what);
         return;
     }
-    if ((err == QUDAG_OK && rq->step == CONNECTING) || rq->step == LOOKING) {
-        rq->step = PINGING;
-        rq->since_ns = mono_ns();
-        wait_for(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), "ping");
+    (void)snprintf(message, sizeof(message), "%.100s is not found: no address of it is known", to);
+    request_end(rq, TOOL_UNREACHABLE, qudag_err_name(err), message,
+                "by its id a peer is found only while it is up and is to be reached: there, qudag "
+                "peer allow lets somebody send, or [nat] reachable = yes; where it just began, "
+                "within a minute; or connect to its multiaddr");
+}
+
+void reach_ping(struct request *rq)
+{
+    begin(rq);
+}
+
+void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res)
+{
+    if (goes_on(rq, err, res)) {
         return;
     }
     if (err == QUDAG_OK) {
@@ -163,5 +199,44 @@ void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res)
         reach_path(r, rq->d->node, &rq->peer, NULL);
         request_send(rq);
     }
-    request_end_peer(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");
+    end(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");
+}
+
+void reach_connect(struct request *rq)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    qudag_peer_id peer;
+
+    if (to == NULL || to[0] == '/') {
+        if (request_peer(rq, to)) {
+            wait_for(rq, qudag_connect(rq->d->node, to, &rq->op), to);
+        }
+        return;
+    }
+    if (qudag_peer_id_parse(&peer, to) == QUDAG_OK &&
+        qudag_peer_retry(rq->d->node, &peer) != QUDAG_OK) { /* now, as with a multiaddr */
+        request_end_err(rq, QUDAG_EINVAL, to);
+        return;
+    }
+    begin(rq); /* a ping needs a link, wherever the peer is found */
+}
+
+void reach_connect_done(struct request *rq, qudag_err err, const qudag_result *res)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    char message[256] = "";
+
+    if (to[0] != '/' && goes_on(rq, err, res)) {
+        return;
+    }
+    if (err == QUDAG_OK) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &rq->peer);
+        rec_int(r, "took_ns", (int64_t)(mono_ns() - rq->since_ns));
+        reach_path(r, rq->d->node, &rq->peer, NULL);
+        request_send(rq);
+    } else {
+        (void)snprintf(message, sizeof(message), "%.200s", to);
+    }
+    end(rq, err, res, message);
 }

@@ -13,5 +13,8 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
 /* ping: "to", a peer id or a multiaddr; a row with the round trip and the path. */
 void reach_ping(struct request *rq);
 void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res);
+/* connect: "to" as for ping; dials a multiaddr, or looks for the peer of an id, whatever failed before. */
+void reach_connect(struct request *rq);
+void reach_connect_done(struct request *rq, qudag_err err, const qudag_result *res);
 
 #endif

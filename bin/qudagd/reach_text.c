@@ -5,15 +5,20 @@
 #include <string.h>
 
 static void one_version(char *out, size_t cap, const char *version, qudag_reach_state s,
-                        uint32_t yes, uint32_t no)
+                        qudag_nat_kind mapping, const uint32_t votes[2])
 {
     size_t len = strlen(out);
     const char *comma = len > 0 ? ", " : "";
+    uint32_t yes = votes[0], no = votes[1];
 
     if (s == QUDAG_REACH_PUBLIC && yes > 0) {
         (void)snprintf(out + len, cap - len, "%s%s public (%u network%s dialled back)", comma,
                        version, yes, yes == 1 ? "" : "s");
-    } else if (s == QUDAG_REACH_PRIVATE && no > 0) {
+    } else if (s == QUDAG_REACH_PRIVATE && (mapping == QUDAG_NAT_DEPENDENT || no == 0)) {
+        /* there is no address at which others could try */
+        (void)snprintf(out + len, cap - len,
+                       "%s%s private (symmetric NAT: each peer sees another port)", comma, version);
+    } else if (s == QUDAG_REACH_PRIVATE) {
         (void)snprintf(out + len, cap - len, "%s%s private (%u network%s could not dial back)",
                        comma, version, no, no == 1 ? "" : "s");
     } else if (s == QUDAG_REACH_UNKNOWN && yes + no > 0) {
@@ -27,22 +32,39 @@ static void one_version(char *out, size_t cap, const char *version, qudag_reach_
 
 void reach_text(char *out, size_t cap, const qudag_reach *r, const struct reach_votes *v)
 {
+    const uint32_t votes4[2] = {v->yes4, v->no4}, votes6[2] = {v->yes6, v->no6};
+
     out[0] = '\0';
     if (!r->wanted) {
         (void)snprintf(out, cap, "not wanted: this node serves nobody, and announces nothing");
-        return;
+    } else {
+        one_version(out, cap, "IPv4", r->ip4, r->mapping4, votes4);
+        one_version(out, cap, "IPv6", r->ip6, r->mapping6, votes6);
     }
-    one_version(out, cap, "IPv4", r->ip4, v->yes4, v->no4);
-    one_version(out, cap, "IPv6", r->ip6, v->yes6, v->no6);
     if (r->udp_blocked) {
         size_t len = strlen(out);
         (void)snprintf(out + len, cap - len, "; UDP is blocked here, TCP is used");
     }
 }
 
-static void nat_of(char *out, size_t cap, const char *version, qudag_nat_kind mapping,
-                   qudag_nat_kind filter)
+/*
+ * What dial-backs tell of the filter.  They come from another port of a host that this node is linked with: where they
+ * are let in, others may still not be, and where they are not, nobody is whom it was not used for.
+ */
+static const char *filter_of(const uint32_t votes[2])
 {
+    if (votes[0] == 0 && votes[1] >= 2) {
+        return ", lets in only whom it was used for";
+    }
+    return votes[0] > 0 && votes[1] == 0
+               ? ", lets in any port of the hosts it was used for, and perhaps others"
+               : "";
+}
+
+static void nat_of(char *out, size_t cap, const char *version, const qudag_nat_kind kind[2],
+                   const uint32_t votes[2])
+{
+    qudag_nat_kind mapping = kind[0], filter = kind[1];
     static const char *const maps[] = {"", "no NAT", "one port outside for all peers",
                                        "another port outside for each peer (symmetric)"};
     static const char *const lets[] = {"", "", ", lets in whoever comes there",
@@ -50,16 +72,22 @@ static void nat_of(char *out, size_t cap, const char *version, qudag_nat_kind ma
     size_t len = strlen(out);
 
     if (mapping != QUDAG_NAT_UNKNOWN && (unsigned)mapping < 4) {
-        (void)snprintf(out + len, cap - len, "%s%s: %s%s", len > 0 ? "; " : "", version,
-                       maps[mapping], (unsigned)filter < 4 ? lets[filter] : "");
+        (void)snprintf(
+            out + len, cap - len, "%s%s: %s%s", len > 0 ? "; " : "", version, maps[mapping],
+            filter == QUDAG_NAT_UNKNOWN && mapping == QUDAG_NAT_INDEPENDENT ? filter_of(votes)
+            : (unsigned)filter < 4                                          ? lets[filter]
+                                                                            : "");
     }
 }
 
-void reach_text_nat(char *out, size_t cap, const qudag_reach *r)
+void reach_text_nat(char *out, size_t cap, const qudag_reach *r, const struct reach_votes *v)
 {
+    const qudag_nat_kind kind4[2] = {r->mapping4, r->filter4}, kind6[2] = {r->mapping6, r->filter6};
+    const uint32_t votes4[2] = {v->yes4, v->no4}, votes6[2] = {v->yes6, v->no6};
+
     out[0] = '\0';
-    nat_of(out, cap, "IPv4", r->mapping4, r->filter4);
-    nat_of(out, cap, "IPv6", r->mapping6, r->filter6);
+    nat_of(out, cap, "IPv4", kind4, votes4);
+    nat_of(out, cap, "IPv6", kind6, votes6);
     if (r->double_nat) {
         size_t len = strlen(out);
         (void)snprintf(out + len, cap - len,
@@ -80,6 +108,13 @@ void reach_text_port(char *out, size_t cap, const qudag_port *p)
         (void)snprintf(out, cap, "%s %s: not open at the router: %s", transport, p->internal,
                        p->why[0] != 0 ? p->why : "it is being asked");
     }
+}
+
+bool reach_text_shows(const qudag_reach_addr *a)
+{
+    return a->announced ||
+           (strncmp(a->addr, "/ip4/127.", 9) != 0 && strcmp(a->addr, "/ip6/::1") != 0 &&
+            strncmp(a->addr, "/ip6/::1/", 9) != 0);
 }
 
 void reach_text_addr(char *out, size_t cap, const qudag_reach_addr *a)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -28,22 +29,80 @@ static void the_state_comes_with_its_evidence(void **state)
     r.wanted = false;
     reach_text(text, sizeof(text), &r, &v);
     assert_non_null(strstr(text, "not wanted"));
+    assert_non_null(strstr(text, "UDP is blocked")); /* circuits need it all the same */
+}
+
+/* Nobody could try: behind such a NAT there is no address to dial. */
+static void private_behind_a_symmetric_nat_says_so(void **state)
+{
+    char text[REACH_TEXT_LEN];
+    qudag_reach r = {.ip4 = QUDAG_REACH_PRIVATE, .mapping4 = QUDAG_NAT_DEPENDENT, .wanted = true};
+    struct reach_votes v = {.no4 = 0};
+    (void)state;
+
+    reach_text(text, sizeof(text), &r, &v);
+    assert_string_equal(text, "IPv4 private (symmetric NAT: each peer sees another port), "
+                              "IPv6 unknown");
+    r.mapping4 = QUDAG_NAT_UNKNOWN; /* peers have said so, STUN not yet */
+    reach_text(text, sizeof(text), &r, &v);
+    assert_non_null(strstr(text, "IPv4 private (symmetric NAT"));
+    v.no4 = 4;
+    reach_text(text, sizeof(text), &r, &v);
+    assert_non_null(strstr(text, "IPv4 private (4 networks could not dial back)"));
+}
+
+static void loopback_is_no_evidence(void **state)
+{
+    static const struct {
+        const char *addr;
+        bool announced, shown;
+    } row[] = {
+        {"/ip4/127.0.0.1/udp/4433/quic-v1", false, false},
+        {"/ip4/127.0.0.1/udp/4433/quic-v1", true, true},
+        {"/ip6/::1/tcp/4433", false, false},
+        {"/ip6/::1234/tcp/4433", false, true},
+        {"/ip4/12.7.0.1/udp/4433/quic-v1", false, true},
+        {"/ip4/192.168.1.2/udp/4433/quic-v1", false, true},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        qudag_reach_addr a = {.announced = row[i].announced};
+        (void)snprintf(a.addr, sizeof(a.addr), "%s", row[i].addr);
+        assert_int_equal(reach_text_shows(&a), row[i].shown);
+    }
 }
 
 static void a_nat_is_told_in_words(void **state)
 {
     char text[REACH_TEXT_LEN];
     qudag_reach r = {.mapping4 = QUDAG_NAT_DEPENDENT, .mapping6 = QUDAG_NAT_NONE};
+    struct reach_votes v = {.no4 = 4};
     (void)state;
 
-    reach_text_nat(text, sizeof(text), &r);
+    reach_text_nat(text, sizeof(text), &r, &v);
     assert_string_equal(text, "IPv4: another port outside for each peer (symmetric); IPv6: no NAT");
     r = (qudag_reach){
         .mapping4 = QUDAG_NAT_INDEPENDENT, .filter4 = QUDAG_NAT_DEPENDENT, .double_nat = true};
-    reach_text_nat(text, sizeof(text), &r);
+    reach_text_nat(text, sizeof(text), &r, &v);
     assert_non_null(strstr(text, "lets in only whom it was used for; a second NAT"));
+    r.filter4 = QUDAG_NAT_UNKNOWN; /* then dial-backs tell */
+    r.double_nat = false;
+    v = (struct reach_votes){.no4 = 2};
+    reach_text_nat(text, sizeof(text), &r, &v);
+    assert_string_equal(text, "IPv4: one port outside for all peers, lets in only whom it was used "
+                              "for");
+    v = (struct reach_votes){.yes4 = 2};
+    reach_text_nat(text, sizeof(text), &r, &v);
+    assert_non_null(strstr(text, "lets in any port of the hosts it was used for, and perhaps"));
+    v = (struct reach_votes){.yes4 = 2, .no4 = 1};
+    reach_text_nat(text, sizeof(text), &r, &v);
+    assert_string_equal(text, "IPv4: one port outside for all peers");
+    v = (struct reach_votes){.no4 = 1};
+    reach_text_nat(text, sizeof(text), &r, &v);
+    assert_string_equal(text, "IPv4: one port outside for all peers");
     r = (qudag_reach){.size = 0};
-    reach_text_nat(text, sizeof(text), &r);
+    reach_text_nat(text, sizeof(text), &r, &v);
     assert_string_equal(text, "");
 }
 
@@ -94,6 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_state_comes_with_its_evidence),
+        cmocka_unit_test(private_behind_a_symmetric_nat_says_so),
+        cmocka_unit_test(loopback_is_no_evidence),
         cmocka_unit_test(a_nat_is_told_in_words),
         cmocka_unit_test(a_port_is_open_or_it_is_said_why_not),
         cmocka_unit_test(a_path_has_a_word),

@@ -61,6 +61,12 @@ static void rec_reason(struct rec *r, const struct daemon *d, qudag_err err)
     rec_str(r, "reason", text[0] != 0 ? text : qudag_strerror(err));
 }
 
+static bool udp_blocked(const struct daemon *d)
+{
+    qudag_reach reach = QUDAG_INIT(qudag_reach);
+    return d->node != NULL && qudag_reach_get(d->node, &reach) == QUDAG_OK && reach.udp_blocked;
+}
+
 void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p)
 {
     rec_str(r, "phase", phase_name(p->phase));
@@ -73,6 +79,9 @@ void report_phase(struct rec *r, const struct daemon *d, const struct phase_note
     }
     if (p->phase == QUDAG_PHASE_FAILED && d->node != NULL) {
         rec_int(r, "retry_ns", retry_ns(d));
+    }
+    if (p->phase == QUDAG_PHASE_READY && udp_blocked(d)) {
+        rec_bool(r, "udp_blocked", true);
     }
 }
 
@@ -118,18 +127,27 @@ static qudag_err last_failure(const struct daemon *d)
     return QUDAG_OK;
 }
 
+/* A transport that carries circuits must end its packets where cells do, which TCP does not. */
+#define NO_UDP                                                                                     \
+    "this network lets no UDP through: links go over TCP, which carries the DHT and what is sent " \
+    "to peers, but no circuits: nothing at dark addresses works; let UDP out, to any port, or "    \
+    "use "                                                                                         \
+    "another network"
+
 static void status_health(struct rec *r, struct daemon *d)
 {
     qudag_phase phase = qudag_node_phase(d->node);
     rec_str(r, "phase", phase_name(phase));
     rec_str(r, "health",
             rules_health((int)phase, d->failing, stat_value(d->node, "links"),
-                         d->conf.v[CONF_BOOTSTRAP].n, status_disk(r, d)));
+                         d->conf.v[CONF_BOOTSTRAP].n, status_disk(r, d), udp_blocked(d)));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
     qudag_err failure = last_failure(d);
     if (failure != QUDAG_OK) {
         rec_reason(r, d, failure);
+    } else if (udp_blocked(d)) {
+        rec_str(r, "reason", NO_UDP);
     } else if (last != NULL && last->phase == phase && last->err != QUDAG_OK) {
         rec_reason(r, d, last->err);
     } else if (last != NULL && phase == QUDAG_PHASE_RELAYS) {
@@ -224,11 +242,13 @@ void rec_diversity(struct rec *r, const qudag_node *n)
                           : ", too few to hide anybody");
 }
 
-static void status_anonymity(struct rec *r, const qudag_node *n)
+static void status_anonymity(struct rec *r, const struct daemon *d)
 {
     qudag_anonymity a = QUDAG_INIT(qudag_anonymity);
     char text[128];
-    if (qudag_node_anonymity(n, &a)) {
+    if (udp_blocked(d)) {
+        rec_str(r, "anonymity", "no: no circuits can be built, as no UDP comes through");
+    } else if (qudag_node_anonymity(d->node, &a)) {
         rules_anonymity(text, sizeof(text), (int)a.state, a.lookups, a.lookups_min);
         rec_str(r, "anonymity", text);
     }
@@ -277,7 +297,7 @@ void report_state(struct rec *r, struct daemon *d)
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_relay(r, d);
-    status_anonymity(r, d->node);
+    status_anonymity(r, d);
     rec_diversity(r, d->node);
 }
 

@@ -80,7 +80,8 @@ bool rules_failing(bool failing, int phase)
     return phase == QUDAG_PHASE_FAILED || (failing && trying);
 }
 
-const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves)
+const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves,
+                         bool udp_blocked)
 {
     bool joined = phase != QUDAG_PHASE_START && phase != QUDAG_PHASE_DIAL;
     if (rules_failing(failing, phase)) {
@@ -91,6 +92,9 @@ const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap
     }
     if (!saves) {
         return "unsaved";
+    }
+    if (joined && udp_blocked) {
+        return "no-udp";
     }
     if (links == 0 && bootstrap_peers == 0) {
         return "alone";

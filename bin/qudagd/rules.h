@@ -67,12 +67,14 @@ struct rules_waiting {
 size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 
 /*
- * What a health check reports: "failed", "isolated", "unsaved", "alone", "starting" or "ok" (qudag(1), status).
+ * What a health check reports: "failed", "isolated", "unsaved", "no-udp", "alone", "starting" or "ok" (qudag(1)).
  * |phase|: a qudag_phase.  A node that has bootstrap peers in its configuration, and no link although one of them had
  * answered, is isolated, whatever its phase says.  |failing|: an attempt to join has failed, and none has succeeded
  * since; the next one that begins changes nothing.  |saves|: what must outlive the process can be written to the disk.
+ * |udp_blocked|: what links there are go over TCP, which carries no circuits, whatever the phase says.
  */
-const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves);
+const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves,
+                         bool udp_blocked);
 /* Whether that is so when |phase| follows on |failing|. */
 bool rules_failing(bool failing, int phase);
 /*

@@ -177,7 +177,7 @@ static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
     };
     for (size_t ix = 0; ix < COUNT(row); ix++) {
         assert_string_equal(
-            rules_health(row[ix].phase, false, row[ix].links, row[ix].bootstrap_peers, true),
+            rules_health(row[ix].phase, false, row[ix].links, row[ix].bootstrap_peers, true, false),
             row[ix].health);
     }
 }
@@ -200,7 +200,8 @@ static void a_node_that_tries_again_has_not_recovered(void **state)
     for (size_t ix = 0; ix < COUNT(row); ix++) {
         failing = rules_failing(failing, row[ix].phase);
         assert_int_equal(failing, row[ix].failing);
-        assert_string_equal(rules_health(row[ix].phase, failing, 1, 1, true), row[ix].health);
+        assert_string_equal(rules_health(row[ix].phase, failing, 1, 1, true, false),
+                            row[ix].health);
     }
 }
 
@@ -226,11 +227,36 @@ static void whether_it_is_a_relay_is_said_with_what_lacks(void **state)
 static void a_node_that_cannot_save_is_not_well(void **state)
 {
     (void)state;
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 4, 1, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 0, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_DIAL, false, 0, 1, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 1, false), "isolated");
-    assert_string_equal(rules_health(QUDAG_PHASE_FAILED, false, 0, 1, false), "failed");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 4, 1, false, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 0, false, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_DIAL, false, 0, 1, false, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 1, false, false), "isolated");
+    assert_string_equal(rules_health(QUDAG_PHASE_FAILED, false, 0, 1, false, false), "failed");
+}
+
+/* The DHT can be joined over TCP: "ok" was said of nodes that could build no circuit. */
+static void a_node_whose_network_lets_no_udp_through_is_not_well(void **state)
+{
+    (void)state;
+    static const struct {
+        int phase;
+        bool failing;
+        size_t links;
+        bool saves;
+        const char *health;
+    } row[] = {
+        {QUDAG_PHASE_READY, false, 3, true, "no-udp"},
+        {QUDAG_PHASE_RELAYS, false, 3, true, "no-udp"},
+        {QUDAG_PHASE_DIAL, false, 0, true, "starting"},
+        {QUDAG_PHASE_READY, false, 0, true, "isolated"},
+        {QUDAG_PHASE_READY, false, 3, false, "unsaved"},
+        {QUDAG_PHASE_DIAL, true, 3, true, "failed"},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_string_equal(
+            rules_health(row[ix].phase, row[ix].failing, row[ix].links, 1, row[ix].saves, true),
+            row[ix].health);
+    }
 }
 
 static void a_folder_that_others_can_change_is_refused(void **state)
@@ -439,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_node_that_tries_again_has_not_recovered),
         cmocka_unit_test(whether_it_is_a_relay_is_said_with_what_lacks),
         cmocka_unit_test(a_node_that_cannot_save_is_not_well),
+        cmocka_unit_test(a_node_whose_network_lets_no_udp_through_is_not_well),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),
         cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),

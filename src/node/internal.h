@@ -94,6 +94,7 @@ struct node {
     } through;                       /* links through circuit relays */
     struct autorelay autorelay;      /* relays, and at which places are had by itself */
     struct node_finds finds;         /* searches for peers */
+    struct node_udp_watch udp;       /* whether datagrams pass */
     struct node_published published; /* our peer record */
     struct node_meets meets;
     struct node_direct direct;

@@ -241,12 +241,12 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_names_init(n)) != QUDAG_OK || (err = node_autorelay_init(n)) != QUDAG_OK ||
         (err = node_relay_links_init(n)) != QUDAG_OK ||
         (err = node_relay_service_init(n, now)) != QUDAG_OK ||
-        (err = node_finds_init(n)) != QUDAG_OK || (err = node_published_init(n)) != QUDAG_OK ||
-        (err = node_direct_init(n)) != QUDAG_OK || (err = node_meet_init(n)) != QUDAG_OK ||
-        (err = node_ending_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
-        (err = node_autonat_init(n)) != QUDAG_OK || (err = node_survey_init(n)) != QUDAG_OK ||
-        (err = node_boot_init(n)) != QUDAG_OK || (err = node_saved_init(n, now)) != QUDAG_OK ||
-        (err = node_rotation_init(n)) != QUDAG_OK) {
+        (err = node_finds_init(n)) != QUDAG_OK || (err = node_udp_init(n)) != QUDAG_OK ||
+        (err = node_published_init(n)) != QUDAG_OK || (err = node_direct_init(n)) != QUDAG_OK ||
+        (err = node_meet_init(n)) != QUDAG_OK || (err = node_ending_init(n)) != QUDAG_OK ||
+        (err = node_guards_init(n)) != QUDAG_OK || (err = node_autonat_init(n)) != QUDAG_OK ||
+        (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
+        (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
     }
     return make_renewal(n);
@@ -365,6 +365,7 @@ static void hand_on_news(struct node *n, tstamp now)
         node_keepalive_review(n);
     }
     if ((news & NODE_NEWS_MOVED) != 0) {
+        node_udp_anew(n, now);
         node_network_anew(n, now);
     }
     if ((news & NODE_NEWS_PATHS) != 0) {

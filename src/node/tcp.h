@@ -33,14 +33,24 @@ bool node_rule_tcp_twin(const struct multiaddr *quic, struct multiaddr *twin);
 
 /* What says whether datagrams pass. */
 struct node_udp_view {
-    uint64_t sent, came; /* datagrams, since the start */
+    uint64_t sent, came; /* datagrams, since the start or the last change of network */
     bool tcp_works;      /* a direct link over TCP is up */
 };
 enum node_udp { NODE_UDP_UNKNOWN, NODE_UDP_PASSES, NODE_UDP_BLOCKED };
 #define NODE_UDP_ENOUGH 3 /* datagrams without an answer: two retransmissions of a dial */
 enum node_udp node_rule_udp(const struct node_udp_view *v);
-/* Looks at it again, as a link came up; core/reach learns what it is. */
+/* Looks at it again; core/reach learns what it is.  By itself: some seconds after a peer has come up. */
 void node_udp_review(struct node *n, tstamp now);
+/* Another network, maybe: what passed before says nothing. */
+void node_udp_anew(struct node *n, tstamp now);
+QUDAG_MUST_USE qudag_err node_udp_init(struct node *n);
+
+/* Of struct node. */
+struct node_udp_watch {
+    uint64_t sent, came; /* as they were at the last change of network */
+    tstamp due;          /* when it is looked at again */
+    uint32_t looks;      /* in vain, since a peer came up */
+};
 
 /* The connections, for statistics; NULL: there are none. */
 struct tcp *node_tcp(const struct node *n);

@@ -41,7 +41,8 @@ void node_udp_review(struct node *n, tstamp now)
     bool blocked = n->reach.view.udp_blocked;
 
     quic_stats_get(n->quic, &st);
-    struct node_udp_view v = {.sent = st.dgrams_out, .came = st.dgrams_in};
+    struct node_udp_view v = {.sent = st.dgrams_out - n->udp.sent,
+                              .came = st.dgrams_in - n->udp.came};
     if (v.came == 0) {
         v.tcp_works = tcp_works(n, now);
     }
@@ -49,4 +50,61 @@ void node_udp_review(struct node *n, tstamp now)
     if (udp != NODE_UDP_UNKNOWN && (udp == NODE_UDP_BLOCKED) != blocked) {
         node_reach_udp_seen(n, udp == NODE_UDP_PASSES);
     }
+}
+
+/* ---- when it is looked at ---- */
+
+#define SOON                                                                                       \
+    (2 * NS_PER_S) /* after a peer came up: a dial by QUIC beside it has sent some by then */
+#define AGAIN (10 * NS_PER_S) /* while nothing is known, LOOKS times, and while it is blocked */
+#define LOOKS 3
+
+void node_udp_anew(struct node *n, tstamp now)
+{
+    struct quic_stats st;
+
+    quic_stats_get(n->quic, &st);
+    n->udp =
+        (struct node_udp_watch){st.dgrams_out, st.dgrams_in, tstamp_after(now, AGAIN), .looks = 0};
+}
+
+static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct node *n = node;
+    (void)out;
+
+    if (ev->type == EV_PEER_UP) {
+        n->udp.due = tstamp_min(n->udp.due, tstamp_after(now, SOON));
+        n->udp.looks = 0;
+    }
+}
+
+static void tick(void *node, tstamp now, struct acts *out)
+{
+    struct node *n = node;
+    struct quic_stats st;
+    (void)out;
+
+    if (now < n->udp.due) {
+        return;
+    }
+    node_udp_review(n, now);
+    quic_stats_get(n->quic, &st);
+    bool unknown = st.dgrams_in == n->udp.came && ++n->udp.looks <= LOOKS;
+    n->udp.due = unknown || n->reach.view.udp_blocked ? tstamp_after(now, AGAIN) : TSTAMP_NEVER;
+}
+
+static tstamp deadline(const void *node)
+{
+    return ((const struct node *)node)->udp.due;
+}
+
+qudag_err node_udp_init(struct node *n)
+{
+    static const struct core_ops ops = {.event = event, .tick = tick, .deadline = deadline};
+    struct node_core core = {.name = "udp", .instance = n, .ops = &ops};
+    unsigned ix;
+
+    n->udp.due = TSTAMP_NEVER;
+    return node_core_add(n, &core, NULL, &ix);
 }

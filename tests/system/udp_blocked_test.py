@@ -51,6 +51,13 @@ def main():
     row = until('a link with the bootstrap peer', lambda: links(caller, relay))[0]
     since(begun, 'the daemon starts, and is linked with its bootstrap peer')
     check(row['transport'] == 'tcp', f'{row}')
+    until('status tells the truth', lambda: caller.ask('status')['health'] == 'no-udp')
+    status = caller.ask('status')
+    check(status['udp_blocked'] and 'no UDP' in status['reason'] and status['anonymity'].startswith('no: no circuits'), f'{status}')
+    check(caller.tool('status')[0] == 5, 'a health check passes')
+    code, text = caller.tool('doctor')
+    check(code == 5 and 'circuits cannot be built' in text, f'doctor: exit {code}: {text}')
+    print('ok: status and doctor say that no UDP comes through, and what that means', flush=True)
     begun = time.monotonic()
     check(caller.tool('connect', place, timeout=60)[0] == 0, 'the peer is not reached')
     since(begun, 'a peer behind a router is reached through its relay')
