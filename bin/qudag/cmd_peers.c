@@ -43,56 +43,74 @@ static int list_others(struct tool *t, size_t which)
     return ask_list(t, lists[which].name, lists[which].cols, lists[which].n, lists[which].none);
 }
 
+const struct col peers_cols[] = {
+    {"peer", "PEER", COL_SHORT},     {"address", "ADDRESS", COL_HOST},
+    {"direction", "DIR", COL_TEXT},  {"transport", "VIA", COL_TEXT},
+    {"path_kind", "PATH", COL_TEXT}, {"relay", "THROUGH", COL_SHORT},
+    {"state", "STATE", COL_TEXT},    {"pq", "PQ", COL_YES},
+    {"rtt_ns", "RTT", COL_NS},       {"bytes_in", "IN", COL_SIZE},
+    {"bytes_out", "OUT", COL_SIZE},
+};
+const size_t peers_n_cols = N(peers_cols);
+
+/* With --wide: everything. */
+static const struct col wide[] = {
+    {"peer", "PEER", COL_PEER},
+    {"address", "ADDRESS", COL_TEXT},
+    {"direction", "DIR", COL_TEXT},
+    {"transport", "VIA", COL_TEXT},
+    {"security", "SEC", COL_TEXT},
+    {"path_kind", "PATH", COL_TEXT},
+    {"relay", "THROUGH", COL_PEER},
+    {"limited", "LIMITED", COL_YES},
+    {"group", "KEX GROUP", COL_TEXT},
+    {"state", "STATE", COL_TEXT},
+    {"signature_remote", "PROVEN", COL_TEXT},
+    {"pq", "PQ", COL_YES},
+    {"pin", "PIN", COL_TEXT},
+    {"key_changes", "FOLLOWED", COL_INT},
+    {"standing", "STANDING", COL_TEXT},
+    {"value", "VALUE", COL_INT},
+    {"tags", "TAGS", COL_WORDS},
+    {"next_try_ns", "NEXT TRY", COL_NS},
+    {"handshake_ns", "SETUP", COL_NS},
+    {"rtt_ns", "RTT", COL_NS},
+    {"bytes_in", "IN", COL_SIZE},
+    {"bytes_out", "OUT", COL_SIZE},
+    {"agent", "AGENT", COL_TEXT},
+};
+
 int run_peers(struct tool *t, int argc, char **argv)
 {
-    static const struct col cols[] = {
-        {"peer", "PEER", COL_PEER},
-        {"address", "ADDRESS", COL_TEXT},
-        {"direction", "DIR", COL_TEXT},
-        {"transport", "VIA", COL_TEXT},
-        {"security", "SEC", COL_TEXT},
-        {"path_kind", "PATH", COL_TEXT},
-        {"relay", "THROUGH", COL_PEER},
-        {"limited", "LIMITED", COL_YES},
-        {"group", "KEX GROUP", COL_TEXT},
-        {"state", "STATE", COL_TEXT},
-        {"signature_remote", "PROVEN", COL_TEXT},
-        {"pq", "PQ", COL_YES},
-        {"pin", "PIN", COL_TEXT},
-        {"key_changes", "FOLLOWED", COL_INT},
-        {"standing", "STANDING", COL_TEXT},
-        {"value", "VALUE", COL_INT},
-        {"tags", "TAGS", COL_WORDS},
-        {"next_try_ns", "NEXT TRY", COL_NS},
-        {"handshake_ns", "SETUP", COL_NS},
-        {"rtt_ns", "RTT", COL_NS},
-        {"bytes_in", "IN", COL_SIZE},
-        {"bytes_out", "OUT", COL_SIZE},
-        {"agent", "AGENT", COL_TEXT},
-    };
-    static const struct opt opts[] = {
-        {"--relays", NULL}, {"--tries", NULL}, {"--places", NULL}, {"--allowed", NULL}};
+    enum { OTHERS = 4, WIDE = OTHERS };
+    static const struct opt opts[] = {{"--relays", NULL},
+                                      {"--tries", NULL},
+                                      {"--places", NULL},
+                                      {"--allowed", NULL},
+                                      {"--wide", NULL}};
     struct args a = {
         .t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
-    bool of[4] = {false, false, false, false};
+    bool of[N(opts)] = {false};
     for (int got; (got = args_next(&a)) != ARGS_END;) {
-        if (got < 0 || got > 3) {
+        if (got < 0 || got > WIDE) {
             return got == ARGS_BAD ? TOOL_USAGE
-                                   : tool_usage(t, "peers takes no argument but --relays, --tries, "
-                                                   "--places or --allowed");
+                                   : tool_usage(t, "peers takes no argument but --wide, --relays, "
+                                                   "--tries, --places or --allowed");
         }
         of[got] = true;
     }
-    if (of[0] + of[1] + of[2] + of[3] > 1) {
-        return tool_usage(t, "peers: --relays, --tries, --places or --allowed, one of them");
+    if (of[0] + of[1] + of[2] + of[3] + of[WIDE] > 1) {
+        return tool_usage(t, "peers: --wide, --relays, --tries, --places or --allowed, one of "
+                             "them");
     }
-    for (size_t ix = 0; ix < N(of); ix++) {
+    for (size_t ix = 0; ix < OTHERS; ix++) {
         if (of[ix]) {
             return list_others(t, ix);
         }
     }
     (void)ask_begin(t, "peers");
-    return ask_list(t, "peers", cols, N(cols), "no links");
+    return of[WIDE] ? ask_list(t, "peers", wide, N(wide), "no links")
+                    : ask_list(t, "peers", peers_cols, peers_n_cols, "no links");
 }
 
 /* What may be said of a peer. */

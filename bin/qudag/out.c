@@ -143,6 +143,25 @@ void short_peer(char out[16], const char *peer)
     (void)snprintf(out, 16, "%s%s", len > 8 ? ".." : "", len > 8 ? peer + len - 8 : peer);
 }
 
+/* "192.0.2.7:4433", "[2001:db8::7]:4433"; what is no multiaddr with a host and a port as it is. */
+static void short_addr(char out[CELL_LEN], const char *addr)
+{
+    bool six = strncmp(addr, "/ip6/", 5) == 0;
+    const char *host = addr + 5, *end = host, *port;
+    size_t len = 0;
+    (void)snprintf(out, CELL_LEN, "%s", addr);
+    if (!six && strncmp(addr, "/ip4/", 5) != 0) {
+        return;
+    }
+    end = host + strcspn(host, "/");
+    port = strncmp(end, "/udp/", 5) == 0 || strncmp(end, "/tcp/", 5) == 0 ? end + 5 : "";
+    len = strspn(port, "0123456789");
+    if (len > 0 && end - host < 64 && len < 6) {
+        (void)snprintf(out, CELL_LEN, "%s%.*s%s:%.*s", six ? "[" : "", (int)(end - host), host,
+                       six ? "]" : "", (int)len, port);
+    }
+}
+
 static void path_cell(char out[CELL_LEN], const char *field, const struct rec_view *v)
 {
     struct rec_field f;
@@ -176,6 +195,8 @@ static void text_cell(char out[CELL_LEN], const struct col *c, const struct rec_
     if (c->kind == COL_SHORT) {
         short_peer(one, f->text);
         (void)snprintf(out, CELL_LEN, "%s", one);
+    } else if (c->kind == COL_HOST) {
+        short_addr(out, f->text);
     } else {
         (void)snprintf(out, CELL_LEN, "%s", f->text);
     }
@@ -234,10 +255,43 @@ void table_add(struct table *tb, const struct rec_view *v)
         tb->cap = cap;
     }
     for (size_t ix = 0; ix < tb->n_cols; ix++) {
-        cell_text(cell(tb, tb->n, ix), &tb->cols[ix], v);
+        struct col whole = tb->cols[ix]; /* ids are cut when all are known */
+        whole.kind = whole.kind == COL_SHORT ? COL_PEER : whole.kind;
+        cell_text(cell(tb, tb->n, ix), &whole, v);
         text_tame(cell(tb, tb->n, ix));
     }
     tb->n++;
+}
+
+/* How many characters at the end tell |a| and |b| apart, both of which are ids; at least |n|. */
+static size_t apart(const char *a, const char *b, size_t n)
+{
+    size_t la = strlen(a), lb = strlen(b), same = 0;
+    while (same < la && same < lb && a[la - 1 - same] == b[lb - 1 - same]) {
+        same++;
+    }
+    return same < n || (same == la && same == lb) ? n : same + 1;
+}
+
+/* Cuts the ids of all such columns to an end of one length, by which no two of them are the same. */
+static void cut_ids(struct table *tb)
+{
+    size_t all = tb->n * tb->n_cols, n = 8;
+    for (size_t i = 0; i < all; i++) {
+        for (size_t k = 0; k < i && tb->cols[i % tb->n_cols].kind == COL_SHORT; k++) {
+            if (tb->cols[k % tb->n_cols].kind == COL_SHORT) {
+                n = apart(tb->cells + i * CELL_LEN, tb->cells + k * CELL_LEN, n);
+            }
+        }
+    }
+    for (size_t i = 0; i < all; i++) {
+        char *text = tb->cells + i * CELL_LEN;
+        size_t len = strlen(text);
+        if (tb->cols[i % tb->n_cols].kind == COL_SHORT && len > n + 2) {
+            memmove(text + 2, text + len - n, n + 1);
+            memcpy(text, "..", 2);
+        }
+    }
 }
 
 /* To what width each column but the last is filled up; NULL, without memory: they are not. */
@@ -260,6 +314,7 @@ void table_print(const struct tool *t, struct table *tb, const char *empty)
         (void)printf("%s\n", empty);
         return;
     }
+    cut_ids(tb);
     int *width = widths(tb);
     for (size_t c = 0; c < tb->n_cols; c++) {
         (void)printf("%s%-*s%s%s", t->colour ? "\033[1m" : "", width != NULL ? width[c] : 0,

@@ -111,9 +111,10 @@ void json_line(const struct tool *t, const char *kind, const struct rec_view *v)
 enum col_kind {
     COL_TEXT,
     COL_PEER,
-    COL_SHORT,
+    COL_SHORT, /* a peer id's end, in a table as much of it as tells the ids there apart */
+    COL_HOST,  /* of a multiaddr host and port */
     COL_PATH,
-    COL_WORDS,
+    COL_WORDS, /* each value of the field */
     COL_NS,
     COL_SIZE,
     COL_INT,
@@ -145,7 +146,6 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
 int ask_done(struct tool *t, const char *done, const char *what);
 /* A request of one row. */
 int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
-
 /* A bar of how far something is: a line that is written over on a terminal, elsewhere one for each tenth. */
 struct bar {
     int tenth; /* shown last, without a terminal */
