@@ -40,6 +40,25 @@ static void each_address_goes_to_its_transport_the_cheapest_first(void **state)
 }
 
 /* A network that drops UDP: the stream begins over TCP, long before QUIC gives up. */
+/* However many relays are named later: where a peer is known to be directly does not fall off the list. */
+static void addresses_through_relays_push_out_no_direct_one(void **state)
+{
+    struct peer_id id = peer_no(1);
+    struct multiaddr first;
+    char text[MULTIADDR_TEXT_MAX];
+    size_t it = 0;
+
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    for (int i = 0; i < 2 * SWARM_ADDRS_MAX; i++) {
+        (void)snprintf(text, sizeof text, "/ip4/9.0.1.%d/p2p-circuit", i);
+        know(1, text);
+    }
+    assert_true(swarm_addr_next(w.s, &id, &it, &first));
+    assert_true(multiaddr_text(text, sizeof text, &first) > 0);
+    assert_string_equal(text, "/ip4/9.0.0.1/udp/7/quic-v1");
+}
+
 /* What is named while a peer is being dialled is dialled beside; what is under way is not begun again. */
 static void an_address_that_is_named_begins_no_other_dial_again(void **state)
 {
@@ -477,6 +496,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(each_address_goes_to_its_transport_the_cheapest_first),
+        T(addresses_through_relays_push_out_no_direct_one),
         T(an_address_that_is_named_begins_no_other_dial_again),
         T(a_silent_transport_costs_no_more_than_its_delays),
         T(a_relayed_link_does_not_end_direct_dials),
