@@ -33,7 +33,7 @@ _qudag() {
             return ;;
         esac ;;
     down) words='--now' ;;
-    peers) words='--relays --tries --places --allowed' ;;
+    peers) words='--wide --relays --tries --places --allowed' ;;
     peer) case $sub in
         '') words='keep release allow disallow retry reserve unreserve protect unprotect tag untag' ;;
         keep|release|allow|disallow|retry|reserve|unreserve) [ -n "$third" ] || words=$(_qudag_says peer peers) ;;

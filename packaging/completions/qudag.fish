@@ -108,6 +108,7 @@ complete -c qudag -n '__qudag_at down' -l now
 complete -c qudag -n '__qudag_at peers' -l relays
 complete -c qudag -n '__qudag_at peers' -l tries
 complete -c qudag -n '__qudag_at peers' -l places
+complete -c qudag -n '__qudag_at peers' -l wide
 complete -c qudag -n '__qudag_at peers' -l allowed
 
 complete -c qudag -n '__qudag_at peer; and __qudag_n 1' -a keep -d 'a link with it stands at all times'

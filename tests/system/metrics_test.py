@@ -420,7 +420,7 @@ def what_a_person_sees(n):
     check(setup and all(0 < s['p50_ns'] <= s['p95_ns'] for s in setup), f'{setup}')
     code, text = run(QUDAG, '--dir', n.dir, 'stats')
     check(code == 0 and 'P95' in text and 'link_setup{transport="quic"' in text, text[:300])
-    code, text = run(QUDAG, '--dir', n.dir, 'peers')
+    code, text = run(QUDAG, '--dir', n.dir, 'peers', '--wide')
     check(code == 0 and 'SETUP' in text, text)
     check(all(p['handshake_ns'] > 0 for p in n.ask('peers')['peers']), 'a link without set-up time')
     print('ok: set-up times are in qudag stats (p50, p95) and qudag peers', flush=True)

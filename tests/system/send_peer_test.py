@@ -17,6 +17,7 @@ import hosts  # noqa: E402
 from homes import Home, Relay, down, took, until, up  # noqa: E402
 from programs import check, run, QUDAG  # noqa: E402
 
+NOBODY = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'  # whom nobody knows
 RELAY, RECEIVER, SENDER = 1, 2, 3
 
 
@@ -117,6 +118,11 @@ def a_file(sender, receiver, relay):
     check(got == hashlib.sha256(path.read_bytes()).digest(), 'another content arrived')
     code, text = human(sender, 'ping', '-c', 1, receiver.peer)
     check(code == 0 and 'path: over relay' in text, f'ping: exit {code}: {text}')
+    code, text = human(sender, 'connect', receiver.peer)
+    check(code == 0 and 'path       relayed' in text and relay.peer in text, f'connect to an id: exit {code}: {text}')
+    for verb in (('connect',), ('ping', '-c', '1')):
+        code, text = human(sender, *verb, NOBODY)
+        check(code == 5 and 'is not found' in text and 'peer allow' in text, f'{verb[0]} of nobody: exit {code}: {text}')
     row = next(r for r in sender.ask('peers')['peers'] if r['peer'] == receiver.peer and r['state'] == 'up')
     check(row['path_kind'].startswith('relayed') and row['through'] == relay.peer, f'{row}')
 
