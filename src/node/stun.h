@@ -19,7 +19,8 @@ struct node;
 typedef void (*node_stun_done)(struct node *n, uint64_t cookie, qudag_err err,
                                const struct netaddr *external, tstamp now);
 /*
- * Asks two peers where they see the extra socket |local|; |done| follows, later, unless node_stun_forget() came.
+ * Asks two peers where they see the extra socket |local|; |done| follows with the first answer, unless
+ * node_stun_forget() came.
  * QUDAG_EUNREACHABLE: there is nobody to ask; QUDAG_ELIMIT, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err node_stun_external(struct node *n, const struct netaddr *local,
