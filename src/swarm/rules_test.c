@@ -1,5 +1,5 @@
 /* rules_test.c - tables of what the rules accept and refuse. */
-#include "swarm/rules.h"
+#include "swarm/quiet.h"
 
 #include "core/transport.h"
 
