@@ -54,8 +54,9 @@ struct swarm_peer {
     bool in_doubt;      /* a link in doubt (doubts.c), of which there is one at most, points here */
     struct list notify; /* in swarm.notify while |up| may have to change */
     uint8_t n_addrs, n_links;
-    uint32_t n_dials;          /* swarm_link.dialled */
-    uint32_t n_dying, rescues; /* links in swarm.dead; times in a row that one fell quiet and it was dialled */
+    uint32_t n_dials; /* swarm_link.dialled */
+    uint32_t n_dying,
+        rescues; /* links in swarm.dead; times in a row that one fell quiet and it was dialled */
     qudag_err down_err;
     struct swarm_addr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
     struct list delayed; /* in swarm.delayed until |next_at|, when one more may be dialled */

@@ -183,6 +183,20 @@ static void look_at(struct swarm *s, struct swarm_link *l, tstamp at)
     s->rescue_at = tstamp_min(s->rescue_at, at);
 }
 
+/* The next dial for any link of that peer that is quiet waits: they would lead to the same addresses. */
+static void pause_dials(const struct swarm_link *l, tstamp now)
+{
+    uint32_t times = l->path.rescues + 1;
+
+    for (size_t i = 0; i < l->peer->n_links; i++) {
+        struct swarm_path *path = &l->peer->link[i]->path;
+        if (path->quiet) {
+            path->rescues = times;
+            path->rescue_at = tstamp_after(now, swarm_rule_rescue_pause(times));
+        }
+    }
+}
+
 static void dial(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
     const struct swarm_beside as = {l, core, true, l->path.rescues == 0 && l->peer->n_dials == 0};
@@ -190,7 +204,7 @@ static void dial(struct swarm *s, struct swarm_link *l, unsigned core, tstamp no
     if (l->path.rescues == 0) {
         rescued(l->peer, now);
     }
-    l->path.rescue_at = tstamp_after(now, swarm_rule_rescue_pause(++l->path.rescues));
+    pause_dials(l, now);
     s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
 }
 

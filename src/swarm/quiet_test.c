@@ -216,7 +216,7 @@ static void few_peers_are_dialled_at_once_beside_quiet_links(void **state)
     for (uint8_t i = 0; i < 20; i++) {
         event(&w.quick, LINK_QUIET, i, 0);
     }
-    assert_in_range(w.relay.n, 1, 8);
+    assert_in_range(w.relay.n, 1, 16);
 }
 
 /* A peer names an address of a third party and falls quiet again and again. */

@@ -53,6 +53,15 @@ static void had(struct meet_born *b, bool named, tstamp now)
     b->named = named ? now : b->named;
 }
 
+/* Until the first birthday all places are free, whatever the key: a node that meets nobody draws none. */
+static void key_once(struct meet *m)
+{
+    if (m->born_key[0] == 0) {
+        m->born_key[0] = rng_u64(&m->rng) | 1;
+        m->born_key[1] = rng_u64(&m->rng);
+    }
+}
+
 /* Whether another meeting has the one birthday, and keeps it. */
 static bool is_kept(const struct meeting *mt, tstamp now)
 {
@@ -144,6 +153,7 @@ void meet_birthday_begin(struct meeting *mt, tstamp now)
                              .first = first,
                              .socks = socks};
     meet_birthday_claim(mt, now);
+    key_once(m);
     had(meet_born_peer(m, &mt->peer), mt->own.named, now);
     had(meet_born_host(m, &to), mt->own.named, now);
 }

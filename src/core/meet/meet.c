@@ -16,8 +16,6 @@ struct meet *meet_new(const struct meet_config *cfg)
         m->mem = cfg->mem;
         m->rng = cfg->rng;
         m->self = cfg->self;
-        m->born_key[0] = rng_u64(&m->rng);
-        m->born_key[1] = rng_u64(&m->rng);
     }
     return m;
 }

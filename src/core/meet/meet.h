@@ -70,7 +70,7 @@ struct meet_own {
     bool lab;      /* loopback addresses are met, too */
     bool
         named; /* the program named this peer: 1024 packets may go to the host that it names, see rules.h */
-    uint64_t rtt;  /* between this side and the relay, ns; 0: not known */
+    uint64_t rtt; /* between this side and the relay, ns; 0: not known */
 };
 
 /* Meetings that ended, by the round that they had come to. */

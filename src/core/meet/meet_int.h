@@ -154,7 +154,7 @@ struct meet {
     tstamp silent_at;
     struct meeting *birthday; /* the one that has one now */
     tstamp birthday_at;       /* since */
-    tstamp few_until; /* our router gives few ports, as a birthday has shown; 0: not */
+    tstamp few_until;         /* our router gives few ports, as a birthday has shown; 0: not */
     uint64_t cookies;
     struct meet_stats stats;
 };

@@ -111,9 +111,9 @@ uint16_t meet_rule_probe(uint16_t start, uint16_t stride, uint32_t nth);
 
 /* What is known when a birthday is due. */
 struct meet_birthday_asks {
-    bool attested; /* that host answered in this meeting */
-    bool named;    /* the program named the peer */
-    bool busy;     /* another one is under way, that keeps it (meet_rule_birthday_keeps()) */
+    bool attested;  /* that host answered in this meeting */
+    bool named;     /* the program named the peer */
+    bool busy;      /* another one is under way, that keeps it (meet_rule_birthday_keeps()) */
     bool few_ports; /* our router was seen to give few */
     /* The last one with the peer, to the host; 0: none.  For a named peer only those with named ones count. */
     tstamp last_peer, last_host;
