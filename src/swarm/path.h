@@ -30,8 +30,8 @@ uint64_t swarm_rule_rescue_pause(uint32_t dials);
 
 /*
  * Between two times that a peer is dialled as a link of it fell quiet, the |times|th in a row behind us: who falls
- * quiet and is heard again and again chooses where we dial, as it names its addresses.  None three times, then 4 to 64 s.
- * In a row: within SWARM_RELAPSE_FORGET of the one before.
+ * quiet and is heard again and again chooses where we dial, as it names its addresses.  None three times, then 4 s to
+ * 64 s.  In a row: within SWARM_RELAPSE_FORGET of the one before.
  */
 #define SWARM_RELAPSE_FORGET (120 * NS_PER_S)
 uint64_t swarm_rule_relapse_pause(uint32_t times);
