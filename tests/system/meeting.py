@@ -76,7 +76,6 @@ class Meeting:
     """from the first ping to a direct path, or to the limit"""
 
     def __init__(self, a, b, limit=20, patience=30):
-        name(a, b)
         self.began, self.row = time.monotonic(), None
         self.first = self.direct = None
         end = self.began + patience * SLOW
@@ -157,5 +156,5 @@ def allow(b, *senders):
         b.ask('peer', 'allow', a.peer)
 
 
-__all__ = ['DIRECT', 'Meeting', 'Relay', 'Resident', 'QUDAG', 'allow', 'begin', 'check', 'expect', 'file_of', 'lab', 'meets', 'pinged',
+__all__ = ['DIRECT', 'Meeting', 'Relay', 'Resident', 'QUDAG', 'allow', 'begin', 'check', 'expect', 'file_of', 'has_places', 'lab', 'meets', 'pinged',
            'relays', 'run', 'said', 'send', 'side_by_side', 'stays_relayed', 'until', 'up']

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from meeting import (DIRECT, Resident, begin, check, expect, file_of, lab, meets, pinged, relays, said, send,
+from meeting import (DIRECT, Resident, allow, begin, check, expect, file_of, lab, meets, pinged, relays, said, send,
                      stays_relayed, until)
 import hosts
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 from homes import counted
-from meeting import Resident, begin, check, has_places, lab, name, pinged, relays, until
+from meeting import Resident, allow, begin, check, has_places, lab, pinged, relays, until
 import hosts
 
 VICTIM, NEAR, LIAR = 40, 11, 12
@@ -57,7 +57,7 @@ def main():
     near, liar = Resident('near', lab.Site(NEAR, 'port-restricted')), Resident('liar', lab.Site(LIAR, 'port-restricted'))
     victim = Victim(near, liar)
     lies = [o for p in PORTS for o in ('-o', f'node.announce=/ip4/{victim.v4}/udp/{p}/quic-v1')]
-    begin([near], public[0].bootstrap, reachable=True)
+    begin([near], public[0].bootstrap, '-o', 'nat.reachable=yes')
     begin([liar], public[1].bootstrap, *lies)
     until('a place', lambda: has_places(near), 60)
     before = victim.got
@@ -65,7 +65,8 @@ def main():
     pings(liar, near)
     stranger = victim.got - before
     print(f'ok: a stranger brings it {stranger} packets', flush=True)
-    name(near, liar)
+    allow(near, liar)
+    near.ask('peer', 'protect', liar.peer)
     pings(liar, near)
     pinged(near, liar)
     named = victim.got - before - stranger
