@@ -447,8 +447,11 @@ int run_connect(struct tool *t, int argc, char **argv)
         return connect_dark(t, word[0], word[1], key);
     }
     if (n == 1 && word[0][0] != '/' && qudag_peer_id_parse(&peer, word[0]) != QUDAG_OK) {
-        return tool_usage(t, "connect: to which port of it?  ADDRESS PORT, or the multiaddr or id "
-                             "of a peer");
+        size_t len = strlen(word[0]);
+        bool dark = len > 5 && strcmp(word[0] + len - 5, ".dark") == 0;
+        return tool_usage(t, dark ? "connect: to which port of it?  ADDRESS PORT"
+                                  : "connect: that is neither a multiaddr nor a whole peer id (52 "
+                                    "characters, 12D3Koo...); to a dark address: ADDRESS PORT");
     }
     if (n != 1 || key != NULL) {
         return tool_usage(t, "connect takes one multiaddr or peer id, or a dark address and a "

@@ -133,6 +133,9 @@ static void judge_reachable(struct list *l, const struct doctor_facts *f)
     } else if (!f->announces && f->places > 0) {
         add(l, "reachability", DOCTOR_OK, "",
             "peers reach it by its peer id, through circuit relays; it cannot be a relay itself");
+    } else if (!f->announces && f->udp_blocked) {
+        add(l, "reachability", DOCTOR_NOTE, "see udp",
+            "others cannot reach this node first, and nothing at dark addresses works");
     } else if (!f->announces) {
         add(l, "reachability", DOCTOR_NOTE,
             "forward a UDP port, and name it by announce = MULTIADDR under [node]",

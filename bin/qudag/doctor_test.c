@@ -168,6 +168,11 @@ static void what_keeps_peers_out_is_found(void **state)
     home.udp_blocked = true;
     assert_int_equal(verdict(&home, "udp"), DOCTOR_BAD);
     assert_int_equal(verdict(&home, "nat"), -1);
+    home.announces = false; /* and what needs circuits does not work */
+    struct doctor_finding found[DOCTOR_MAX];
+    for (size_t i = doctor_judge(&home, found); i-- > 0;) {
+        assert_null(strstr(found[i].text, "calls and browsing work"));
+    }
     home.links = 0; /* nothing is known of the network */
     assert_int_equal(verdict(&home, "udp"), -1);
 }

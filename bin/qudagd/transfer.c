@@ -100,11 +100,17 @@ static const struct {
     [QUDAG_SEND_END_LOST] = {TOOL_FAILED, "RECEIVER_LOST", "send it again: all of it is sent then"},
 };
 
+#define PEER_REFUSED_HINT                                                                          \
+    "only the receiver can change that; to allow this node: there, qudag peer allow with the "     \
+    "line \"peer\" of qudag status here"
+
 static void fail(struct request *rq, const qudag_send_info *i)
 {
     size_t end = (size_t)i->end;
     if (i->end == QUDAG_SEND_END_BUSY) {
         request_end(rq, exit_of(i->err), qudag_err_name(i->err), i->why, "try again later");
+    } else if (i->end == QUDAG_SEND_END_REFUSED && i->peer.len > 0) {
+        request_end(rq, TOOL_REFUSED, ends[end].error, i->why, PEER_REFUSED_HINT);
     } else if (end < sizeof(ends) / sizeof(ends[0]) && ends[end].error != NULL) {
         request_end(rq, ends[end].code, ends[end].error, i->why, ends[end].hint);
     } else {

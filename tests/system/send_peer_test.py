@@ -34,7 +34,7 @@ def place(node):
 
 def refused(sender, receiver, why):
     code, text = human(sender, 'send', receiver.peer, '-m', 'may I?')
-    check(code == 6 and 'takes nothing from this node' in text, f'{why}: exit {code}: {text}')
+    check(code == 6 and 'takes nothing from this node' in text and 'there, qudag peer allow' in text, f'{why}: exit {code}: {text}')
 
 
 def delivered(sender, receiver, text):

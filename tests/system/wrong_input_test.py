@@ -162,6 +162,8 @@ def tool():
     says('help for a part of a command', 'get KEY', 0, QUDAG, 'help', 'dht', 'put')
     says('help asked for behind a part of a command', 'get KEY', 0, QUDAG, 'dht', 'put', '--help')
     says('help for what is none', 'did you mean send?', 2, QUDAG, 'help', 'sned')
+    says('a peer id with a letter too many', 'neither a multiaddr nor a whole peer id', 2, QUDAG, '--dir', d, 'connect',
+         '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xox')
     says('a dark address that is none', 'not a dark address', 2, QUDAG, '--dir', d, 'send', 'nonsense', '-m', 'x')
     says('a path too long for a socket', 'shorter --dir', 2, QUDAGD, '--dir', TOP / ('x' * 120),
          '-o', f'node.listen={ANY_PORT}')
