@@ -251,8 +251,9 @@ static int wait_ready(struct tool *t, int64_t seconds, const struct status *stat
     }
     if (w.reason[0] == 0 && strcmp(w.phase, "relays") == 0) {
         (void)snprintf(w.reason, sizeof(w.reason),
-                       "circuits need %lld known relays, and %lld are known; more nodes must join",
-                       w.of, w.have);
+                       "circuits need %lld known relays%s, and %lld are known; more nodes must "
+                       "join",
+                       w.of, w.have >= w.of ? " of different networks" : "", w.have);
     }
     (void)snprintf(message, sizeof(message), "not ready after %lld s%s%s; the daemon keeps trying",
                    (long long)seconds, w.reason[0] == 0 ? ": phase " : ": ",

@@ -59,7 +59,8 @@ const struct sub subs[] = {
      "--tries lists kept peers, and peers and networks that are not dialled for a while because\n"
      "dials failed, with when the next try is made.\n"
      "--places lists the circuit relays at which places are kept for this node, and where others\n"
-     "reach it through them.  THROUGH names the relay of a relayed link, LIMITED says that the\n"
+     "reach it through them.  THROUGH names the relay of a relayed link, LIMITED (--wide) that "
+     "the\n"
      "relay ends it after some bytes or time.\n"
      "--allowed lists the peers that may send to this node's peer id (qudag peer allow).\n",
      "qudag peers", run_peers},
@@ -87,7 +88,7 @@ const struct sub subs[] = {
      "  tag PEER WEIGHT    add -1000 to 1000 to the value of its links; untag PEER: no longer\n"
      "Above links_high those of the lowest value are closed, never one with a request under way.\n"
      "--name NAME (user): several programs can each say something; a peer is protected as long as\n"
-     "one name protects it.  All of it is forgotten when the daemon stops; [peers] keep is not.\n",
+     "one name protects it.  Protection and weights are forgotten when the daemon stops.\n",
      "qudag peer protect 12D3Koo... --name backup", run_peer},
     {"ping", "PEER|MULTIADDR [-c N]", "measure round trips to a peer",
      "Sends N pings (3), one after the other, and counts those that were not answered.  Says over\n"

@@ -152,8 +152,8 @@ static void status_health(struct rec *r, struct daemon *d)
         rec_reason(r, d, last->err);
     } else if (last != NULL && phase == QUDAG_PHASE_RELAYS) {
         rec_strf(r, "reason",
-                 "circuits need %u known relays, and %u are known; more nodes must join", last->b,
-                 last->a);
+                 "circuits need %u known relays%s, and %u are known; more nodes must join", last->b,
+                 last->a >= last->b ? " of different networks" : "", last->a);
     }
     if (phase == QUDAG_PHASE_FAILED) {
         rec_int(r, "retry_ns", retry_ns(d));
