@@ -187,7 +187,8 @@ struct swarm {
     size_t n_interned;
     struct resources *resources, *own;       /* cfg.accounts, or else |own| */
     struct limiter refusals_said, keys_said; /* lines in the log */
-    struct limiter rescues;                  /* dials beside quiet links */
+    struct limiter rescues;                  /* dials beside quiet links ... */
+    struct limiter rescues_came;             /* ... of who came by itself and does not matter */
     struct swarm_tags tags;
     struct swarm_nets nets;       /* breakers of networks */
     struct limiter newcomers;     /* strangers and such for whom another link is closed */

@@ -176,6 +176,15 @@ static bool is_dialled(const struct swarm *s, const struct swarm_peer *p, bool r
     return relayed ? swarm_dials_under_way(s, p, true) >= SWARM_RESCUE_RELAYS : p->n_dials > 0;
 }
 
+/* Strangers, who may fall quiet at once and when they like, have dials of their own: they use up nobody else's. */
+static bool has_turn(struct swarm *s, const struct swarm_link *l, tstamp now)
+{
+    bool came =
+        (l->props & LINK_INBOUND) != 0 && swarm_peer_standing(s, &l->peer->id) <= RES_CHOSEN;
+
+    return limiter_take(came ? &s->rescues_came : &s->rescues, 1, now);
+}
+
 /* Looked at again at |at|. */
 static void look_at(struct swarm *s, struct swarm_link *l, tstamp at)
 {
@@ -225,7 +234,7 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
     if (other == SWARM_WITNESS_HEARD) {
         ask_elsewhere(s, l);
     }
-    if (swarm_rule_rescue(&v) && limiter_take(&s->rescues, 1, now)) {
+    if (swarm_rule_rescue(&v) && has_turn(s, l, now)) {
         dial(s, l, core, now);
     }
     tstamp soon = other == SWARM_WITNESS_ASKED ? LOOK_ASKED : LOOK;

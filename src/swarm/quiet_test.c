@@ -219,6 +219,28 @@ static void few_peers_are_dialled_at_once_beside_quiet_links(void **state)
     assert_in_range(w.relay.n, 1, 16);
 }
 
+/* Twenty strangers fall quiet; then a peer that we dialled does. */
+static void strangers_that_fall_quiet_use_up_no_dials_of_others(void **state)
+{
+    (void)state;
+    know(21, "/ip4/9.0.0.1/udp/7/quic-v1");
+    open_by(w.core, 21, 0);
+    up(&w.quick, 0, LINK_NAMED);
+    know(21, through);
+    for (uint8_t i = 1; i <= 20; i++) {
+        know(i, through);
+        inbound(&w.quick, i, LINK_NAMED);
+        open_by(w.core, i, 0);
+    }
+    for (uint8_t i = 1; i <= 20; i++) {
+        event(&w.quick, LINK_QUIET, i, 0);
+    }
+    uint32_t before = w.relay.n;
+    assert_in_range(before, 1, 8);
+    event(&w.quick, LINK_QUIET, 0, 0);
+    assert_int_equal(w.relay.n, before + 1);
+}
+
 /* A peer names an address of a third party and falls quiet again and again. */
 static void who_falls_quiet_again_and_again_is_dialled_seldom(void **state)
 {
@@ -364,6 +386,7 @@ int main(void)
         T(beside_a_link_that_leaves_the_peer_is_dialled),
         T(beside_another_quiet_link_the_peer_is_dialled),
         T(few_peers_are_dialled_at_once_beside_quiet_links),
+        T(strangers_that_fall_quiet_use_up_no_dials_of_others),
         T(a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),

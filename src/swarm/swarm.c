@@ -53,6 +53,7 @@ static qudag_err make_accounts(struct swarm *s)
     limiter_init(&s->refusals_said, 1, 10, 0);
     limiter_init(&s->keys_said, 1, 10, 0);
     limiter_init(&s->rescues, 2, 16, 0);
+    limiter_init(&s->rescues_came, 1, 8, 0);
     limiter_init(&s->newcomers, 1, NEWCOMERS_BURST, 0);
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
     swarm_tags_init(&s->tags, s->mem, c.seed);
