@@ -152,13 +152,30 @@ static void ask_elsewhere(struct swarm *s, struct swarm_link *l)
     }
 }
 
-/* When |l|, that fell quiet, may have its peer dialled, as far as the last times tell. */
-static tstamp rescue_from(const struct swarm_link *l)
+/* Of the quiet links of |p| the one beside which most was dialled since; NULL: nothing was. */
+static const struct swarm_path *most_dialled(const struct swarm_peer *p)
 {
-    const struct swarm_peer *p = l->peer;
+    const struct swarm_path *most = NULL;
 
-    if (l->path.rescues > 0) {
-        return l->path.rescue_at; /* it goes on */
+    for (size_t i = 0; i < p->n_links; i++) {
+        const struct swarm_path *path = &p->link[i]->path;
+        if (path->quiet && path->rescues > (most == NULL ? 0 : most->rescues)) {
+            most = path;
+        }
+    }
+    return most;
+}
+
+/*
+ * When |p|, a link of which fell quiet, may be dialled, as far as the last times tell.  While one is quiet others that
+ * fall quiet, too, are the same time.
+ */
+static tstamp rescue_from(const struct swarm_peer *p)
+{
+    const struct swarm_path *most = most_dialled(p);
+
+    if (most != NULL) {
+        return most->rescue_at;
     }
     return p->rescues == 0 ? 0 : tstamp_after(p->rescued_at, swarm_rule_relapse_pause(p->rescues));
 }
@@ -192,28 +209,16 @@ static void look_at(struct swarm *s, struct swarm_link *l, tstamp at)
     s->rescue_at = tstamp_min(s->rescue_at, at);
 }
 
-/* The next dial for any link of that peer that is quiet waits: they would lead to the same addresses. */
-static void pause_dials(const struct swarm_link *l, tstamp now)
-{
-    uint32_t times = l->path.rescues + 1;
-
-    for (size_t i = 0; i < l->peer->n_links; i++) {
-        struct swarm_path *path = &l->peer->link[i]->path;
-        if (path->quiet) {
-            path->rescues = times;
-            path->rescue_at = tstamp_after(now, swarm_rule_rescue_pause(times));
-        }
-    }
-}
-
 static void dial(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
-    const struct swarm_beside as = {l, core, true, l->path.rescues == 0 && l->peer->n_dials == 0};
+    const struct swarm_path *most = most_dialled(l->peer);
+    const struct swarm_beside as = {l, core, true, most == NULL && l->peer->n_dials == 0};
 
-    if (l->path.rescues == 0) {
+    if (most == NULL) {
         rescued(l->peer, now);
     }
-    pause_dials(l, now);
+    l->path.rescues = most == NULL ? 1 : most->rescues + 1;
+    l->path.rescue_at = tstamp_after(now, swarm_rule_rescue_pause(l->path.rescues));
     s->stats.links_rescued += swarm_dial_beside(s, l->peer, &as, now) > 0 ? 1 : 0;
 }
 
@@ -229,7 +234,7 @@ static void rescue(struct swarm *s, struct swarm_link *l, tstamp now)
                                  .dialling = is_dialled(s, l->peer, relayed),
                                  .relayed = relayed,
                                  .lasts = now >= lasts,
-                                 .too_soon = now < rescue_from(l)};
+                                 .too_soon = now < rescue_from(l->peer)};
 
     if (other == SWARM_WITNESS_HEARD) {
         ask_elsewhere(s, l);

@@ -291,6 +291,31 @@ static void a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled(vo
     assert_int_equal(w.relay.n, 2);
 }
 
+/* All links of a peer fall quiet when its network changes: that is one time, not one for each. */
+static void links_of_a_peer_that_fall_quiet_together_are_one_time(void **state)
+{
+    (void)state;
+    know(1, through);
+    know(1, "/ip4/9.0.0.3/p2p-circuit");
+    for (unsigned round = 0; round < 3; round++) {
+        uint32_t s = inbound(&w.steady, 1, LINK_NAMED), d = inbound(&w.quick, 1, LINK_NAMED);
+        assert_true(goes_to(&w.quick, d));
+        uint32_t before = w.relay.n;
+        event(&w.steady, LINK_QUIET, s, 0);
+        event(&w.quick, LINK_QUIET, d, 0);
+        assert_int_equal(w.relay.n, before + 1);
+        pass(swarm_rule_rescue_pause(1) - 1);
+        assert_int_equal(w.relay.n, before + 1);
+        pass(1);
+        assert_int_equal(w.relay.n, before + 2);
+        for (uint32_t i = before; i < w.relay.n; i++) {
+            event(&w.relay, LINK_DOWN, i, 0);
+        }
+        event(&w.steady, LINK_DOWN, s, 0);
+        event(&w.quick, LINK_DOWN, d, 0);
+    }
+}
+
 static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
 {
     (void)state;
@@ -388,6 +413,7 @@ int main(void)
         T(few_peers_are_dialled_at_once_beside_quiet_links),
         T(strangers_that_fall_quiet_use_up_no_dials_of_others),
         T(a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled),
+        T(links_of_a_peer_that_fall_quiet_together_are_one_time),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),
         T(streams_of_cells_need_no_relayed_link),
