@@ -208,12 +208,19 @@ static bool by_dcutr(qudag_path *out, const qudag_node *n, const struct peer_id 
     return true;
 }
 
+/* A peer asks for a meeting, and is not one that this node meets: a stream of the program's may yet come. */
+static bool is_at_the_door(const qudag_node *n, const struct peer_id *peer,
+                           const struct meet_look *l)
+{
+    return l->state == MEET_ASKING && !l->initiator && !node_may_meet(n->node, peer);
+}
+
 /* The last meeting; false: there was none. */
 static bool by_meeting(qudag_path *out, const qudag_node *n, const struct peer_id *peer, tstamp now)
 {
     struct meet_look l;
 
-    if (!node_meet_look(n->node, peer, &l) || l.state == MEET_NONE) {
+    if (!node_meet_look(n->node, peer, &l) || l.state == MEET_NONE || is_at_the_door(n, peer, &l)) {
         return false;
     }
     out->by = QUDAG_PATH_BY_MEETING;
