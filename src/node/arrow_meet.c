@@ -132,7 +132,7 @@ static struct meet_own own_of(const struct node *n, const struct peer_id *peer,
 
 /* ---- who is met ---- */
 
-/* A relayed link of ours that is heard, to a QuDAG node: which it is said to be once that has proven itself. */
+/* A relayed link that we dialled and that is heard, to a QuDAG node; LINK_QUDAG is there from LINK_PROVEN on. */
 static bool is_ours(const struct swarm_look *look)
 {
     bool stands = look->state == SWARM_LINK_UP || look->state == SWARM_LINK_HANDSHAKING;

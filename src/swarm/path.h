@@ -13,11 +13,11 @@ uint64_t swarm_rule_quiet_pause(uint32_t times);
 
 /* What is known of a link whose path became quiet. */
 struct swarm_quiet_view {
-    bool
-        needed; /* it has a stream that any link may carry (no cells, not direct_only), or its peer is protected */
+    /* It has a stream that any link may carry (no cells, not direct_only), or its peer is protected. */
+    bool needed;
     bool other; /* another link of the peer is heard */
-    bool
-        dialling; /* dials through SWARM_RESCUE_RELAYS are under way; where no relay is known, one */
+    /* Dials through SWARM_RESCUE_RELAYS relays are under way; where no relay is known, one dial. */
+    bool dialling;
     bool relayed; /* an address through a relay is known */
     bool lasts;   /* it has been quiet for SWARM_RESCUE_DIRECT, or SWARM_RESCUE_KEPT if protected */
     bool too_soon; /* after the last dials: swarm_rule_rescue_pause(), swarm_rule_relapse_pause() */
@@ -55,7 +55,7 @@ bool swarm_rule_rescue(const struct swarm_quiet_view *v);
 /* What is known of the path of one link. */
 struct swarm_path {
     bool quiet;       /* LINK_QUIET, and no LINK_HEARD since */
-    bool fresh;       /* and nobody has looked yet what is to be done about it */
+    bool fresh;       /* and swarm_rescue_links() looks at it */
     uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
     tstamp since;     /* it is quiet */
     tstamp trust_at;  /* after it was heard again: not used before, where another link is */

@@ -22,8 +22,8 @@ struct swarm_beside {
     bool anew;                     /* all addresses have their turn again */
 };
 /*
- * In dial.c: one direct address of |p|, and perhaps one through a relay, are dialled at once, but for a kind of which
- * enough dials are under way: a direct one, SWARM_RESCUE_RELAYS others.  How many dials began.
+ * In dial.c: dials one direct address of |p| unless a direct dial is under way, and one address through a relay, if
+ * |as| asks for that and fewer than SWARM_RESCUE_RELAYS such dials are.  Returns how many dials began.
  */
 unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now);
