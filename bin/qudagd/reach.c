@@ -95,6 +95,11 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
         p.kind = QUDAG_PATH_RELAYED; /* it stays beside the direct one for a while */
         p.relay = link->relay;
     }
+    if (link != NULL && !link->relayed && p.kind == QUDAG_PATH_RELAYED) {
+        rec_str(r, "path_kind",
+                "direct, quiet"); /* nothing comes over it: what is opened takes the relay */
+        return;
+    }
     rec_str(r, "path_kind", reach_path_word(&p));
     if (p.relay.len > 0) {
         rec_peer(r, "through", &p.relay);

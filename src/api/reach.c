@@ -168,8 +168,12 @@ bool qudag_port_next(const qudag_node *n, size_t *it, qudag_port *out)
 
 /* ---- paths ---- */
 
-/* The link that a stream without special needs goes to; direct ones come first.  False: there is none. */
-static bool best_link(const qudag_node *n, const qudag_peer_id *peer, qudag_link_info *out)
+/*
+ * The link that a stream without special needs goes to: a |direct| one, or one through a relay, and the other where
+ * that is all there is.  False: there is none.
+ */
+static bool best_link(const qudag_node *n, const qudag_peer_id *peer, bool direct,
+                      qudag_link_info *out)
 {
     const qudag_link_info none = QUDAG_INIT(qudag_link_info);
     qudag_link_info l = none;
@@ -178,7 +182,7 @@ static bool best_link(const qudag_node *n, const qudag_peer_id *peer, qudag_link
     for (size_t it = 0; qudag_link_next(n, &it, &l);) {
         bool its = l.state == QUDAG_LINK_UP && l.peer.len == peer->len &&
                    memcmp(l.peer.bytes, peer->bytes, peer->len) == 0;
-        if (its && (!found || (out->relayed && !l.relayed))) {
+        if (its && (!found || (out->relayed == direct && l.relayed != direct))) {
             *out = l;
             found = true;
         }
@@ -261,7 +265,8 @@ qudag_err qudag_path_get(const qudag_node *n, const qudag_peer_id *peer, qudag_p
     if (n == NULL || out == NULL || !api_peer_in(&p, peer)) {
         return QUDAG_EINVAL;
     }
-    bool linked = best_link(n, peer, &l);
+    bool direct = swarm_prefers_direct(node_swarm(n->node), &p, io_now());
+    bool linked = best_link(n, peer, direct, &l);
     if (linked && l.relayed) {
         (void)snprintf(full.why, sizeof(full.why), "%s", why_no_meeting(n, &p, l.inbound));
     }

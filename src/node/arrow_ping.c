@@ -1,10 +1,22 @@
 /* arrow_ping.c - the program pings: NODE_OP_PING ─▶ ping ─ round trip ─▶ the request ends. */
 #include "node/request_table.h"
+#include "swarm/moves.h"
+
+/* A stream that began on a link through a relay does not stay there once there is a direct one. */
+static void leave_relay(struct node *n, const struct peer_id *peer, tstamp now, struct acts *out)
+{
+    struct ref idle = ping_idle(&n->ping, peer);
+
+    if (swarm_stream_moves(n->swarm, idle, now)) {
+        ping_leave(&n->ping, idle, now, out);
+    }
+}
 
 qudag_err node_begin_ping(struct node *n, struct node_op *op, tstamp now)
 {
     node_meets_name(n, &op->req.peer);
     struct acts *out = node_begin(n);
+    leave_relay(n, &op->req.peer, now, out);
     qudag_err err = ping_start(&n->ping, &op->req.peer, node_op_cookie(op), now, out);
 
     node_end(n, n->ix.ping);

@@ -82,27 +82,6 @@ static void watch(struct nt *nt, const struct nt_pkt *p)
     }
 }
 
-/* Node |ix| in the network 20+ix.1/16; |nat|: its socket has a private address there, and strangers get no further. */
-static void make(size_t ix, struct node_config *c, bool nat)
-{
-    struct nt_node *t = &net.node[ix];
-    struct netaddr inside = {.family = 4, .ip = {192, 168, 1, 7}, .port = 4001};
-    struct multiaddr ma;
-
-    nt_identity(&net, ix);
-    t->addr = (struct netaddr){.family = 4, .ip = {(uint8_t)(20 + ix), 1, 0, 1}, .port = 4001};
-    t->guarded = nat;
-    c->identity = &t->id;
-    c->lab = false;
-    if (ix > 0) {
-        nt_boot(&net, c, 0);
-    }
-    assert_int_equal(nt_make(&net, ix, c), QUDAG_OK);
-    multiaddr_quic(&ma, nat ? &inside : &t->addr, NULL);
-    node_set_addrs(t->node, &ma, 1);
-    node_start(t->node);
-}
-
 static void network(bool serves)
 {
     memset(&seen, 0, sizeof seen);
@@ -110,7 +89,8 @@ static void network(bool serves)
     for (size_t i = 0; i <= OTHERS; i++) {
         struct node_config c = nt_config(&net, i);
         c.relay = c.dht_server = i != IT;
-        make(i, &c, i == IT);
+        net.node[i].guarded = i == IT; /* strangers get no further than its router */
+        nt_begin_public(i, &c, i == IT);
     }
     if (serves) {
         assert_int_equal(node_serve(net.node[IT].node, "/x/1"), QUDAG_OK);

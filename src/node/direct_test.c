@@ -335,6 +335,35 @@ static void the_relayed_link_carries_within_a_second_when_the_direct_one_dies(vo
     end();
 }
 
+/* A ping a second, as `qudag ping` sends them: the round trip of the last one, ms. */
+static uint64_t pings(unsigned n)
+{
+    struct node_request r = {.kind = NODE_OP_PING, .peer = nt.node[B].peer};
+    struct nt_node *t = &nt.node[A];
+
+    for (unsigned i = 0; i < n; i++) {
+        t->n_asks = 0;
+        assert_int_equal(nt_ask(t, &r), 0);
+        (void)nt_run(&nt, NS_PER_S, each_step);
+        assert_int_equal(t->ask[0].ends, 1);
+        assert_int_equal(t->ask[0].err, QUDAG_OK);
+    }
+    return t->ask[0].res.rtt / NS_PER_MS;
+}
+
+static void pings_go_over_the_link_that_is_the_best_at_the_time(void **state)
+{
+    (void)state;
+    begin();
+    open_one();
+    assert_in_range(pings(1), 20, 25); /* through the relay, which the next ones leave */
+    assert_in_range(pings(8), 10, 12);
+    assert_true(nt_linked(&nt, A, B, true));
+    cut = true;
+    assert_in_range(pings(2), 20, 25);
+    end();
+}
+
 /* A kept peer's link is held by a stream of the node: that moves, and the relayed link ends when it has stood by. */
 static void the_relayed_link_ends_also_where_the_peer_is_kept(void **state)
 {
@@ -430,6 +459,7 @@ int main(void)
         cmocka_unit_test(who_wants_no_meetings_is_asked_for_none),
         cmocka_unit_test(a_direct_link_takes_over_without_a_byte_lost_or_out_of_order),
         cmocka_unit_test(the_relayed_link_carries_within_a_second_when_the_direct_one_dies),
+        cmocka_unit_test(pings_go_over_the_link_that_is_the_best_at_the_time),
         cmocka_unit_test(the_relayed_link_ends_also_where_the_peer_is_kept),
     };
 

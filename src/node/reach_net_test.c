@@ -16,31 +16,11 @@
 #define NODES 7
 #define IT (NODES - 1) /* the node that is looked at */
 
-/* Node |ix| in the network 20+ix.1/16; |nat|: its socket has a private address there. */
-static void make(size_t ix, struct node_config *c, bool nat)
-{
-    struct nt_node *t = &net.node[ix];
-    struct netaddr inside = {.family = 4, .ip = {192, 168, 1, 7}, .port = 4001};
-    struct multiaddr ma;
-
-    nt_identity(&net, ix);
-    t->addr = (struct netaddr){.family = 4, .ip = {(uint8_t)(20 + ix), 1, 0, 1}, .port = 4001};
-    c->identity = &t->id;
-    c->lab = false;
-    if (ix > 0) {
-        nt_boot(&net, c, 0);
-    }
-    assert_int_equal(nt_make(&net, ix, c), QUDAG_OK);
-    multiaddr_quic(&ma, nat ? &inside : &t->addr, NULL);
-    node_set_addrs(t->node, &ma, 1);
-    node_start(t->node);
-}
-
 static void make_others(size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct node_config c = nt_config(&net, i);
-        make(i, &c, false);
+        nt_begin_public(i, &c, false);
     }
 }
 
@@ -88,7 +68,7 @@ static void who_can_be_dialled_learns_it_and_dials_others_back(void **state)
     (void)state;
 
     make_others(NODES - 1);
-    make(IT, &c, true);
+    nt_begin_public(IT, &c, true);
     assert_int_equal(announced(IT), 0);
     assert_true(nt_run(&net, 120 * NS_PER_S, it_knows));
     assert_int_equal(announced(IT), 1);
@@ -129,7 +109,7 @@ static void who_sits_behind_a_firewall_serves_nobody(void **state)
 
     make_others(NODES - 1);
     net.node[IT].guarded = true;
-    make(IT, &c, false);
+    nt_begin_public(IT, &c, false);
     assert_int_equal(announced(IT), 1); /* until it is refuted */
     assert_true(nt_run(&net, 300 * NS_PER_S, it_knows));
     const struct reach_view *v = node_reach(net.node[IT].node);
@@ -158,7 +138,7 @@ static void three_networks_are_no_proof(void **state)
     (void)state;
 
     make_others(REACH_AGREE - 1);
-    make(IT, &c, true);
+    nt_begin_public(IT, &c, true);
     (void)nt_run(&net, 300 * NS_PER_S, NULL);
     assert_int_equal(its_address(IT).confirmed, REACH_AGREE - 1);
     assert_int_equal(its_address(IT).verdict, REACH_UNTRIED);
@@ -172,7 +152,7 @@ static void who_only_uses_circuits_tells_nobody_where_it_is(void **state)
 
     make_others(NODES - 1);
     c.relay = c.dht_server = false;
-    make(IT, &c, false);
+    nt_begin_public(IT, &c, false);
     (void)nt_run(&net, 120 * NS_PER_S, NULL);
     const struct node *n = net.node[IT].node;
     assert_false(n->wants.announce || n->wants.probe);
@@ -195,7 +175,7 @@ static void who_is_not_to_be_reached_announces_nothing(void **state)
 
     make_others(3);
     c.reachable = NODE_REACHABLE_NO;
-    make(IT, &c, false);
+    nt_begin_public(IT, &c, false);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(announced(IT), 0);
     assert_false(node_serves_dht(net.node[IT].node));

@@ -45,4 +45,27 @@ static inline void nt_begin(size_t ix, struct node_config *c)
     node_start(net.node[ix].node);
 }
 
+/*
+ * Makes node |ix|, of the public network 20+ix.1/16, and starts it; it knows node 0 from there.  |nat|: its socket has
+ * a private address.
+ */
+static inline void nt_begin_public(size_t ix, struct node_config *c, bool nat)
+{
+    struct nt_node *t = &net.node[ix];
+    struct netaddr inside = {.family = 4, .ip = {192, 168, 1, 7}, .port = 4001};
+    struct multiaddr ma;
+
+    nt_identity(&net, ix);
+    t->addr = (struct netaddr){.family = 4, .ip = {(uint8_t)(20 + ix), 1, 0, 1}, .port = 4001};
+    c->identity = &t->id;
+    c->lab = false;
+    if (ix > 0) {
+        nt_boot(&net, c, 0);
+    }
+    assert_int_equal(nt_make(&net, ix, c), QUDAG_OK);
+    multiaddr_quic(&ma, nat ? &inside : &t->addr, NULL);
+    node_set_addrs(t->node, &ma, 1);
+    node_start(t->node);
+}
+
 #endif

@@ -298,6 +298,13 @@ static bool has_direct(const struct swarm_peer *p, tstamp now)
     return false;
 }
 
+bool swarm_prefers_direct(const struct swarm *s, const struct peer_id *peer, tstamp now)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    return p != NULL && has_direct(p, now);
+}
+
 bool swarm_redial(struct swarm *s, tstamp now)
 {
     bool waits = false;

@@ -89,19 +89,29 @@ static void a_direct_link_takes_over_and_what_runs_on_the_relayed_one_goes_on(vo
     assert_false(w.quick.link[d].closed);
 }
 
+/* As goes_to(), and what is told of the path says so: whether it is direct. */
+static bool goes_and_says(const struct made *m, uint32_t link, bool direct)
+{
+    struct peer_id who = peer_no(1);
+
+    return goes_to(m, link) && swarm_prefers_direct(w.s, &who, w.now) == direct;
+}
+
 static void a_link_whose_path_is_quiet_is_not_used_where_another_is_heard(void **state)
 {
+    struct peer_id stranger = peer_no(9);
     (void)state;
     uint32_t r = inbound(&w.steady, 1, LINK_RELAYED | LINK_NAMED);
     uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
-    assert_true(goes_to(&w.quick, d));
+    assert_true(goes_and_says(&w.quick, d, true));
     event(&w.quick, LINK_QUIET, d, 0);
-    assert_true(goes_to(&w.steady, r));
+    assert_true(goes_and_says(&w.steady, r, false));
     assert_int_equal(w.quick.n + w.relay.n, 1); /* nobody is dialled */
     event(&w.quick, LINK_HEARD, d, 0);
-    assert_true(goes_to(&w.steady, r));
+    assert_true(goes_and_says(&w.steady, r, false));
     w.now += 250 * NS_PER_MS;
-    assert_true(goes_to(&w.quick, d));
+    assert_true(goes_and_says(&w.quick, d, true));
+    assert_false(swarm_prefers_direct(w.s, &stranger, w.now));
     event(&w.quick, LINK_QUIET, d, 0); /* again, soon: it is trusted later */
     event(&w.quick, LINK_HEARD, d, 0);
     w.now += 250 * NS_PER_MS;

@@ -245,6 +245,8 @@ struct swarm_look {
 /* Whether a direct link with |peer| stands whose path has not been quiet for |patience_ns|. */
 bool swarm_is_direct(const struct swarm *s, const struct peer_id *peer, uint64_t patience_ns,
                      tstamp now);
+/* Whether a direct link stands that is used although one through a relay stands: swarm_rule_path_unsure(). */
+bool swarm_prefers_direct(const struct swarm *s, const struct peer_id *peer, tstamp now);
 /* Looking in at links with peers, and dials, in no order, |*it| from 0 on; false at the end. */
 bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, tstamp now);
 

@@ -709,105 +709,11 @@ static void accounts_and_limits(void **state)
     up_free(p);
 }
 
-/* ---- through a relay ---- */
-
-struct quiet_case {
-    bool dead; /* the path behind the relay is */
-    unsigned quiet, heard;
-    tstamp at; /* of LINK_QUIET */
-};
-
-static void notes_quiet(struct up_side *s, const struct link_ev *ev)
-{
-    struct quiet_case *c = s->ctx;
-
-    if (ev->type == LINK_QUIET) {
-        c->quiet++;
-        c->at = s->pair->now;
-    }
-    c->heard += ev->type == LINK_HEARD ? 1 : 0;
-}
-
-static bool path_may_be_dead(struct up_pair *p, struct up_side *from, uint8_t *bytes, size_t *len)
-{
-    const struct quiet_case *c = p->ctx;
-    (void)from;
-    (void)bytes;
-    (void)len;
-    return !c->dead;
-}
-
-static struct up_pair *linked_by(uint8_t props, struct quiet_case *c)
-{
-    struct up_pair *p = up_new(&prefer, &prefer);
-    struct multiaddr none = {0};
-    struct transport_target t = {.addr = &none, .peer = &p->b.peer};
-    struct upgrade_stream st = {
-        .cookie = 11, .dialer = true, .props = props, .net = 5, .target = &t};
-
-    assert_int_equal(upgrade_begin(p->a.u, &st, p->now, &p->a.link), QUDAG_OK);
-    p->a.begun = true;
-    assert_int_equal(up_begin(&p->b, false, NULL), QUDAG_OK);
-    up_settle(p);
-    assert_int_equal(p->a.ups, 1);
-    p->a.app = notes_quiet;
-    p->a.ctx = p->ctx = c;
-    p->pass = path_may_be_dead;
-    up_run(p, p->now + 2 * NS_PER_S);
-    return p;
-}
-
-static void a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard(void **state)
-{
-    struct quiet_case c = {0};
-    struct up_pair *p = linked_by(LINK_RELAYED, &c);
-    (void)state;
-
-    int64_t sid = up_open(&p->a);
-    assert_int_equal(up_write(&p->a, sid, "hi", 2), QUDAG_OK);
-    up_run(p, p->now + 3 * NS_PER_S);
-    assert_int_equal(c.quiet, 0); /* b's muxer answers the ping */
-    c.dead = true;
-    assert_int_equal(up_write(&p->a, sid, "you", 3), QUDAG_OK);
-    tstamp said = p->now;
-    up_run(p, said + 3 * NS_PER_S);
-    assert_int_equal(c.quiet, 1); /* told once */
-    assert_true(c.at >= said + UPGRADE_QUIET_AFTER);
-    assert_true(c.at < said + UPGRADE_QUIET_AFTER + UPGRADE_QUIET_PING);
-    assert_int_equal(c.heard, 0);
-    c.dead = false;
-    int64_t back = up_open(&p->b);
-    assert_int_equal(up_write(&p->b, back, "yes", 3), QUDAG_OK);
-    up_settle(p);
-    assert_int_equal(c.quiet, 1);
-    assert_int_equal(c.heard, 1);
-    p->ctx = NULL;
-    p->pass = NULL;
-    up_free(p);
-}
-
-static void a_direct_link_says_nothing_of_quiet(void **state)
-{
-    struct quiet_case c = {0};
-    struct up_pair *p = linked_by(0, &c);
-    (void)state;
-
-    c.dead = true;
-    int64_t sid = up_open(&p->a);
-    assert_int_equal(up_write(&p->a, sid, "hi", 2), QUDAG_OK);
-    up_run(p, p->now + 3 * NS_PER_S);
-    assert_int_equal(c.quiet, 0);
-    p->pass = NULL;
-    up_free(p);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_link_comes_up_each_way),
         cmocka_unit_test(what_is_said_first_goes_with_the_end_of_the_handshake),
-        cmocka_unit_test(a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard),
-        cmocka_unit_test(a_direct_link_says_nothing_of_quiet),
         cmocka_unit_test(in_pieces_of_any_size),
         cmocka_unit_test(either_side_may_be_who_proposes),
         cmocka_unit_test(another_peer_is_named),

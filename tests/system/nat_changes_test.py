@@ -73,7 +73,8 @@ def broken(p):
     """the direct path alone breaks: the relayed one carries; heals: the direct one is found again"""
     meets(p.a, p.b)
     lab.cut(*p.sites)
-    _, took = p.back('a broken path', BUSY * MOVES_S)
+    row, took = p.back('a broken path', BUSY * MOVES_S)
+    check(row['path_kind'] not in DIRECT, f'over a path that is cut: {row}')
     lab.mend(*p.sites)
     ok(f'the direct path breaks: reached after {took:.1f} s; heals: direct after {p.direct_again("a healed path", 90):.1f} s')
 

@@ -10,8 +10,9 @@
  *                                                     |                     FREE             reset, FREE
  *                                                     `-- wrong echo, FIN, due: reset, FREE
  *
- * A probe soon after another to the same peer goes over the same stream: a stream each would leave the
- * peer with streams whose end is still on its way, and it would refuse one more.  What peers send us is
+ * A probe soon after another to the same peer goes over the same stream, until the caller has it left
+ * for a better link: a stream each would leave the peer with streams whose end is still on its way, and
+ * it would refuse one more.  What peers send us is
  * echoed as it comes, in any split; a peer that does not read its echoes loses the stream.
  */
 #include "core/ping/ping.h"
@@ -38,17 +39,6 @@ static struct ping_probe *probe_by_strm(struct ping *p, struct ref s)
         struct ping_probe *pr = &p->probe[i];
         if (pr->state != PING_FREE && pr->state != PING_OPENING && ref_eq(pr->strm, s)) {
             return pr;
-        }
-    }
-    return NULL;
-}
-
-/* The probe that has an idle stream to |peer|. */
-static struct ping_probe *probe_idle(struct ping *p, const struct peer_id *peer)
-{
-    for (size_t i = 0; i < PING_MAX; i++) {
-        if (p->probe[i].state == PING_IDLE && peer_id_eq(&p->probe[i].peer, peer)) {
-            return &p->probe[i];
         }
     }
     return NULL;
@@ -114,6 +104,14 @@ static void probe_send(struct ping *p, struct ping_probe *pr, tstamp now, struct
     pr->got = 0;
     rng_fill(&p->rng, pr->want, sizeof(pr->want));
     acts_write(out, pr->strm, pr->want, sizeof(pr->want));
+}
+
+/* No probe goes over its stream any more, and the peer is given time to end its side. */
+static void probe_close(struct ping_probe *pr, tstamp now, struct acts *out)
+{
+    acts_fin(out, pr->strm);
+    pr->state = PING_CLOSING;
+    pr->due = tstamp_after(now, PING_LINGER);
 }
 
 static void probe_opened(struct ping *p, const struct ev *ev, tstamp now, struct acts *out)
@@ -300,9 +298,7 @@ static void ping_tick(void *core, tstamp now, struct acts *out)
             continue;
         }
         if (pr->state == PING_IDLE) {
-            acts_fin(out, pr->strm);
-            pr->state = PING_CLOSING;
-            pr->due = tstamp_after(now, PING_LINGER);
+            probe_close(pr, now, out);
             continue;
         }
         if (pr->state != PING_OPENING) {
@@ -353,7 +349,8 @@ qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie
     if (is_probed(p, peer)) {
         return QUDAG_EEXISTS;
     }
-    struct ping_probe *pr = probe_idle(p, peer);
+    struct ref idle = ping_idle(p, peer);
+    struct ping_probe *pr = ref_none(idle) ? NULL : probe_by_strm(p, idle);
     if (pr != NULL) {
         pr->user_cookie = cookie;
         pr->reused = true;
@@ -375,4 +372,24 @@ qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie
     };
     acts_open(out, peer, pr->cookie, 0);
     return QUDAG_OK;
+}
+
+struct ref ping_idle(const struct ping *p, const struct peer_id *peer)
+{
+    for (size_t i = 0; i < PING_MAX; i++) {
+        const struct ping_probe *pr = &p->probe[i];
+        if (pr->state == PING_IDLE && peer_id_eq(&pr->peer, peer)) {
+            return pr->strm;
+        }
+    }
+    return (struct ref){0};
+}
+
+void ping_leave(struct ping *p, struct ref strm, tstamp now, struct acts *out)
+{
+    struct ping_probe *pr = probe_by_strm(p, strm);
+
+    if (pr != NULL && pr->state == PING_IDLE) {
+        probe_close(pr, now, out);
+    }
 }

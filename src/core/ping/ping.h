@@ -66,4 +66,9 @@ void ping_init(struct ping *p, const struct rng *rng);
 QUDAG_MUST_USE qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie,
                                     tstamp now, struct acts *out);
 
+/* The stream that the next probe of |peer| would go over again; {0}: there is none. */
+struct ref ping_idle(const struct ping *p, const struct peer_id *peer);
+/* Closes it, if it is that, so that the next probe opens one on the link that is the best by then. */
+void ping_leave(struct ping *p, struct ref strm, tstamp now, struct acts *out);
+
 #endif

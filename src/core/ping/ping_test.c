@@ -270,6 +270,29 @@ static void a_probe_whose_link_is_closed_is_sent_again_once_without_a_dial(void 
     assert_done(0, QUDAG_ECLOSED, 0);
 }
 
+static void a_stream_that_is_left_is_closed_and_the_next_probe_opens_one(void **state)
+{
+    uint8_t want[PING_LEN];
+    (void)state;
+
+    assert_true(ref_none(ping_idle(&p, &bob)));
+    open_probe(want, 0);
+    assert_true(ref_none(ping_idle(&p, &bob))); /* its echo is awaited: */
+    clear();
+    ping_leave(&p, s1, 0, &out);
+    assert_int_equal(out.n, 0);
+    data(s1, want, PING_LEN, 1);
+    assert_true(ref_eq(ping_idle(&p, &bob), s1));
+    clear();
+    ping_leave(&p, s1, 2, &out);
+    assert_true(out.n == 1 && act_v[0].type == ACT_FIN && ref_eq(act_v[0].strm, s1));
+    assert_true(ref_none(ping_idle(&p, &bob)));
+    assert_int_equal(ping_ops.deadline(&p), 2 + PING_LINGER);
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, 3, &out), QUDAG_OK);
+    assert_true(out.n == 1 && act_v[0].type == ACT_OPEN);
+}
+
 static void an_idle_stream_makes_room_for_another_peer(void **state)
 {
     uint8_t want[PING_LEN];
@@ -396,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup(a_kept_stream_that_ends_is_replaced_once, setup),
         cmocka_unit_test_setup(a_probe_whose_link_is_closed_is_sent_again_once_without_a_dial,
                                setup),
+        cmocka_unit_test_setup(a_stream_that_is_left_is_closed_and_the_next_probe_opens_one, setup),
         cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
         cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),
