@@ -148,8 +148,9 @@ def long_idle_begin(p):
 
 def long_idle(p):
     for a, _ in p.both_ways():
-        a.ok("use")
-    assert p.us.ok("links").count(p.them.id) == 1
+        a.ok("use")  # over the link that they began with
+    links = p.us.ok("links").count(p.them.id)
+    assert links in (1, 2), f"{links} links"  # a second stands by where a peer that had no processor was dialled anew
 
 
 def death(p):
