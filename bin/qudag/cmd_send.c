@@ -157,16 +157,34 @@ int check_address(const struct tool *t, const char *addr)
                           "the address has a typing error: its checksum does not match",
                           "check the address: at least one character is wrong");
     }
-    if (err != QUDAG_OK && strncmp(addr, "12D3Koo", 7) == 0) {
-        return tool_error(t, TOOL_USAGE, qudag_err_name(err),
-                          "that is not a whole peer id: one that begins so has 52 characters",
-                          "the line \"peer\" of the other node's qudag status shows its peer id");
-    }
     if (err != QUDAG_OK) {
         return tool_error(t, TOOL_USAGE, qudag_err_name(err), "that is not a dark address",
                           "it has two labels and ends in .dark; qudag dark list shows own ones");
     }
     return TOOL_OK;
+}
+
+/* As check_address, where |to| may be a peer id, too; *peer: it is one. */
+static int check_recipient(const struct tool *t, const char *to, bool *peer)
+{
+    qudag_peer_id id;
+    *peer = qudag_peer_id_parse(&id, to) == QUDAG_OK;
+    qudag_err err = *peer || is_petname(to) ? QUDAG_OK : qudag_dark_check(to);
+    if (err == QUDAG_OK || err == QUDAG_ECHECKSUM) {
+        return *peer ? TOOL_OK : check_address(t, to);
+    }
+    if (to[0] == '/') {
+        return tool_error(t, TOOL_USAGE, qudag_err_name(err),
+                          "that is a multiaddr: send takes the peer id alone",
+                          "the peer id is what is behind the last /p2p/; qudag connect MULTIADDR "
+                          "links it before, where nobody finds it by its id");
+    }
+    return tool_error(t, TOOL_USAGE, qudag_err_name(err),
+                      strncmp(to, "12D3Koo", 7) == 0
+                          ? "that is not a whole peer id: one that begins so has 52 characters"
+                          : "that is neither a dark address nor a peer id",
+                      "a dark address has two labels and ends in .dark; a peer id is the line "
+                      "\"peer\" of the other node's qudag status (12D3Koo..., 52 characters)");
 }
 
 /* Why what is open at |fd| cannot be sent; NULL: it can. */
@@ -370,9 +388,8 @@ int run_send(struct tool *t, int argc, char **argv)
     const char *name = shown_name(room, with.file, with.name, with.anonymous);
     struct sending s = {.bar.tenth = -1};
     struct outcome out;
-    qudag_peer_id peer;
-    bool to_peer = qudag_peer_id_parse(&peer, with.addr) == QUDAG_OK;
-    int fd = -1, code = to_peer ? TOOL_OK : check_address(t, with.addr);
+    bool to_peer;
+    int fd = -1, code = check_recipient(t, with.addr, &to_peer);
     if (code == TOOL_OK) {
         rec_str(ask_begin(t, "send"), "address", with.addr);
         rec_bool(t->rec, "again", with.again);

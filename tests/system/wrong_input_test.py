@@ -164,7 +164,13 @@ def tool():
     says('help for what is none', 'did you mean send?', 2, QUDAG, 'help', 'sned')
     says('a peer id with a letter too many', 'neither a multiaddr nor a whole peer id', 2, QUDAG, '--dir', d, 'connect',
          '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xox')
-    says('a dark address that is none', 'not a dark address', 2, QUDAG, '--dir', d, 'send', 'nonsense', '-m', 'x')
+    says('neither of what send takes', ['neither a dark address nor a peer id', '12D3Koo'], 2, QUDAG, '--dir', d, 'send', 'nonsense', '-m', 'x')
+    says('a peer id with a letter too few', 'not a whole peer id', 2, QUDAG, '--dir', d, 'send',
+         '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2X', '-m', 'x')
+    says('a multiaddr where a peer id belongs', 'the peer id alone', 2, QUDAG, '--dir', d, 'send',
+         '/ip4/127.0.0.1/udp/4433/quic-v1/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo', '-m', 'x')
+    says('a peer id where a dark address belongs', 'not a dark address', 2, QUDAG, '--dir', d, 'fetch',
+         '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo')
     says('a path too long for a socket', 'shorter --dir', 2, QUDAGD, '--dir', TOP / ('x' * 120),
          '-o', f'node.listen={ANY_PORT}')
 
