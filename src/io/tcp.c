@@ -203,6 +203,20 @@ static bool send_left(struct tcp_sock *s, int *err)
     return true;
 }
 
+/* Our direction ends once the kernel has the last byte.  False: |s| is closed. */
+static bool end_output(struct tcp_sock *s)
+{
+    int err;
+
+    bool good = s->left == NULL || send_left(s, &err);
+    if (!good || (s->left == NULL && shutdown(s->fd, SHUT_WR) != 0)) {
+        sock_close(s, false);
+        return false;
+    }
+    poll_for(s, UV_READABLE | (s->left != NULL ? UV_WRITABLE : 0));
+    return true;
+}
+
 /* False: |s| is gone. */
 static bool flush(struct tcp_sock *s, tstamp now)
 {
@@ -303,7 +317,9 @@ static void on_sock(uv_poll_t *h, int status, int events)
             sock_end(s, end_error(err != 0 ? err : ECONNRESET), io_now());
         }
     } else if (s->draining) {
-        discard(s);
+        if ((events & UV_WRITABLE) == 0 || end_output(s)) {
+            discard(s);
+        }
     } else if (s->connecting) {
         connect_done(s, socket_error(s->fd));
     } else if ((events & UV_WRITABLE) == 0 || flush(s, io_now())) {
@@ -340,17 +356,14 @@ static int start_connect(struct io_tcp *t, const struct tcp_action *a)
 }
 
 /*
- * Our direction ends.  Closed with bytes of the peer unread, the kernel would reset the connection, and what was sent
- * last would be lost: so they are read, for a while.
+ * The node has nothing more to send, but the kernel may not have taken all of it yet.  Closed with bytes of the peer
+ * unread, it would reset the connection, and what was sent last would be lost: so they are read.  Both for
+ * TCP_DRAINING at most.
  */
 static void start_draining(struct tcp_sock *s, tstamp now)
 {
     struct io_tcp *t = s->t;
 
-    if (shutdown(s->fd, SHUT_WR) != 0) {
-        sock_close(s, false);
-        return;
-    }
     if (t->n_draining >= TCP_DRAINING_MAX) {
         sock_close(LIST_ENTRY(t->draining.next, struct tcp_sock, node), false);
     }
@@ -360,8 +373,9 @@ static void start_draining(struct tcp_sock *s, tstamp now)
     s->drain_by = tstamp_after(now, TCP_DRAINING);
     list_push_back(&t->draining, &s->node);
     t->n_draining++;
-    poll_for(s, UV_READABLE);
-    discard(s);
+    if (end_output(s)) {
+        discard(s);
+    }
 }
 
 static void carry_out(struct io_tcp *t, const struct tcp_action *a, tstamp now)

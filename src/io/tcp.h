@@ -16,9 +16,10 @@
 
 #include <uv.h>
 
-#define TCP_TX (128 * 1024)  /* bytes asked of the node at once */
-#define TCP_RX (128 * 1024)  /* bytes read at once */
-#define TCP_DRAINING_MAX 256 /* connections that wait for the end of the peer's direction ... */
+#define TCP_TX (128 * 1024) /* bytes asked of the node at once */
+#define TCP_RX (128 * 1024) /* bytes read at once */
+/* Connections that the node has closed: the rest leaves, and the end of the peer's direction is waited for ... */
+#define TCP_DRAINING_MAX 256
 #define TCP_DRAINING (2 * NS_PER_S) /* ... for so long */
 #define TCP_ACCEPT_PAUSE (NS_PER_S) /* without accepting when there are no descriptors */
 
