@@ -221,8 +221,8 @@ bool node_find_holds(struct node *n, unsigned core, const struct act *a, const c
         }
         return false;
     }
-    if (f != NULL && f->running == 0 && n->now < f->until) {
-        return false; /* it was looked for just now */
+    if (f != NULL && (f->running > 0 ? f->late : n->now < f->until)) {
+        return false; /* it was looked for just now, or is for longer than anybody waits */
     }
     struct held_open *o = mem_alloc(n->mem, sizeof(*o));
     if (o == NULL || search(n, &a->peer) == NULL) {
@@ -311,10 +311,13 @@ static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
     (void)now;
     (void)out;
 
+    if (ev->type != EV_PEER_UP) {
+        return;
+    }
     LIST_EACH(it, &n->finds.held)
     {
         struct held_open *o = LIST_ENTRY(it, struct held_open, node);
-        if (ev->type == EV_PEER_UP && peer_id_eq(&o->act.peer, ev->peer)) {
+        if (peer_id_eq(&o->act.peer, ev->peer)) {
             o->up = n->finds.due = true; /* not from here: the swarm is at work */
         }
     }

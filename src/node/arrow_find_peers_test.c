@@ -72,10 +72,33 @@ static void all_that_come_up_at_once_are_opened(void **state)
     assert_int_equal(n->finds.n_held, 0);
 }
 
+/* What comes then had no end to its wait but that of the lookup. */
+static void nobody_begins_to_wait_for_a_search_whose_time_is_over(void **state)
+{
+    (void)state;
+
+    nt_join(3);
+    struct node *n = net.node[0].node;
+    const struct node_core *c = finds(n);
+    struct act a = {.type = ACT_OPEN, .peer = stranger(9)};
+    assert_true(node_find_holds(n, n->ix.ping, &a, ping_ops.protocol));
+    tstamp over = c->ops->deadline(c->instance);
+    assert_int_equal(over, n->now + 20 * NS_PER_S);
+    c->ops->tick(c->instance, over, node_begin(n));
+    node_end(n, n->ix.ping);
+    assert_int_equal(n->finds.n_held, 0);
+    assert_false(node_find_holds(n, n->ix.ping, &a, ping_ops.protocol));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_true(node_find_holds(n, n->ix.ping, &a, ping_ops.protocol)); /* a new one */
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(n->finds.n_held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(all_that_come_up_at_once_are_opened),
+        NT_TEST(nobody_begins_to_wait_for_a_search_whose_time_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
