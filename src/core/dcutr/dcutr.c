@@ -16,11 +16,10 @@
 
 #include <string.h>
 
-#define SENDERS_MAX                                                                                \
-    8 /* peers whose packets are sent in one tick: each needs up to DCUTR_ADDRS_MAX actions */
+/* Peers whose packets are sent in one tick: each needs up to DCUTR_ADDRS_MAX actions. */
+#define SENDERS_MAX 8
 
-struct
-try {
+struct dcutr_try {
     struct list node; /* in dcutr.tries, the oldest first */
     struct peer_id peer;
     enum dcutr_state state;
@@ -66,7 +65,7 @@ qudag_err dcutr_new(struct dcutr **out, const struct dcutr_config *cfg)
     return QUDAG_OK;
 }
 
-static void drop(struct dcutr *d, struct try *t)
+static void drop(struct dcutr *d, struct dcutr_try *t)
 {
     list_del(&t->node);
     d->n_tries--;
@@ -79,23 +78,23 @@ void dcutr_free(struct dcutr *d)
         return;
     }
     while (!list_empty(&d->tries)) {
-        drop(d, LIST_ENTRY(d->tries.next, struct try, node));
+        drop(d, LIST_ENTRY(d->tries.next, struct dcutr_try, node));
     }
     mem_free(d->cfg.mem, d);
 }
 
 /* ---- the table ---- */
 
-static bool is_over(const struct try *t)
+static bool is_over(const struct dcutr_try *t)
 {
     return t->state == DCUTR_DIRECT || t->state == DCUTR_FAILED || t->state == DCUTR_NONE;
 }
 
-static struct try *find(const struct dcutr *d, const struct peer_id *peer)
+static struct dcutr_try *find(const struct dcutr *d, const struct peer_id *peer)
 {
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         if (peer_id_eq(&t->peer, peer)) {
             return t;
         }
@@ -103,11 +102,11 @@ static struct try *find(const struct dcutr *d, const struct peer_id *peer)
     return NULL;
 }
 
-static struct try *by_strm(const struct dcutr *d, struct ref strm)
+static struct dcutr_try *by_strm(const struct dcutr *d, struct ref strm)
 {
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         if (!ref_none(t->strm) && ref_eq(t->strm, strm)) {
             return t;
         }
@@ -115,11 +114,11 @@ static struct try *by_strm(const struct dcutr *d, struct ref strm)
     return NULL;
 }
 
-static struct try *by_cookie(const struct dcutr *d, uint64_t cookie)
+static struct dcutr_try *by_cookie(const struct dcutr *d, uint64_t cookie)
 {
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         if (t->cookie != 0 && t->cookie == cookie) {
             return t;
         }
@@ -135,7 +134,7 @@ static bool make_room(struct dcutr *d)
     }
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         if (is_over(t) && ref_none(t->strm)) {
             drop(d, t);
             return true;
@@ -144,9 +143,9 @@ static bool make_room(struct dcutr *d)
     return false;
 }
 
-static struct try *make(struct dcutr *d, const struct peer_id *peer, qudag_err *err)
+static struct dcutr_try *make(struct dcutr *d, const struct peer_id *peer, qudag_err *err)
 {
-    struct try *t = NULL;
+    struct dcutr_try *t = NULL;
 
     *err = QUDAG_ELIMIT;
     if (make_room(d)) {
@@ -177,7 +176,7 @@ void dcutr_set_addrs(struct dcutr *d, const struct multiaddr *addr, size_t n)
 
 /* ---- ends ---- */
 
-static void let_go(struct try *t, qudag_err err, struct acts *out)
+static void let_go(struct dcutr_try *t, qudag_err err, struct acts *out)
 {
     if (!ref_none(t->strm)) {
         acts_reset(out, t->strm, err);
@@ -187,7 +186,7 @@ static void let_go(struct try *t, qudag_err err, struct acts *out)
     t->rx_len = 0;
 }
 
-static void over(struct dcutr *d, struct try *t, qudag_err err, const char *why, tstamp now,
+static void over(struct dcutr *d, struct dcutr_try *t, qudag_err err, const char *why, tstamp now,
                  struct acts *out)
 {
     let_go(t, err == QUDAG_OK ? QUDAG_ECANCELED : err, out);
@@ -202,7 +201,7 @@ static void over(struct dcutr *d, struct try *t, qudag_err err, const char *why,
     up->err = err;
 }
 
-static void send(struct try *t, const struct dcutr_msg *m, struct acts *out)
+static void send(struct dcutr_try *t, const struct dcutr_msg *m, struct acts *out)
 {
     uint8_t bytes[DCUTR_MSG_MAX + 4];
     struct wr w = wr_init(bytes, sizeof(bytes));
@@ -214,7 +213,7 @@ static void send(struct try *t, const struct dcutr_msg *m, struct acts *out)
 
 /* ---- B ---- */
 
-static void attempt(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static void attempt(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     let_go(t, QUDAG_ECANCELED, out);
     t->attempts++;
@@ -228,7 +227,7 @@ static void attempt(struct dcutr *d, struct try *t, tstamp now, struct acts *out
 qudag_err dcutr_begin(struct dcutr *d, const struct peer_id *peer, bool shows, tstamp now,
                       struct acts *out)
 {
-    struct try *t = find(d, peer);
+    struct dcutr_try *t = find(d, peer);
     qudag_err err = peer->len == 0 ? QUDAG_EINVAL : QUDAG_OK;
 
     if (t != NULL && !is_over(t)) {
@@ -264,7 +263,7 @@ qudag_err dcutr_begin(struct dcutr *d, const struct peer_id *peer, bool shows, t
 
 void dcutr_not_there(struct dcutr *d, const struct peer_id *peer, tstamp now, struct acts *out)
 {
-    struct try *t = find(d, peer);
+    struct dcutr_try *t = find(d, peer);
 
     if (t != NULL && t->state == DCUTR_REVERSING) {
         attempt(d, t, now, out);
@@ -272,7 +271,7 @@ void dcutr_not_there(struct dcutr *d, const struct peer_id *peer, tstamp now, st
 }
 
 /* CONNECT with our addresses, in the state |next|; without any the try is over. */
-static void tell_ours(struct dcutr *d, struct try *t, enum dcutr_state next, tstamp now,
+static void tell_ours(struct dcutr *d, struct dcutr_try *t, enum dcutr_state next, tstamp now,
                       struct acts *out)
 {
     if (d->ours.n_addrs == 0) {
@@ -289,7 +288,7 @@ static void tell_ours(struct dcutr *d, struct try *t, enum dcutr_state next, tst
 
 static void opened(struct dcutr *d, const struct ev *ev, tstamp now, struct acts *out)
 {
-    struct try *t = by_cookie(d, ev->cookie);
+    struct dcutr_try *t = by_cookie(d, ev->cookie);
 
     if (t == NULL) {
         acts_reset(out, ev->strm, QUDAG_ECANCELED);
@@ -304,7 +303,7 @@ static void opened(struct dcutr *d, const struct ev *ev, tstamp now, struct acts
     tell_ours(d, t, DCUTR_ASKING, now, out);
 }
 
-static void answered(struct dcutr *d, struct try *t, const struct dcutr_msg *m, tstamp now,
+static void answered(struct dcutr *d, struct dcutr_try *t, const struct dcutr_msg *m, tstamp now,
                      struct acts *out)
 {
     const struct dcutr_msg sync = {.type = DCUTR_SYNC};
@@ -345,7 +344,7 @@ static bool may_send(struct dcutr *d, uint16_t had[DCUTR_HOSTS], uint32_t most,
 }
 
 /* Where the peer says that it is; a dial is some datagrams of 1200 bytes, so a host gets few of them. */
-static void dial(struct dcutr *d, const struct try *t, tstamp now, struct acts *out)
+static void dial(struct dcutr *d, const struct dcutr_try *t, tstamp now, struct acts *out)
 {
     struct dcutr_msg to = {.type = t->theirs.type};
     struct netaddr at;
@@ -362,7 +361,7 @@ static void dial(struct dcutr *d, const struct try *t, tstamp now, struct acts *
     }
 }
 
-static void packets(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static void packets(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     for (size_t i = 0; i < t->theirs.n_addrs; i++) {
         uint8_t random[1 + DCUTR_PACKET_MOST];
@@ -384,7 +383,7 @@ static void packets(struct dcutr *d, struct try *t, tstamp now, struct acts *out
 }
 
 /* One step of PUNCHING; false: the attempt is over. */
-static bool punch(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static bool punch(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     if (now >= t->ends) {
         return false;
@@ -395,7 +394,7 @@ static bool punch(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
     return true;
 }
 
-static void again(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static void again(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     if (t->attempts < DCUTR_ATTEMPTS) {
         attempt(d, t, now, out);
@@ -409,7 +408,7 @@ static void again(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
 static void asked(struct dcutr *d, const struct ev *ev, tstamp now, struct acts *out)
 {
     qudag_err err = QUDAG_OK;
-    struct try *t = ev->peer != NULL && ev->peer->len > 0 ? find(d, ev->peer) : NULL;
+    struct dcutr_try *t = ev->peer != NULL && ev->peer->len > 0 ? find(d, ev->peer) : NULL;
 
     /* Only who was dialled asks, and only over the relay. */
     if (ev->peer == NULL || ev->peer->len == 0 || (ev->props & LINK_RELAYED) == 0 ||
@@ -444,11 +443,15 @@ static void asked(struct dcutr *d, const struct ev *ev, tstamp now, struct acts 
     t->began = now;
     t->ended = 0;
     t->packets = 0;
+    t->rtt_ns = 0;
+    t->err = QUDAG_OK;
     t->why = "";
+    t->ours = (struct dcutr_msg){.n_addrs = 0};
+    t->theirs = t->ours;
     t->due = tstamp_after(now, DCUTR_TIMEOUT_NS);
 }
 
-static void wanted(struct dcutr *d, struct try *t, const struct dcutr_msg *m, tstamp now,
+static void wanted(struct dcutr *d, struct dcutr_try *t, const struct dcutr_msg *m, tstamp now,
                    struct acts *out)
 {
     t->theirs = *m;
@@ -465,7 +468,7 @@ static void wanted(struct dcutr *d, struct try *t, const struct dcutr_msg *m, ts
 void dcutr_allow(struct dcutr *d, const struct peer_id *peer, bool yes, tstamp now,
                  struct acts *out)
 {
-    struct try *t = find(d, peer);
+    struct dcutr_try *t = find(d, peer);
 
     if (t == NULL || t->state != DCUTR_ASKED) {
         return;
@@ -479,7 +482,7 @@ void dcutr_allow(struct dcutr *d, const struct peer_id *peer, bool yes, tstamp n
     tell_ours(d, t, DCUTR_ANSWERED, now, out);
 }
 
-static void go(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static void go(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     t->rtt_ns = now - t->connect_at;
     acts_fin(out, t->strm);
@@ -490,7 +493,7 @@ static void go(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
 
 /* ---- both ---- */
 
-static void message(struct dcutr *d, struct try *t, const struct dcutr_msg *m, tstamp now,
+static void message(struct dcutr *d, struct dcutr_try *t, const struct dcutr_msg *m, tstamp now,
                     struct acts *out)
 {
     if (t->state == DCUTR_ASKING && m->type == DCUTR_CONNECT) {
@@ -504,14 +507,14 @@ static void message(struct dcutr *d, struct try *t, const struct dcutr_msg *m, t
     }
 }
 
-/* What comes behind the last message of an attempt; more than one message at once is one out of turn. */
-static bool takes(const struct try *t)
+/* Whether a message of the peer's is awaited; what comes at another time is out of turn. */
+static bool takes(const struct dcutr_try *t)
 {
     return t->state == DCUTR_ASKING || t->state == DCUTR_READING || t->state == DCUTR_ANSWERED;
 }
 
 /* One message, if it is all there.  QUDAG_EAGAIN: it is not. */
-static qudag_err next_message(struct try *t, struct dcutr_msg *m)
+static qudag_err next_message(struct dcutr_try *t, struct dcutr_msg *m)
 {
     size_t head = t->rx_len > 0 && t->rx[0] < 0x80 ? 1 : 2;
 
@@ -531,7 +534,8 @@ static qudag_err next_message(struct try *t, struct dcutr_msg *m)
     return err;
 }
 
-static void data(struct dcutr *d, struct try *t, struct slice in, tstamp now, struct acts *out)
+static void data(struct dcutr *d, struct dcutr_try *t, struct slice in, tstamp now,
+                 struct acts *out)
 {
     struct dcutr_msg m;
 
@@ -558,7 +562,8 @@ static void data(struct dcutr *d, struct try *t, struct slice in, tstamp now, st
 }
 
 /* The stream ended, or could not be opened. */
-static void ended(struct dcutr *d, struct try *t, const struct ev *ev, tstamp now, struct acts *out)
+static void ended(struct dcutr *d, struct dcutr_try *t, const struct ev *ev, tstamp now,
+                  struct acts *out)
 {
     bool waits = takes(t) || t->state == DCUTR_OPENING || t->state == DCUTR_ASKED;
     bool fin = ev->type == EV_FIN;
@@ -581,7 +586,7 @@ static void ended(struct dcutr *d, struct try *t, const struct ev *ev, tstamp no
 static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct dcutr *d = core;
-    struct try *t;
+    struct dcutr_try *t;
 
     switch (ev->type) {
     case EV_STREAM_OPEN:
@@ -615,7 +620,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     }
 }
 
-static void due(struct dcutr *d, struct try *t, tstamp now, struct acts *out)
+static void due(struct dcutr *d, struct dcutr_try *t, tstamp now, struct acts *out)
 {
     switch (t->state) {
     case DCUTR_REVERSING:
@@ -650,7 +655,7 @@ static void tick(void *core, tstamp now, struct acts *out)
 
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         if (t->due <= now && senders < SENDERS_MAX) {
             senders++;
             due(d, t, now, out);
@@ -665,7 +670,7 @@ static tstamp deadline(const void *core)
 
     LIST_EACH(it, &d->tries)
     {
-        at = tstamp_min(at, LIST_ENTRY(it, struct try, node)->due);
+        at = tstamp_min(at, LIST_ENTRY(it, struct dcutr_try, node)->due);
     }
     return at;
 }
@@ -679,7 +684,7 @@ const struct core_ops dcutr_ops = {.protocol = DCUTR_PROTOCOL,
 
 void dcutr_linked(struct dcutr *d, const struct peer_id *peer, tstamp now, struct acts *out)
 {
-    struct try *t = find(d, peer);
+    struct dcutr_try *t = find(d, peer);
 
     if (t != NULL && !is_over(t)) {
         over(d, t, QUDAG_OK, "", now, out);
@@ -690,7 +695,7 @@ void dcutr_forget(struct dcutr *d)
 {
     LIST_EACH(it, &d->tries)
     {
-        struct try *t = LIST_ENTRY(it, struct try, node);
+        struct dcutr_try *t = LIST_ENTRY(it, struct dcutr_try, node);
         t->state = t->state == DCUTR_FAILED ? DCUTR_NONE : t->state;
         t->asked = 0;
     }
@@ -709,7 +714,7 @@ bool dcutr_next(const struct dcutr *d, size_t *it, struct peer_id *out)
 
     LIST_EACH(at, &d->tries)
     {
-        const struct try *t = LIST_ENTRY(at, struct try, node);
+        const struct dcutr_try *t = LIST_ENTRY(at, struct dcutr_try, node);
         if (!is_over(t) && i++ == *it) {
             (*it)++;
             *out = t->peer;
@@ -721,7 +726,7 @@ bool dcutr_next(const struct dcutr *d, size_t *it, struct peer_id *out)
 
 bool dcutr_look(const struct dcutr *d, const struct peer_id *peer, struct dcutr_look *out)
 {
-    const struct try *t = find(d, peer);
+    const struct dcutr_try *t = find(d, peer);
 
     if (t == NULL) {
         return false;

@@ -467,10 +467,14 @@ static void a_peer_may_ask_a_few_times_within_two_minutes(void **state)
             dcutr_allow(d, &peer, false, now, &out);
         }
     }
+    assert_int_equal(look().err, QUDAG_EREFUSED);
+    assert_int_equal(look().theirs.n_addrs, 2);
     now += DCUTR_AGAIN_NS;
     forget();
     stream_event(EV_STREAM_OPEN, true, LINK_RELAYED);
     assert_int_equal(count(ACT_RESET, 0), 0);
+    assert_int_equal(look().err, QUDAG_OK); /* of this one nothing is known yet */
+    assert_int_equal(look().theirs.n_addrs, 0);
 }
 
 static void a_message_out_of_turn_ends_it(void **state)
