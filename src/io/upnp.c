@@ -30,8 +30,8 @@
  * nothing, and so for many.
  */
 #define DESCRIPTION "libminiupnpc"
-#define NO_DAEMON                                                                                  \
-    "/dev/null" /* libminiupnpc would ask minissdpd, whose socket any user may have made */
+/* libminiupnpc would ask minissdpd, whose socket any user may have made. */
+#define NO_DAEMON "/dev/null"
 
 struct upnp_job {
     struct list node;
@@ -355,8 +355,8 @@ static void work_on(struct upnp *u, struct upnp_job *j)
 {
     const struct portmap_upnp *what = &j->what;
 
-    for (bool fresh = false;
-         !fresh;) { /* one that is known may have gone: then it is searched for once more */
+    /* One that is known may have gone: then it is searched for once more. */
+    for (bool fresh = false; !fresh;) {
         struct igd *g = router(u, what, &fresh);
         if (g == NULL) {
             j->answer.code = PORTMAP_UPNP_NO_ROUTER;
@@ -515,6 +515,7 @@ static void *run(void *upnp)
 qudag_err upnp_new(struct upnp **out, struct io *io, upnp_done done, void *ctx)
 {
     struct upnp *u = calloc(1, sizeof(*u));
+    pthread_condattr_t monotonic; /* upnp_free() waits by it: the calendar may be set meanwhile */
     pthread_attr_t attr;
     sigset_t all, before;
 
@@ -529,7 +530,10 @@ qudag_err upnp_new(struct upnp **out, struct io *io, upnp_done done, void *ctx)
     list_init(&u->over);
     (void)pthread_mutex_init(&u->lock, NULL);
     (void)pthread_cond_init(&u->wake, NULL);
-    (void)pthread_cond_init(&u->ended, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&u->ended, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     (void)sigfillset(&all); /* SIGPIPE too: libminiupnpc's writes raise it */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     (void)pthread_attr_init(&attr);
@@ -552,7 +556,7 @@ void upnp_free(struct upnp *u)
     if (u == NULL) {
         return;
     }
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += UPNP_END_MS / 1000;
     (void)pthread_mutex_lock(&u->lock);
     u->closing = true;
