@@ -39,13 +39,13 @@ uint64_t swarm_rule_relapse_pause(uint32_t times);
 /* What is known of the other link of a peer whose link is quiet. */
 enum swarm_witness {
     SWARM_WITNESS_NONE,  /* it is quiet as well, or asked in vain */
-    SWARM_WITNESS_ASKED, /* a sign of life is awaited */
+    SWARM_WITNESS_ASKED, /* the answer to a liveness probe is awaited */
     SWARM_WITNESS_HEARD,
 };
 #define SWARM_WITNESS_WAIT (600 * NS_PER_MS)
 /*
- * A link through a relay is asked for a sign of life before it is believed: it counts as heard if it came up, or
- * brought anything, since the other became quiet (|asked|: when it was asked).
+ * A link through a relay is sent a liveness probe before it is believed: it counts as heard if it came up, or brought
+ * anything, since the other became quiet (|asked|: when the probe left).
  */
 enum swarm_witness swarm_rule_witness(bool heard, tstamp asked, tstamp now);
 
@@ -59,7 +59,7 @@ struct swarm_path {
     uint32_t quiets;  /* times in a row, each within SWARM_QUIET_FORGET of the one before */
     tstamp since;     /* it is quiet */
     tstamp trust_at;  /* after it was heard again: not used before, where another link is */
-    tstamp asked;     /* for a sign of life, since another link of the peer is quiet */
+    tstamp asked;     /* by a liveness probe, since another link of the peer is quiet */
     bool guessed;     /* quiet, as it did not answer then, and its transport says nothing */
     uint32_t rescues; /* dials beside it since it is quiet ... */
     tstamp rescue_at; /* ... and not before */

@@ -12,7 +12,7 @@
 #include "swarm/trim.h"
 
 #define LOOK (500 * NS_PER_MS)      /* between two looks at a link that is quiet */
-#define LOOK_ASKED (25 * NS_PER_MS) /* ... while another was asked for a sign of life */
+#define LOOK_ASKED (25 * NS_PER_MS) /* ... while another was sent a liveness probe */
 
 static const struct core_ops *ops_of(const struct swarm *s, const struct swarm_stream *st)
 {
@@ -66,12 +66,14 @@ static bool brought(const struct swarm_link *l)
     return swarm_link_info(l, &info) == QUDAG_OK && info.bytes_in != l->heard;
 }
 
-static void ask_for_life(struct swarm *s, struct swarm_link *m, tstamp now)
+/* A liveness probe; a link that says nothing of itself counts as one that was asked in vain. */
+static void probe(struct swarm *s, struct swarm_link *m, tstamp now)
 {
     struct link_info info;
 
+    m->path.asked = now;
     if (swarm_link_info(m, &info) == QUDAG_OK) {
-        m->path.asked = m->probed = now;
+        m->probed = now;
         m->heard = info.bytes_in;
         s->stats.links_probed++;
         m->tp->t->probe(m->tp->owner, m->ref, now);
@@ -90,7 +92,7 @@ static enum swarm_witness witness(struct swarm *s, const struct swarm_link *l, s
         return SWARM_WITNESS_HEARD;
     }
     if (m->path.asked < l->path.since) {
-        ask_for_life(s, m, now);
+        probe(s, m, now);
         return SWARM_WITNESS_ASKED;
     }
     enum swarm_witness w = swarm_rule_witness(brought(m), m->path.asked, now);
