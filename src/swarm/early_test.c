@@ -103,6 +103,32 @@ static void some_go_before_the_link_is_up_and_the_rest_waits(void **state)
     assert_int_equal(st.streams, 2);
 }
 
+/* Who has proven itself and says no more, as a relay keeps that back, takes no more streams; another address does. */
+static void a_link_that_is_late_takes_no_more_of_them(void **state)
+{
+    (void)state;
+
+    know(1, 1);
+    ask_early(1, 5, 0);
+    proven(0, PQ, 7);
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+    know(1, 2); /* one more than before */
+    w.now += SWARM_EARLY_FOR - 1;
+    ask_early(1, 6, 0);
+    assert_int_equal(count(EV_STREAM_OPEN), 2); /* it has its time */
+    assert_int_equal(w.n_links, 1);
+    w.now += 1;
+    ask_early(1, 7, 0);
+    w.now += NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 2);
+    assert_int_equal(w.n_links, 2);
+    proven(1, PQ, 7);
+    assert_int_equal(count(EV_STREAM_OPEN), 3);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 7);
+}
+
 /* The peer has no place for the link: the stream ends with that, the other that waits too, and a pause follows. */
 static void a_link_that_is_refused_takes_them_with_it(void **state)
 {
@@ -248,6 +274,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, teardown)
     const struct CMUnitTest tests[] = {
         T(some_go_before_the_link_is_up_and_the_rest_waits),
+        T(a_link_that_is_late_takes_no_more_of_them),
         T(a_link_that_is_refused_takes_them_with_it),
         T(a_link_that_we_refuse_takes_them_with_it),
         T(nothing_is_asked_of_another_key_or_with_less_than_is_needed),

@@ -92,6 +92,7 @@ struct swarm_link {
     bool named;               /* dialled with the hash that the program gave with the address */
     uint8_t dial_by, made_by; /* core + 1: while it is a dial, else 0; that dialled it, or 0 */
     bool proven; /* dialled, and LINK_PROVEN came: whom is known, whether it takes us not */
+    tstamp proven_at;
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */

@@ -565,6 +565,7 @@ static void link_proven(struct swarm *s, const struct swarm_transport *tp, struc
     }
     l->props = info.props & (uint8_t) ~(LINK_ANON | LINK_INBOUND);
     l->proven = true;
+    l->proven_at = now;
     swarm_opens_early(s, l, now);
 }
 

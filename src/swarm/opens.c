@@ -171,7 +171,8 @@ struct swarm_link *swarm_open_early_link(struct swarm *s, const struct swarm_ope
     LIST_EACH(it, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        if (l->peer == o->peer && l->proven && !l->up && !l->dead && l->dial_by != 0 &&
+        bool late = o->since >= tstamp_after(l->proven_at, SWARM_EARLY_FOR);
+        if (l->peer == o->peer && l->proven && !l->up && !l->dead && l->dial_by != 0 && !late &&
             swarm_rule_early(s->core[use.core].ops, l->props) && swarm_link_serves(s, l, &use)) {
             return l;
         }
