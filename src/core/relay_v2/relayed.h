@@ -97,7 +97,10 @@ QUDAG_MUST_USE qudag_err relayed_reserve(struct relayed *r, const struct peer_id
                                          tstamp now);
 /* Not any more: the relay forgets it when it expires.  False: it was not wanted. */
 bool relayed_release(struct relayed *r, const struct peer_id *relay);
-/* |addr| names |relay|: where we reached it.  It stands in where the relay says nothing of where it is. */
+/*
+ * |addr| names |relay|: where we reached it.  It stands in where the relay says nothing of where it is, and for the
+ * first that it said, by relayed_rule_where().
+ */
 void relayed_found_at(struct relayed *r, const struct peer_id *relay, const struct multiaddr *addr);
 /* Places that are wanted, |*it| from 0 on; borrowed until the next call; NULL at the end. */
 const struct relayed_place *relayed_place_next(const struct relayed *r, size_t *it);

@@ -125,8 +125,12 @@ void relayed_found_at(struct relayed *r, const struct peer_id *relay, const stru
     struct relayed_place *p = relayed_place_of(r, relay);
     struct multiaddr through;
 
-    if (p != NULL && p->held && p->n_addrs == 0 && multiaddr_circuit(&through, addr)) {
-        p->addr[p->n_addrs++] = *addr;
+    if (p == NULL || !p->held || !multiaddr_circuit(&through, addr)) {
+        return;
+    }
+    if (p->n_addrs == 0 || relayed_rule_where(addr, &p->addr[0])) {
+        p->addr[0] = *addr;
+        p->n_addrs = p->n_addrs == 0 ? 1 : p->n_addrs;
     }
 }
 

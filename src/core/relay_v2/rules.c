@@ -52,6 +52,17 @@ bool relayed_rule_early(bool held, bool asking, uint32_t status)
     return !held && !asking && status == 0;
 }
 
+bool relayed_rule_where(const struct multiaddr *reached, const struct multiaddr *said)
+{
+    struct netaddr at, other;
+
+    if (!multiaddr_direct(reached, &at) || !netaddr_is_global(&at)) {
+        return false;
+    }
+    return !multiaddr_direct(said, &other) ||
+           (other.family == at.family && !netaddr_same_ip(&other, &at));
+}
+
 qudag_err relayed_rule_voucher(const struct voucher *v, const struct peer_id *self, walltime now)
 {
     if (!peer_id_eq(&v->peer, self)) {

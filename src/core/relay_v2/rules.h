@@ -52,6 +52,13 @@ uint32_t relayed_rule_term(uint64_t expire, walltime now);
  */
 bool relayed_rule_early(bool held, bool asking, uint32_t status);
 
+/*
+ * Whether peers are told that a relay is where we |reached| it, and not where it |said| it is first: that is another
+ * host of the same IP version, or a name, and whoever comes to us would send there.  Not for one that we reached on a
+ * local network.
+ */
+bool relayed_rule_where(const struct multiaddr *reached, const struct multiaddr *said);
+
 #define RELAYED_VOUCHER_SKEW 300 /* seconds */
 /*
  * Whether a voucher that |relay| signed is one for |self| whose time is not over at |now|.  QUDAG_EAUTH: for another

@@ -184,6 +184,32 @@ static void the_tighter_limit_holds_for_strangers(void **state)
     assert_int_equal(hop_rule_limit(&none, &none, false).data, 0);
 }
 
+/* Whoever wants to reach us would send to whom it names. */
+static void a_relay_is_where_it_was_reached(void **state)
+{
+    static const struct {
+        struct netaddr reached, said;
+        bool ours;
+    } rows[] = {
+        {{4, {22, 1, 0, 1}, 4001, 0}, {4, {66, 6, 6, 6}, 4001, 0}, true},
+        {{4, {22, 1, 0, 1}, 4001, 0}, {4, {22, 1, 0, 1}, 5001, 0}, false}, /* another port of it */
+        {{4, {22, 1, 0, 1}, 4001, 0}, {6, {0x2a, 1, 4}, 4001, 0}, false},
+        {{4, {10, 1, 0, 1}, 4001, 0}, {4, {66, 6, 6, 6}, 4001, 0}, false}, /* at home */
+        {{6, {0x2a, 1, 4}, 4001, 0}, {6, {0x2a, 1, 5}, 4001, 0}, true},
+    };
+    struct multiaddr reached, said, name = {.len = 0};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        multiaddr_quic(&reached, &rows[i].reached, NULL);
+        multiaddr_quic(&said, &rows[i].said, NULL);
+        assert_int_equal(relayed_rule_where(&reached, &said), rows[i].ours);
+    }
+    multiaddr_quic(&reached, &rows[0].reached, NULL);
+    assert_true(relayed_rule_where(&reached, &name));
+    assert_false(relayed_rule_where(&name, &reached));
+}
+
 static void only_nodes_of_this_project_take_bytes_before_the_answer(void **state)
 {
     (void)state;
@@ -205,6 +231,7 @@ int main(void)
         cmocka_unit_test(messages_come_whole_out_of_any_split),
         cmocka_unit_test(lengths_are_minimal_and_limited),
         cmocka_unit_test(the_tighter_limit_holds_for_strangers),
+        cmocka_unit_test(a_relay_is_where_it_was_reached),
         cmocka_unit_test(only_nodes_of_this_project_take_bytes_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
