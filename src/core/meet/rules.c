@@ -1,6 +1,8 @@
 /* rules.c - what a meeting may do; see rules.h. */
 #include "core/meet/rules.h"
 
+#include <string.h>
+
 /* ---- addresses ---- */
 
 static bool has_private(const struct meet_own *own, uint8_t family)
@@ -13,6 +15,20 @@ static bool has_private(const struct meet_own *own, uint8_t family)
     return false;
 }
 
+/* An IPv4 address in disguise: a packet would go there, past what is said, and counted, of it. */
+static bool embeds_ip4(const struct netaddr *a)
+{
+    static const uint8_t mapped[10] = {0};                   /* ::ffff:0:0/96, and ::/96 */
+    static const uint8_t nat64[] = {0x00, 0x64, 0xff, 0x9b}; /* RFC 6052, 8215 */
+    static const uint8_t six_to_four[] = {0x20, 0x02};       /* RFC 3056 */
+    static const uint8_t teredo[] = {0x20, 0x01, 0, 0};      /* RFC 4380 */
+
+    return (memcmp(a->ip, mapped, sizeof(mapped)) == 0 && !netaddr_is_loopback(a)) ||
+           memcmp(a->ip, nat64, sizeof(nat64)) == 0 ||
+           memcmp(a->ip, six_to_four, sizeof(six_to_four)) == 0 ||
+           memcmp(a->ip, teredo, sizeof(teredo)) == 0;
+}
+
 static bool is_never_met(const struct netaddr *a)
 {
     static const struct netaddr broadcast = {.family = 4, .ip = {255, 255, 255, 255}};
@@ -21,12 +37,7 @@ static bool is_never_met(const struct netaddr *a)
         return a->ip[0] == 0 || a->ip[0] >= 224 || netaddr_same_ip(a, &broadcast) ||
                (a->ip[0] == 169 && a->ip[1] == 254);
     }
-    bool mapped = true; /* ::ffff:0:0/96, and ::/96 with it: an IPv4 address in disguise */
-    for (size_t i = 0; i < 10; i++) {
-        mapped = mapped && a->ip[i] == 0;
-    }
-    return a->ip[0] == 0xff || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80) ||
-           (mapped && !netaddr_is_loopback(a));
+    return a->ip[0] == 0xff || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80) || embeds_ip4(a);
 }
 
 bool meet_rule_address(const struct netaddr *a, const struct meet_own *own)

@@ -18,27 +18,25 @@
 #define MEET_HOST_ROUND 24
 #define MEET_UNANSWERED_MAX 96
 #define MEET_TRIGGERED_MAX 32 /* of one meeting, beyond these: to where a right request came from */
-#define MEET_TA                                                                                    \
-    (20 * NS_PER_MS)   /* between two checks of one meeting (RFC 8445 14.2: at least 5 ms) */
-#define MEET_AT_ONCE 3 /* after a pause of so many MEET_TA */
+#define MEET_TA (20 * NS_PER_MS) /* between two checks; RFC 8445 14.2: at least 5 ms */
+#define MEET_AT_ONCE 3           /* after a pause of so many MEET_TA */
 #define MEET_RTT_MAX (4 * NS_PER_S)
 #define MEET_ROUND_MIN NS_PER_S
 #define MEET_GUESSES 8      /* ports that are announced */
 #define MEET_SOCKETS_MIN 64 /* with fewer the birthday is not worth its packets */
 #define MEET_SOCKETS 384    /* of a birthday; twice a packet from each */
 #define MEET_PROBES 1024
-#define MEET_PORTS_STEP                                                                            \
-    48 /* ports of our router that a birthday takes before it is asked for one more */
+#define MEET_PORTS_STEP 48 /* ports that a birthday takes until our router is asked for one more */
 #define MEET_PORTS_WAIT (2 * NS_PER_S)       /* without an answer there is none */
 #define MEET_PROBE_GAP (2 * NS_PER_MS)       /* 500 packets a second */
 #define MEET_BIRTHDAY_PAUSE (600 * NS_PER_S) /* for one peer, and for one host */
 #define MEET_LONG_WHILE (3600 * NS_PER_S)
-#define MEET_TURN                                                                                  \
-    (10 * NS_PER_S) /* a place, and the one birthday, is one's own for so long at least */
+#define MEET_TURN (10 * NS_PER_S) /* a place, and the one birthday, is one's own so long at least */
 
 /*
  * Whether |a|, that a peer names as its own, may be sent to.  Never to multicast, broadcast, unspecified and link-local
- * addresses nor to ports below 1024; to private ones where one of ours is private, too; loopback in a lab.
+ * addresses, those of IPv6 that embed one of IPv4 (mapped, NAT64, 6to4, Teredo), nor to ports below 1024; to private
+ * ones where one of ours is private, too; loopback in a lab.
  */
 bool meet_rule_address(const struct netaddr *a, const struct meet_own *own);
 

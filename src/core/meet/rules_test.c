@@ -46,6 +46,13 @@ static void which_addresses_are_sent_to(void **state)
         {"::", 4001, false, false, false},
         {"fe80::1", 4001, false, false, false},
         {"ff02::1", 4001, false, false, false},
+        {"::8.8.4.4", 4001, false, false, false},
+        {"64:ff9b::c0a8:101", 4001, false, false, false}, /* 192.168.1.1 behind a NAT64 */
+        {"64:ff9b:1::808:404", 4001, false, false, false},
+        {"2002:808:404::1", 4001, false, false, false}, /* 6to4: any /64 of 65536 is one host */
+        {"2001:0:808:404::1", 4001, false, false, false},
+        {"2001:4860::1", 4001, true, true, true},
+        {"2003::1", 4001, true, true, true},
     };
     struct meet_candidate mine[] = {{.addr = address("192.168.1.2", 4001)},
                                     {.addr = address("fd00::2", 4001)}};
