@@ -4,12 +4,13 @@
 
 #include "base/types.h"
 
-#define QUIC_STALL_LEAST (3 * NS_PER_S)
+#define QUIC_STALL_LEAST (3 * NS_PER_S) /* without room in the window, since the peer was heard */
 
+/* Zeros before the first packet. */
 struct quic_stall_view {
-    tstamp
-        heard; /* when the first packet of the peer's came since one of ours left that must be acknowledged */
-    bool sent; /* one has left since then; or none came */
+    /* When the first packet of the peer's came after one of ours that must be acknowledged; 0: never. */
+    tstamp heard;
+    bool sent; /* one of ours has left since the peer was heard last */
 };
 
 /* Of a link whose congestion window is full. */
@@ -19,7 +20,7 @@ struct quic_stall_link {
     tstamp timer;  /* when something is due by itself, keepalive aside */
 };
 
-/* One of ours has left, one of the peer's has come. */
+/* A packet of ours that must be acknowledged has left; one of the peer's has come. */
 void quic_stall_sent(struct quic_stall_view *v);
 void quic_stall_heard(struct quic_stall_view *v, tstamp now);
 /*

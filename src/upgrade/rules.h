@@ -56,10 +56,9 @@ bool upgrade_rule_gives_way(const struct upgrade_rivals *r);
  * A link through a relay whose path may have died: the relay's end answers what is sent there, and the peer's end need
  * not be there any more.
  */
-#define UPGRADE_QUIET_PING                                                                         \
-    (400 * NS_PER_MS)                /* nothing came for so long after something left: a ping */
-#define UPGRADE_QUIET_AFTER NS_PER_S /* ... and nothing yet: LINK_QUIET */
-#define UPGRADE_QUIET_BYTES 16384    /* more than that: a relay may hold it back, within its rate */
+#define UPGRADE_QUIET_PING (400 * NS_PER_MS) /* nothing came for so long after bytes left: a ping */
+#define UPGRADE_QUIET_AFTER NS_PER_S         /* after the same bytes, and nothing yet: LINK_QUIET */
+#define UPGRADE_QUIET_BYTES 16384 /* more than that: a relay may hold it back, within its rate */
 
 enum upgrade_quiet { UPGRADE_QUIET_WAIT, UPGRADE_QUIET_ASK, UPGRADE_QUIET_TELL };
 

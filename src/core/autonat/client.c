@@ -299,8 +299,8 @@ static bool back_take(struct autonat_client *c, const struct autonat_back *b, ui
 static void back_data(struct autonat_client *c, struct autonat_back *b, struct slice in, tstamp now,
                       struct acts *out)
 {
-    static const uint8_t ok[] = {
-        0}; /* DialBackResponse with status OK, which is 0, after its length */
+    /* The length of a DialBackResponse that is empty: its status OK is 0, and left out. */
+    static const uint8_t ok[] = {0};
     struct slice msg;
     uint64_t nonce;
     enum autonat_frame_result got = autonat_frame_take(&b->frame, &in, &msg);

@@ -16,10 +16,9 @@
 #include "core/link.h"
 #include "wire/autonat_msg.h"
 
-#define AUTONAT_TRIES_MAX 2 /* questions under way */
-#define AUTONAT_BACKS_MAX 8 /* streams that bring nonces; the oldest makes room */
-#define AUTONAT_TIMEOUT                                                                            \
-    (40 * NS_PER_S) /* for the whole of a question: bytes, the dial, its handshake */
+#define AUTONAT_TRIES_MAX 2                  /* questions under way */
+#define AUTONAT_BACKS_MAX 8                  /* streams that bring nonces; the oldest makes room */
+#define AUTONAT_TIMEOUT (40 * NS_PER_S)      /* for a question: bytes, the dial, its handshake */
 #define AUTONAT_LATE (5 * NS_PER_S)          /* for a nonce behind the response */
 #define AUTONAT_BACK_TIMEOUT (10 * NS_PER_S) /* for a nonce on its stream */
 

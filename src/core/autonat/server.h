@@ -15,14 +15,12 @@
 
 #include "core/autonat/client.h"
 
-#define AUTONAT_JOBS_MAX 8 /* requests at once; more are rejected */
-#define AUTONAT_JOBS_NET 4 /* of them, of one network (/24, /48) */
-#define AUTONAT_TURN_READ                                                                          \
-    NS_PER_S /* after that a request that has not come gives way to another ... */
+#define AUTONAT_JOBS_MAX 8         /* requests at once; more are rejected */
+#define AUTONAT_JOBS_NET 4         /* of them, of one network (/24, /48) */
+#define AUTONAT_TURN_READ NS_PER_S /* then a request that has not come gives way to another ... */
 #define AUTONAT_TURN_PAY (5 * NS_PER_S) /* ... and one whose price has not */
 #define AUTONAT_MINUTE 60               /* dials in a minute, in all ... */
-#define AUTONAT_MINUTE_SHARE                                                                       \
-    5 /* ... of what is left of them one in so many for one network, at least one ... */
+#define AUTONAT_MINUTE_SHARE 5  /* ... for a network one in so many of the rest, at least one ... */
 #define AUTONAT_MINUTE_PEER 6   /* ... by one peer ... */
 #define AUTONAT_MINUTE_TARGET 3 /* ... and to one host */
 #define AUTONAT_READ_TIMEOUT (10 * NS_PER_S)
@@ -30,8 +28,8 @@
 #define AUTONAT_DIAL_TIMEOUT (15 * NS_PER_S) /* for the dial and what comes after it */
 #define AUTONAT_OWN_MAX 16
 #define AUTONAT_PIECE_MIN 100 /* bytes of data in a message, but for the last */
-#define AUTONAT_REST                                                                               \
-    (3 * NS_PER_S) /* at most, before another host is dialled: many who ask do not hit it at once */
+/* At most, before another host is dialled: many who ask do not hit it at once. */
+#define AUTONAT_REST (3 * NS_PER_S)
 
 /* To be dialled: as a link with |peer|, that brings the nonce on a stream of AUTONAT_BACK_PROTOCOL. */
 struct autonat_order {
@@ -101,12 +99,12 @@ void autonat_dialled(struct autonat_server *s, uint64_t job, enum autonat_dial h
  * have, none of ours, and to a port above 1023 or 443: below are services that answer strangers.  n_addrs: none.
  */
 size_t autonat_rule_pick(const struct autonat_msg *m, const struct autonat_self *self, bool lab);
-/* A place. */
+/* A place, taken or not. */
 struct autonat_place {
-    uint64_t net;
-    bool reading,
-        paying; /* its request, or its price, has not come yet; neither: its dial is to come, or under way */
-    tstamp since;
+    uint64_t net; /* netaddr_group() of who asks */
+    /* Its request, or its price, has not come yet; neither: its dial is to come, or under way. */
+    bool reading, paying;
+    tstamp since; /* it reads, or is paid */
 };
 /*
  * Which of all places, that are taken, gives way to another request: one that had its turn, of several that of the

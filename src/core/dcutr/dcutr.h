@@ -61,8 +61,8 @@ enum dcutr_up {
 struct dcutr_packet {
     struct netaddr to;
     size_t len;
-    uint8_t bytes
-        [DCUTR_PACKET_MOST]; /* random, but neither STUN nor QUIC (RFC 7983): the first is 4 to 15 */
+    /* Random, but neither STUN nor QUIC (RFC 7983): the first is 4 to 15. */
+    uint8_t bytes[DCUTR_PACKET_MOST];
 };
 
 /* What became of the last try with a peer: for people. */

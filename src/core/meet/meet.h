@@ -29,9 +29,8 @@
 #define MEET_PEERS_MAX 64          /* peers whose last meeting is remembered */
 #define MEET_SOCKETS_MAX 400       /* of one meeting, beside the ones that are listened on */
 #define MEET_LIMIT (60 * NS_PER_S) /* of a whole meeting */
-#define MEET_LIMIT_UNNAMED                                                                         \
-    (20 *                                                                                          \
-     NS_PER_S) /* of one that a peer began whom the program has not named, once it is allowed */
+/* Of one that a peer began whom the program has not named, once it is allowed. */
+#define MEET_LIMIT_UNNAMED (20 * NS_PER_S)
 
 enum meet_state {
     MEET_NONE,
@@ -68,9 +67,8 @@ struct meet_own {
     int16_t step;  /* between ports of our router, where it is constant */
     bool ip4, ip6; /* there is a socket that is listened on */
     bool lab;      /* loopback addresses are met, too */
-    bool
-        named; /* the program named this peer: 1024 packets may go to the host that it names, see rules.h */
-    uint64_t rtt; /* between this side and the relay, ns; 0: not known */
+    bool named;    /* the program named this peer: 1024 packets may go to its host, see rules.h */
+    uint64_t rtt;  /* between this side and the relay, ns; 0: not known */
 };
 
 /* Meetings that ended, by the round that they had come to. */

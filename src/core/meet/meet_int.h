@@ -70,8 +70,7 @@ struct meet_guess {
     /* hard: */
     uint32_t first, socks; /* the sockets: so many from socks[first] on */
     uint32_t proven;       /* for so many of them there was a port */
-    uint32_t test,
-        test_n; /* one that shows it: socks[test - 1], asked about after so many; 0: none */
+    uint32_t test, test_n; /* what shows it: socks[test - 1], asked after so many; 0: none */
     tstamp test_limit;
     bool few; /* there was none for it */
 };
@@ -145,12 +144,12 @@ struct meet {
     struct peer_id self;
     struct meeting *v[MEET_MEETINGS_MAX];
     struct meet_memory peers[MEET_PEERS_MAX];
-    struct meet_born
-        born[MEET_BORN]; /* who counts where follows from a key, so nobody can push another out */
+    /* By |born_key|, which nobody knows: nobody can push another out. */
+    struct meet_born born[MEET_BORN];
     uint64_t born_key[2];
-    uint16_t silent
-        [MEET_SILENT]; /* packets to hosts that have not answered, of all meetings since |silent_at| */
-    uint64_t silent_key[2]; /* which host counts where: nobody can choose it */
+    /* Packets to hosts that have not answered, of all meetings since |silent_at|; by |silent_key| likewise. */
+    uint16_t silent[MEET_SILENT];
+    uint64_t silent_key[2];
     tstamp silent_at;
     struct meeting *birthday; /* the one that has one now */
     tstamp birthday_at;       /* since */
