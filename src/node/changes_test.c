@@ -76,6 +76,13 @@ static bool all_linked(struct nt *t)
            swarm_connected(node_swarm(t->node[1].node), &t->node[2].peer, &props);
 }
 
+static bool first_linked(struct nt *t)
+{
+    uint8_t props;
+
+    return swarm_connected(node_swarm(t->node[1].node), &t->node[0].peer, &props);
+}
+
 static void a_node_that_wakes_asks_its_links_at_once(void **state)
 {
     (void)state;
@@ -88,6 +95,33 @@ static void a_node_that_wakes_asks_its_links_at_once(void **state)
     (void)nt_run(&nt, 100 * NS_PER_MS, NULL);
     assert_true(sent(1) >= before + 2); /* both of its links */
     assert_true(all_linked(&nt));
+    nt_fini(&nt);
+}
+
+/* What passed on the network before says nothing of this one: datagrams are counted from here, and soon looked at. */
+static void after_a_change_of_network_datagrams_are_counted_anew(void **state)
+{
+    struct quic_stats st;
+    (void)state;
+
+    nt_init(&nt);
+    nt_network(&nt, 2);
+    assert_true(nt_run(&nt, 120 * NS_PER_S, first_linked));
+    (void)nt_run(&nt, 60 * NS_PER_S, NULL);
+    struct node *n = nt.node[1].node;
+    assert_int_equal(n->udp.sent + n->udp.came, 0);
+    n->udp.due = TSTAMP_NEVER;
+    n->udp.looks = 3;
+    quic_stats_get(n->quic, &st);
+    assert_true(st.dgrams_in > 0 && st.dgrams_out > 0);
+    node_woke(n, nt.now);
+    (void)nt_run(&nt, NS_PER_MS, NULL); /* nothing comes by then */
+    assert_true(n->udp.sent >= st.dgrams_out);
+    assert_int_equal(n->udp.came, st.dgrams_in);
+    assert_in_range(n->udp.due, nt.now + 9 * NS_PER_S, nt.now + 10 * NS_PER_S);
+    assert_int_equal(n->udp.looks, 0);
+    (void)nt_run(&nt, 11 * NS_PER_S, NULL); /* something came here, too: that is known */
+    assert_int_equal(n->udp.due, TSTAMP_NEVER);
     nt_fini(&nt);
 }
 
@@ -120,6 +154,7 @@ int main(void)
         cmocka_unit_test(the_state_of_a_nat_is_kept_alive_for_seven_tenths_of_its_life),
         cmocka_unit_test(nothing_is_kept_alive_for_who_is_not_to_be_reached),
         cmocka_unit_test(a_node_that_wakes_asks_its_links_at_once),
+        cmocka_unit_test(after_a_change_of_network_datagrams_are_counted_anew),
         cmocka_unit_test(another_network_makes_every_part_begin_again),
     };
 

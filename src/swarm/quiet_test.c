@@ -388,10 +388,13 @@ static void a_direct_link_is_tried_for_again_after_pauses(void **state)
     }
     assert_in_range(w.quick.n, 4, 8);
     uint32_t tried = w.quick.n;
-    for (unsigned s = 0; s < 30; s++) {
+    for (unsigned s = 0; s < 61; s++) {
         pass(NS_PER_S);
     }
     assert_int_equal(w.quick.n, tried + 1); /* that one has not ended */
+    event(&w.quick, LINK_DOWN, tried, 0);
+    pass(NS_PER_S);
+    assert_int_equal(w.quick.n, tried + 2); /* the pause went by meanwhile */
 }
 
 static void beside_a_direct_link_that_is_quiet_another_is_tried_for(void **state)
