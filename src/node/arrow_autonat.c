@@ -161,6 +161,8 @@ static void report(struct node *n, const struct act *a, tstamp now)
         answered(n, a, now);
     } else if (a->kind == AUTONAT_UP_DIAL) {
         dial(n, a->ptr, now);
+    } else if (a->kind == AUTONAT_UP_CANCEL) {
+        node_dialback_cancel(n, a->cookie, now);
     }
 }
 

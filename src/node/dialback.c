@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define DIALS (2 * AUTONAT_JOBS_MAX) /* with those that linger, or were given up */
+
 enum { FREE, DIALLING, WAITING, ENDED, LINGERING };
 
 struct dial {
@@ -22,7 +24,7 @@ struct node_dialback {
     struct identity identity;
     struct sec *sec;
     struct quic *quic;
-    struct dial dial[AUTONAT_JOBS_MAX];
+    struct dial dial[DIALS];
     tstamp idle_at;
 };
 
@@ -61,7 +63,7 @@ static qudag_err make(struct node *n, tstamp now)
                                .rng = n->cfg.rng,
                                .log = n->cfg.log,
                                .pq = n->cfg.pq,
-                               .conns_max = 2 * AUTONAT_JOBS_MAX,
+                               .conns_max = DIALS,
                                .streams_bidi_max = 1,
                                .handshake_timeout_ns = n->cfg.times.handshake};
     rng_fill(&n->cfg.rng, quic.reset_key, sizeof(quic.reset_key));
@@ -97,7 +99,7 @@ qudag_err node_dialback_begin(struct node *n, const struct autonat_order *order,
     if (err != QUDAG_OK) {
         return err;
     }
-    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; i < DIALS; i++) {
         l = n->dialback->dial[i].state == FREE ? &n->dialback->dial[i] : l;
     }
     if (l == NULL) {
@@ -119,6 +121,16 @@ qudag_err node_dialback_begin(struct node *n, const struct autonat_order *order,
     l->state = DIALLING;
     l->up = true;
     return QUDAG_OK;
+}
+
+void node_dialback_cancel(struct node *n, uint64_t job, tstamp now)
+{
+    for (size_t i = 0; n->dialback != NULL && i < DIALS; i++) {
+        struct dial *l = &n->dialback->dial[i];
+        if ((l->state == DIALLING || l->state == WAITING) && l->order.job == job) {
+            end(n, l, AUTONAT_DIAL_UNUSED, now);
+        }
+    }
 }
 
 /* The nonce goes right behind the proposal of the protocol: a round trip less. */
@@ -165,7 +177,7 @@ static void answer(struct node *n, struct dial *l, struct slice in, tstamp now)
 
 static struct dial *of_link(struct node *n, struct ref link)
 {
-    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; i < DIALS; i++) {
         struct dial *l = &n->dialback->dial[i];
         if (l->state != FREE && l->up && ref_eq(l->link, link)) {
             return l;
@@ -217,7 +229,7 @@ static void event(struct node *n, const struct link_ev *ev, tstamp now)
 
 bool node_dialback_recv(struct node *n, const struct quic_dgram *d, tstamp now)
 {
-    for (size_t i = 0; n->dialback != NULL && i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; n->dialback != NULL && i < DIALS; i++) {
         const struct dial *l = &n->dialback->dial[i];
         if (l->state != FREE && l->local.family == d->local.family &&
             l->local.port == d->local.port) {
@@ -248,7 +260,7 @@ void node_dialback_step(struct node *n, tstamp now)
     while (quic_next_event(d->quic, &ev)) {
         event(n, &ev, now);
     }
-    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; i < DIALS; i++) {
         struct dial *l = &d->dial[i];
         if ((l->state == DIALLING || l->state == WAITING) && l->due <= now) {
             end(n, l, l->state == DIALLING ? AUTONAT_DIAL_ERROR : AUTONAT_DIAL_BACK_ERROR, now);
@@ -272,7 +284,7 @@ tstamp node_dialback_deadline(const struct node *n)
     if (d == NULL) {
         return at;
     }
-    for (size_t i = 0; i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; i < DIALS; i++) {
         const struct dial *l = &d->dial[i];
         if (l->state != FREE) {
             at = tstamp_min(at, l->state == ENDED ? 0 : l->due);
@@ -283,7 +295,7 @@ tstamp node_dialback_deadline(const struct node *n)
 
 bool node_dialback_next(struct node *n, uint64_t *job, enum autonat_dial *how)
 {
-    for (size_t i = 0; n->dialback != NULL && i < AUTONAT_JOBS_MAX; i++) {
+    for (size_t i = 0; n->dialback != NULL && i < DIALS; i++) {
         struct dial *l = &n->dialback->dial[i];
         if (l->state == ENDED) {
             *job = l->order.job;

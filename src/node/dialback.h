@@ -23,6 +23,8 @@ struct node_dialback;
 /* Dials as |order| says; node_dialback_next() follows.  QUDAG_ELIMIT, and what the socket and the endpoint say. */
 QUDAG_MUST_USE qudag_err node_dialback_begin(struct node *n, const struct autonat_order *order,
                                              tstamp now);
+/* The dial of |job|, if it is under way, ends; nothing more of it leaves but the end of its link. */
+void node_dialback_cancel(struct node *n, uint64_t job, tstamp now);
 /* Takes a datagram for one of its sockets; false: it is none of these. */
 bool node_dialback_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 /* As quic_send(). */

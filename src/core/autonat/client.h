@@ -37,6 +37,8 @@ enum autonat_up {
     AUTONAT_UP_ANSWER = 1,
     /* The server is to dial: ptr is a struct autonat_order (server.h). */
     AUTONAT_UP_DIAL,
+    /* ... and to go on with that no more: cookie is order.job. */
+    AUTONAT_UP_CANCEL,
 };
 
 struct autonat_answer {

@@ -70,7 +70,8 @@ bool autonat_rule_may(const struct autonat_recent *recent, const struct autonat_
 static bool had_its_turn(const struct autonat_place *p, tstamp now)
 {
     return (p->reading && now - p->since >= AUTONAT_TURN_READ) ||
-           (p->paying && now - p->since >= AUTONAT_TURN_PAY);
+           (p->paying && now - p->since >= AUTONAT_TURN_PAY) ||
+           (p->dialling && now - p->since >= AUTONAT_TURN_DIAL);
 }
 
 size_t autonat_rule_gives_way(const struct autonat_place *place, tstamp now)
@@ -126,10 +127,19 @@ static void respond(struct autonat_job *j, enum autonat_status status, enum auto
     j->state = FREE;
 }
 
+/* Nobody waits for its dial any more. */
+static void leave(struct autonat_job *j, struct acts *out)
+{
+    if (j->state == DIALLING) {
+        acts_up(out, AUTONAT_UP_CANCEL)->cookie = j->order.job;
+    }
+    j->state = FREE;
+}
+
 static void give_up(struct autonat_job *j, qudag_err why, struct acts *out)
 {
     acts_reset(out, j->strm, why);
-    j->state = FREE;
+    leave(j, out);
 }
 
 static uint64_t name_of(struct slice what)
@@ -168,6 +178,7 @@ static void dial(struct autonat_server *s, struct autonat_job *j, tstamp now, st
     s->recent[s->at] = next;
     s->at = (s->at + 1) % AUTONAT_MINUTE;
     j->state = DIALLING;
+    j->since = now;
     j->due = tstamp_after(now, AUTONAT_DIAL_TIMEOUT);
     j->order.job = ++s->orders;
     if (acts_up_copy(out, AUTONAT_UP_DIAL, &j->order, sizeof(j->order)) == NULL) {
@@ -205,6 +216,7 @@ static struct autonat_job *make_room(struct autonat_server *s, tstamp now, struc
         place[i] = (struct autonat_place){.net = j->net,
                                           .reading = j->state == READING,
                                           .paying = j->state == PAYING,
+                                          .dialling = j->state == DIALLING,
                                           .since = j->since};
     }
     size_t i = autonat_rule_gives_way(place, now);
@@ -354,7 +366,7 @@ static void serve_event(void *core, const struct ev *ev, tstamp now, struct acts
         if (ev->type == EV_DATA) {
             data(s, j, ev->data, now, out);
         } else if (ev->type == EV_RESET) {
-            j->state = FREE; /* an order that is out finds nobody */
+            leave(j, out);
         } else if (j->state < RESTING) {
             give_up(j, QUDAG_ECLOSED, out);
         }

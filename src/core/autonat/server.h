@@ -7,7 +7,8 @@
  * What others make a node dial is bounded: one address for each request, AUTONAT_JOBS_MAX at once, AUTONAT_MINUTE a
  * minute, AUTONAT_MINUTE_TARGET to one host, AUTONAT_MINUTE_PEER and AUTONAT_MINUTE_SHARE for who asks; never private
  * addresses, our own, or ports of services that answer anybody.  They count when they begin, paid for.  Streams that
- * say or pay nothing keep a place as long as nobody else wants it.  A dial is about ten datagrams, 12 kB, to a host
+ * say or pay nothing, and dials to hosts that do not answer, keep a place as long as nobody else wants it; whose stream
+ * has ended has no dial.  A dial is about ten datagrams, 12 kB, to a host
  * that does not answer; another host than the one that asks costs it 30 kB before.
  */
 #ifndef QUDAG_SRC_CORE_AUTONAT_SERVER_H
@@ -18,7 +19,8 @@
 #define AUTONAT_JOBS_MAX 8         /* requests at once; more are rejected */
 #define AUTONAT_JOBS_NET 4         /* of them, of one network (/24, /48) */
 #define AUTONAT_TURN_READ NS_PER_S /* then a request that has not come gives way to another ... */
-#define AUTONAT_TURN_PAY (5 * NS_PER_S) /* ... and one whose price has not */
+#define AUTONAT_TURN_PAY (5 * NS_PER_S)  /* ... and one whose price has not ... */
+#define AUTONAT_TURN_DIAL (5 * NS_PER_S) /* ... and one whose dial has no outcome */
 #define AUTONAT_MINUTE 60               /* dials in a minute, in all ... */
 #define AUTONAT_MINUTE_SHARE 5  /* ... for a network one in so many of the rest, at least one ... */
 #define AUTONAT_MINUTE_PEER 6   /* ... by one peer ... */
@@ -102,9 +104,9 @@ size_t autonat_rule_pick(const struct autonat_msg *m, const struct autonat_self 
 /* A place, taken or not. */
 struct autonat_place {
     uint64_t net; /* netaddr_group() of who asks */
-    /* Its request, or its price, has not come yet; neither: its dial is to come, or under way. */
-    bool reading, paying;
-    tstamp since; /* it reads, or is paid */
+    /* Its request, its price, the outcome of its dial has not come yet; none of them: it rests. */
+    bool reading, paying, dialling;
+    tstamp since; /* it reads, or is paid, or dials */
 };
 /*
  * Which of all places, that are taken, gives way to another request: one that had its turn, of several that of the

@@ -290,7 +290,40 @@ static void those_that_say_or_pay_nothing_give_way(void **state)
     assert_true(has(ACT_UP));
 }
 
-static void whose_dial_is_under_way_does_not_give_way(void **state)
+/* Hosts that do not answer hold no places for the whole time of a dial, and whoever leaves has no dial. */
+static void dials_without_an_outcome_give_way(void **state)
+{
+    struct autonat_msg near = request_of("7.7.7.7", 4433);
+    (void)state;
+
+    start();
+    tstamp first = now;
+    for (unsigned i = 1; i <= AUTONAT_JOBS_MAX; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "5.9.2.%u", i);
+        struct autonat_msg m = request_of(ip, 4433);
+        asks(i, true, ip, &m);
+        assert_int_equal(last(ACT_UP)->kind, AUTONAT_UP_DIAL);
+        now += NS_PER_MS;
+    }
+    now = first + AUTONAT_TURN_DIAL - 1;
+    asks(500, true, "7.7.7.7", &near);
+    assert_true(has(ACT_RESET) && !has(ACT_UP));
+    now += 1;
+    asks(501, true, "7.7.7.7", &near);
+    assert_int_equal(acts.v[0].type, ACT_RESET);
+    assert_int_equal(acts.v[1].kind, AUTONAT_UP_CANCEL);
+    assert_int_equal(acts.v[1].cookie, 1); /* the oldest */
+    assert_int_equal(last(ACT_UP)->kind, AUTONAT_UP_DIAL);
+    uint64_t job = order()->job;
+    forget();
+    autonat_serve_ops.event(&s, &(struct ev){.type = EV_RESET, .strm = strm(501)}, now, &acts);
+    assert_int_equal(last(ACT_UP)->kind, AUTONAT_UP_CANCEL);
+    assert_int_equal(last(ACT_UP)->cookie, job);
+    assert_false(has(ACT_RESET));
+}
+
+static void who_rests_before_its_dial_does_not_give_way(void **state)
 {
     struct autonat_place place[AUTONAT_JOBS_MAX] = {{.net = 1}};
     (void)state;
@@ -475,7 +508,8 @@ int main(void)
         cmocka_unit_test(who_does_not_pay_uses_up_nothing),
         cmocka_unit_test(no_few_networks_use_up_the_minute),
         cmocka_unit_test(those_that_say_or_pay_nothing_give_way),
-        cmocka_unit_test(whose_dial_is_under_way_does_not_give_way),
+        cmocka_unit_test(dials_without_an_outcome_give_way),
+        cmocka_unit_test(who_rests_before_its_dial_does_not_give_way),
         cmocka_unit_test(places_are_few_and_one_peer_has_one),
         cmocka_unit_test(who_cannot_be_dialled_himself_dials_nobody),
         cmocka_unit_test(messages_in_the_wrong_state_end_the_stream),
