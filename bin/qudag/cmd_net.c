@@ -16,8 +16,9 @@
 struct pings {
     const char *to;
     int64_t sent, answered, sum, min, max;
-    char path[CELL_LEN], why[CELL_LEN]; /* as they were shown last */
-    bool relayed;                       /* the last one went over a relay */
+    char path[CELL_LEN], why[CELL_LEN];                /* as they were shown last */
+    bool relayed;                                      /* the last one went over a relay */
+    char lost[sizeof(((struct outcome *)0)->message)]; /* why the last one was, unless answered */
     unsigned pauses;
 };
 
@@ -60,6 +61,7 @@ static void on_ping(struct tool *t, const struct rec_view *v, void *user)
     p->min = p->answered == 0 || rtt < p->min ? rtt : p->min;
     p->max = rtt > p->max ? rtt : p->max;
     p->answered++;
+    p->lost[0] = 0;
     if (t->json) {
         const char *path = rec_get_str(v, "path_kind");
         p->relayed = path != NULL && strncmp(path, "relayed", 7) == 0;
@@ -79,7 +81,7 @@ static bool is_loss(const struct outcome *out)
     return out->code == TOOL_UNREACHABLE || strcmp(out->error, "QUDAG_EREFUSED") == 0;
 }
 
-static void show_loss(const struct tool *t, const struct outcome *out)
+static void show_loss(const struct tool *t, struct pings *p, const struct outcome *out)
 {
     if (t->json) {
         (void)fputs("{\"lost\":{\"name\":", stdout);
@@ -89,7 +91,10 @@ static void show_loss(const struct tool *t, const struct outcome *out)
         (void)fputs(",\"hint\":", stdout);
         json_text(stdout, out->hint);
         (void)fputs("}}\n", stdout);
+    } else if (strcmp(p->lost, out->message) == 0) {
+        (void)puts("not answered, as before");
     } else {
+        memcpy(p->lost, out->message, sizeof(p->lost));
         (void)printf("%s [%s]\n", out->message, out->error);
     }
 }
@@ -153,7 +158,7 @@ int run_ping(struct tool *t, int argc, char **argv)
             return tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
         }
         if (out.code != TOOL_OK) {
-            show_loss(t, &out);
+            show_loss(t, &p, &out);
         }
         if (p.answered == 0 && p.sent == 3 && count > 3) {
             break; /* nobody is there; each try takes seconds */

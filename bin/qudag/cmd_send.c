@@ -17,7 +17,9 @@
 struct sending {
     char state[16], shown_path[CELL_LEN], shown_over[CELL_LEN];
     struct bar bar;
-    unsigned tries; /* since the last progress */
+    unsigned tries;   /* since the last progress */
+    char reason[160]; /* of the last attempt that failed */
+    bool hinted;      /* the user was told what would help */
 };
 
 /* |what|: the field that says how many bytes are done. */
@@ -62,8 +64,20 @@ static void show_over(struct sending *s, const struct rec_view *v)
     }
 }
 
-/* One line for a run of attempts without progress: on a terminal it is written over, elsewhere only
- * the first is shown. */
+/* What would help, once. */
+static void show_hint(struct sending *s, const struct rec_view *v)
+{
+    const char *hint = rec_get_str(v, "last_hint");
+    if (hint == NULL || s->hinted) {
+        return;
+    }
+    s->hinted = true;
+    bar_end(&s->bar);
+    (void)printf("           %s; until then it is tried again\n", hint);
+}
+
+/* One line for a run of attempts that failed with one reason: on a terminal it is written over, elsewhere
+ * only the first is shown. */
 static void show_retry(const struct tool *t, struct sending *s, const struct rec_view *v)
 {
     const char *error = rec_get_str(v, "last_error"), *reason = rec_get_str(v, "last_reason");
@@ -73,18 +87,21 @@ static void show_retry(const struct tool *t, struct sending *s, const struct rec
     }
     int64_t left_ns = rec_get_int(v, "left_ns", -1);
     text_ns(left, left_ns < 0 ? 0 : (uint64_t)left_ns);
-    (void)snprintf(text, sizeof(text), "retrying   %s%s%s%s",
-                   reason != NULL  ? reason
-                   : error != NULL ? error
-                                   : "no answer",
-                   left_ns < 0 ? "" : "; ", left_ns < 0 ? "" : left, left_ns < 0 ? "" : " left");
-    s->tries++;
+    reason = reason != NULL ? reason : error != NULL ? error : "no answer";
+    (void)snprintf(text, sizeof(text), "retrying   %s%s%s%s", reason, left_ns < 0 ? "" : "; ",
+                   left_ns < 0 ? "" : left, left_ns < 0 ? "" : " left");
+    s->tries = strncmp(s->reason, reason, sizeof(s->reason) - 1) == 0 ? s->tries + 1 : 1;
+    (void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
     if (t->tty) {
-        (void)printf("%s%s\033[K", s->bar.line_open && s->tries > 1 ? "\r" : "", text);
+        if (s->tries == 1) {
+            bar_end(&s->bar);
+        }
+        (void)printf("%s%s\033[K", s->bar.line_open ? "\r" : "", text);
         s->bar.line_open = true;
     } else if (s->tries == 1) {
         (void)printf("%s\n", text);
     }
+    show_hint(s, v);
 }
 
 static void on_progress(struct tool *t, const struct rec_view *v, void *user)

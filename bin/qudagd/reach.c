@@ -181,10 +181,7 @@ static void end(struct request *rq, qudag_err err, const qudag_result *res, cons
         return;
     }
     (void)snprintf(message, sizeof(message), "%.100s is not found: no address of it is known", to);
-    request_end(rq, TOOL_UNREACHABLE, qudag_err_name(err), message,
-                "by its id a peer is found only while it is up and is to be reached: there, qudag "
-                "peer allow lets somebody send, or [nat] reachable = yes; where it just began, "
-                "within a minute; or connect to its multiaddr");
+    request_end(rq, TOOL_UNREACHABLE, qudag_err_name(err), message, REACH_FOUND_HINT);
 }
 
 void reach_ping(struct request *rq)

@@ -10,6 +10,12 @@ void reach_status(struct rec *r, const qudag_node *n);
 void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
                 const qudag_link_info *link);
 
+/* What makes a peer be found by its id. */
+#define REACH_FOUND_HINT                                                                           \
+    "by its id a peer is found only while it is up and is to be reached: there, qudag peer allow " \
+    "lets somebody send, or [nat] reachable = yes; where it just began, within a minute; or "      \
+    "connect to its multiaddr"
+
 /* ping: "to", a peer id or a multiaddr; a row with the round trip and the path. */
 void reach_ping(struct request *rq);
 void reach_ping_done(struct request *rq, qudag_err err, const qudag_result *res);

@@ -3,6 +3,7 @@
 
 #include "isolate.h"
 #include "proxy.h"
+#include "reach.h"
 #include "report.h"
 
 #include <string.h>
@@ -45,9 +46,18 @@ static void rec_link(struct rec *r, const qudag_send_info *i)
     }
 }
 
+/* What helps where no link leads to the peer, though the DHT was asked for it; NULL: something else failed. */
+static const char *unlinked_hint(const qudag_node *n, const qudag_send_info *i)
+{
+    bool unlinked = i->peer.len > 0 && i->err == QUDAG_EUNREACHABLE && !i->direct && !i->relayed;
+    bool asked = i->attempts > 1 && qudag_node_phase(n) >= QUDAG_PHASE_ANNOUNCE;
+    return unlinked && asked && i->acked == 0 ? REACH_FOUND_HINT : NULL;
+}
+
 static void report(struct request *rq, const qudag_send_info *i)
 {
     bool delivered = i->state == QUDAG_SEND_DELIVERED;
+    const char *hint = unlinked_hint(rq->d->node, i);
     struct rec *r = request_rec(rq, delivered ? REC_ROW : REC_PROGRESS);
     rec_str(r, "state", qudag_send_state_name(i->state));
     rec_str(r, "kind", i->file ? "file" : "message");
@@ -67,6 +77,9 @@ static void report(struct request *rq, const qudag_send_info *i)
         rec_str(r, "last_error", qudag_err_name(i->err));
         rec_str(r, "last_reason", i->why);
         rec_int(r, "left_ns", (int64_t)i->left);
+        if (hint != NULL) {
+            rec_str(r, "last_hint", hint);
+        }
     }
     if (i->peer.len > 0) {
         rec_link(r, i);
@@ -113,6 +126,8 @@ static void fail(struct request *rq, const qudag_send_info *i)
         request_end(rq, TOOL_REFUSED, ends[end].error, i->why, PEER_REFUSED_HINT);
     } else if (end < sizeof(ends) / sizeof(ends[0]) && ends[end].error != NULL) {
         request_end(rq, ends[end].code, ends[end].error, i->why, ends[end].hint);
+    } else if (unlinked_hint(rq->d->node, i) != NULL) {
+        request_end(rq, exit_of(i->err), qudag_err_name(i->err), i->why, REACH_FOUND_HINT);
     } else {
         request_end_said(rq, i->err, i->why);
     }

@@ -66,6 +66,7 @@ struct send_out {
     qudag_peer_id peer;             /* it goes to this one, over links; len 0: to |addr| */
     bool look;                      /* no address of |peer| led to it: the DHT is asked first */
     bool looking;                   /* ... by |op| */
+    bool unfound;                   /* ... and knew none, either */
     bool short_lived;               /* the link of |stream| is one that a relay limits */
     qudag_op op;
     unsigned moves;             /* from one link to another */
@@ -114,6 +115,8 @@ void send_finish(struct send_out *s);
 void send_describe(qudag_send_info *out, const struct send_out *s);
 /* Resets the stream of |s|, if it has one. */
 void send_drop_stream(struct send_out *s);
+/* The last failure in words: the receiver's, if it refused. */
+const char *send_last_text(const struct send_out *s, qudag_err last);
 /* The look for the peer of |s| is given up, if there is one. */
 void send_stop_looking(struct send_out *s);
 /* Nobody else may use the circuit of |s|: it is closed, unless it is gone. */

@@ -115,7 +115,7 @@ static qudag_send_state state_of(const struct send_out *s)
 /* In words: the last failure, and that it waits. */
 static void why_text(char *out, size_t cap, const struct send_out *s)
 {
-    (void)snprintf(out, cap, "%s%s", s->refusal != NULL ? s->refusal : qudag_strerror(s->last),
+    (void)snprintf(out, cap, "%s%s", send_last_text(s, s->last),
                    s->limited ? "; the next attempt waits, for the sake of the guards" : "");
 }
 

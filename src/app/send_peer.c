@@ -41,6 +41,7 @@ static qudag_err look(struct send_out *s)
 
 qudag_err send_open_peer(struct send_out *s)
 {
+    s->unfound = false;
     if (s->look && look(s) == QUDAG_OK) {
         return QUDAG_OK;
     }

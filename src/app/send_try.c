@@ -489,14 +489,13 @@ void send_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result 
     struct sends *k = user;
     struct send_out *s = by_op(k, op);
     (void)n;
-    (void)err;
-    (void)res;
 
     if (s == NULL) {
         return;
     }
     send_enter_call(k);
     s->looking = false;
+    s->unfound = err == QUDAG_ENOTFOUND || (err == QUDAG_OK && res->addrs_n == 0);
     s->heard_ns = api_now();
     qudag_err opened = send_open_link(s);
     if (opened != QUDAG_OK) {

@@ -25,6 +25,16 @@ void send_why_note(struct send_out *s, qudag_err why)
     s->last = why;
 }
 
+const char *send_last_text(const struct send_out *s, qudag_err last)
+{
+    if (s->refusal != NULL) {
+        return s->refusal;
+    }
+    return s->unfound && last == QUDAG_EUNREACHABLE
+               ? "the peer is not found: no address of it is known"
+               : qudag_strerror(last);
+}
+
 /* Appends to the text at |out|. */
 static void add(char *out, size_t cap, const char *a, const char *b, const char *c)
 {
@@ -55,7 +65,7 @@ void send_why_end(struct send_out *s, qudag_err why)
     }
     qudag_err last = total > 0 ? s->last : why;
     bool busy = s->refusal != NULL && last == QUDAG_EREFUSED;
-    add(text, sizeof(text), "; the last", ": ", busy ? s->refusal : qudag_strerror(last));
+    add(text, sizeof(text), "; the last", ": ", send_last_text(s, last));
     send_remember(s);
     send_fail(s, busy ? QUDAG_SEND_END_BUSY : QUDAG_SEND_END_UNREACHED, last, text);
 }

@@ -99,6 +99,19 @@ print(seen, marks)
 """
 
 
+def nobody(sender):
+    """a delivery to whom nobody knows says so while it is tried again, and what makes a peer be found"""
+    command = sender.command(QUDAG, '--dir', sender.dir, 'send', NOBODY, '-m', 'anybody?')
+    with subprocess.Popen([str(a) for a in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as p:
+        said = ''
+        for line in p.stdout:
+            said += line
+            if 'peer allow' in line:
+                break
+        p.terminate()
+    check('the peer is not found' in said and 'peer allow' in said, f'send to nobody: {said}')
+
+
 def a_file(sender, receiver, relay):
     path = sender.dir / 'film'
     path.write_bytes(MARK * ((3 << 20) // len(MARK)) + os.urandom(100))
@@ -123,6 +136,9 @@ def a_file(sender, receiver, relay):
     for verb in (('connect',), ('ping', '-c', '1')):
         code, text = human(sender, *verb, NOBODY)
         check(code == 5 and 'is not found' in text and 'peer allow' in text, f'{verb[0]} of nobody: exit {code}: {text}')
+    code, text = human(sender, 'ping', NOBODY)
+    check(code == 5 and text.count('is not found') == 1 and '3 sent, 0 answered' in text, f'3 pings of nobody: exit {code}: {text}')
+    nobody(sender)
     row = next(r for r in sender.ask('peers')['peers'] if r['peer'] == receiver.peer and r['state'] == 'up')
     check(row['path_kind'].startswith('relayed') and row['through'] == relay.peer, f'{row}')
 
