@@ -281,10 +281,7 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
 {
     qudag_err err = dial_for(s, o, now);
 
-    if (err == QUDAG_OK && (err = open_wait(s, o)) == QUDAG_OK) {
-        swarm_dial_more_later(s, o->peer); /* the dial may be one to a single address */
-    }
-    return err;
+    return err == QUDAG_OK ? open_wait(s, o) : err;
 }
 
 /* No link serves it. */

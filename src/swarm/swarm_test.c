@@ -205,6 +205,28 @@ static void hints_do_not_displace_the_address_of_a_link(void **state)
     assert_int_equal(w.link[1].remote.ip[3], 9);
 }
 
+/* What anybody may have said is dialled behind what was known when a link proved one of them. */
+static void a_hint_has_its_turn_behind_what_was_known(void **state)
+{
+    (void)state;
+
+    know(1, 3);
+    open_to(1, 1, 0);
+    pass(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 2);
+    up(1, 0); /* the second one */
+    event(LINK_DOWN, 1, 0, NULL, 0);
+    settle();
+    uint32_t before = w.n_links;
+    open_with_hint(1, "/ip4/9.9.7.1/udp/53/quic-v1");
+    for (unsigned i = 0; i < 2; i++) {
+        pass(i * SWARM_ATTEMPT_DELAY);
+        assert_int_equal(w.n_links, before + i + 1);
+        assert_int_equal(w.link[before + i].remote.ip[2], w.link[1 - i].remote.ip[2]);
+        assert_int_equal(w.link[before + i].remote.ip[3], w.link[1 - i].remote.ip[3]);
+    }
+}
+
 static void an_open_nobody_can_serve_ends_with_its_cause(void **state)
 {
     (void)state;
@@ -722,6 +744,7 @@ int main(void)
         T(what_a_peer_proved_it_must_prove_again_and_nothing_else),
         T(hinted_addresses_of_our_own_network_are_not_dialled),
         T(hints_do_not_displace_the_address_of_a_link),
+        T(a_hint_has_its_turn_behind_what_was_known),
         T(an_open_nobody_can_serve_ends_with_its_cause),
         T(opens_wait_for_streams_and_time_out),
         T(limits_of_opens_hold_and_leave_room_for_other_protocols),

@@ -12,7 +12,8 @@
 static const struct up_opt prefer = {.pq = PQ_PREFER};
 
 struct quiet_case {
-    bool dead; /* the path behind the relay is */
+    bool dead;   /* the path behind the relay is */
+    size_t most; /* bytes of a piece that pass; 0: all */
     unsigned quiet, heard;
     tstamp at; /* of LINK_QUIET */
 };
@@ -33,7 +34,7 @@ static bool path_may_be_dead(struct up_pair *p, struct up_side *from, uint8_t *b
     const struct quiet_case *c = p->ctx;
     (void)from;
     (void)bytes;
-    (void)len;
+    *len = c->most != 0 && *len > c->most ? c->most : *len;
     return !c->dead;
 }
 
@@ -86,6 +87,28 @@ static void a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard(void 
     up_free(p);
 }
 
+/* The first byte of a record: nothing else follows from it, neither an answer nor an event. */
+static void any_byte_of_the_peer_says_that_the_path_lives(void **state)
+{
+    struct quiet_case c = {0};
+    struct up_pair *p = linked_by(LINK_RELAYED, &c);
+    (void)state;
+
+    int64_t sid = up_open(&p->a);
+    c.dead = true;
+    assert_int_equal(up_write(&p->a, sid, "you", 3), QUDAG_OK);
+    up_run(p, p->now + 3 * NS_PER_S);
+    assert_int_equal(c.quiet, 1);
+    c.dead = false;
+    c.most = 1;
+    upgrade_probe(p->b.u, p->b.link, p->now);
+    up_settle(p);
+    assert_int_equal(c.heard, 1);
+    p->ctx = NULL;
+    p->pass = NULL;
+    up_free(p);
+}
+
 static void a_direct_link_says_nothing_of_quiet(void **state)
 {
     struct quiet_case c = {0};
@@ -105,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard),
+        cmocka_unit_test(any_byte_of_the_peer_says_that_the_path_lives),
         cmocka_unit_test(a_direct_link_says_nothing_of_quiet),
     };
 
