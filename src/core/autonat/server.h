@@ -21,7 +21,7 @@
 #define AUTONAT_TURN_READ NS_PER_S /* then a request that has not come gives way to another ... */
 #define AUTONAT_TURN_PAY (5 * NS_PER_S)  /* ... and one whose price has not ... */
 #define AUTONAT_TURN_DIAL (5 * NS_PER_S) /* ... and one whose dial has no outcome */
-#define AUTONAT_MINUTE 60               /* dials in a minute, in all ... */
+#define AUTONAT_MINUTE 60                /* dials in a minute, in all ... */
 #define AUTONAT_MINUTE_SHARE 5  /* ... for a network one in so many of the rest, at least one ... */
 #define AUTONAT_MINUTE_PEER 6   /* ... by one peer ... */
 #define AUTONAT_MINUTE_TARGET 3 /* ... and to one host */
