@@ -338,6 +338,41 @@ static struct swarm_addr *next_beside(const struct swarm *s, struct swarm_peer *
     return first;
 }
 
+/* Whether there is a link with the relay that |a| leads through: a dial to it sends nothing to where |a| says it is. */
+static bool is_relay_linked(struct swarm *s, const struct multiaddr *a)
+{
+    struct multiaddr relay;
+    struct peer_id id;
+
+    if (!multiaddr_through(a, &relay) || !multiaddr_peer(&relay, &id)) {
+        return false;
+    }
+    const struct swarm_peer *p = swarm_peer_get(s, &id);
+    return p != NULL && p->n_links > 0;
+}
+
+/* Whether one more dial may go where a stranger says he is: many of them may name one host, who is none of them. */
+static bool has_host_turn(struct swarm *s, const struct swarm_addr *a, tstamp now)
+{
+    struct netaddr at;
+
+    if (!multiaddr_endpoint(&a->ma, &at) || is_relay_linked(s, &a->ma)) {
+        return true;
+    }
+    if (now >= tstamp_after(s->came_since, SWARM_CAME_TIME)) {
+        memset(s->came_to, 0, sizeof(s->came_to));
+        s->came_since = now;
+    }
+    uint64_t host = netaddr_host(&at);
+    struct slice name = {(const uint8_t *)&host, sizeof(host)};
+    uint8_t *n = &s->came_to[siphash24(s->peers.k0, s->peers.k1, name) % sizeof(s->came_to)];
+    if (*n >= SWARM_CAME_HOST) {
+        return false;
+    }
+    (*n)++;
+    return true;
+}
+
 unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct swarm_beside *as,
                            tstamp now)
 {
@@ -358,7 +393,8 @@ unsigned swarm_dial_beside(struct swarm *s, struct swarm_peer *p, const struct s
             known != NULL && !known->tried ? known : next_beside(s, p, kind == 1);
         if (to != NULL) {
             to->tried = true;
-            n += dial_one(s, p, to, now) == QUDAG_OK ? 1 : 0;
+            bool may = !as->came || has_host_turn(s, to, now);
+            n += may && dial_one(s, p, to, now) == QUDAG_OK ? 1 : 0;
         }
     }
     return n;

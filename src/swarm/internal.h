@@ -190,6 +190,8 @@ struct swarm {
     struct limiter refusals_said, keys_said; /* lines in the log */
     struct limiter rescues;                  /* dials beside quiet links ... */
     struct limiter rescues_came;             /* ... of who came by itself and does not matter */
+    tstamp came_since;                       /* since then: */
+    uint8_t came_to[256]; /* dials for such peers, by host; which counts where follows from a key */
     struct swarm_tags tags;
     struct swarm_nets nets;       /* breakers of networks */
     struct limiter newcomers;     /* strangers and such for whom another link is closed */

@@ -196,12 +196,14 @@ static bool is_dialled(const struct swarm *s, const struct swarm_peer *p, bool r
 }
 
 /* Strangers, who may fall quiet at once and when they like, have dials of their own: they use up nobody else's. */
+static bool came(const struct swarm *s, const struct swarm_link *l)
+{
+    return (l->props & LINK_INBOUND) != 0 && swarm_peer_standing(s, &l->peer->id) <= RES_CHOSEN;
+}
+
 static bool has_turn(struct swarm *s, const struct swarm_link *l, tstamp now)
 {
-    bool came =
-        (l->props & LINK_INBOUND) != 0 && swarm_peer_standing(s, &l->peer->id) <= RES_CHOSEN;
-
-    return limiter_take(came ? &s->rescues_came : &s->rescues, 1, now);
+    return limiter_take(came(s, l) ? &s->rescues_came : &s->rescues, 1, now);
 }
 
 /* Looked at again at |at|. */
@@ -214,7 +216,8 @@ static void look_at(struct swarm *s, struct swarm_link *l, tstamp at)
 static void dial(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
     const struct swarm_path *most = most_dialled(l->peer);
-    const struct swarm_beside as = {l, core, true, most == NULL && l->peer->n_dials == 0};
+    const struct swarm_beside as = {l, core, true, most == NULL && l->peer->n_dials == 0,
+                                    came(s, l)};
 
     if (most == NULL) {
         rescued(l->peer, now);
@@ -322,7 +325,7 @@ bool swarm_redial(struct swarm *s, tstamp now)
         waits = true;
         if (now >= l->path.redial_at && l->peer->n_dials == 0) {
             l->path.redial_at = tstamp_after(now, swarm_rule_redial_pause(l->path.redials++));
-            const struct swarm_beside as = {NULL, core, false, true};
+            const struct swarm_beside as = {NULL, core, false, true, false};
             (void)swarm_dial_beside(s, l->peer, &as, now);
         }
     }

@@ -20,7 +20,10 @@ struct swarm_beside {
     unsigned core;                 /* whose dials they are */
     bool relayed;                  /* also through a relay */
     bool anew;                     /* all addresses have their turn again */
+    bool came;                     /* the peer came by itself and does not matter */
 };
+#define SWARM_CAME_HOST 12               /* dials to one host for such peers ... */
+#define SWARM_CAME_TIME (120 * NS_PER_S) /* ... in that time: they name whom they like */
 /*
  * In dial.c: dials one direct address of |p| unless a direct dial is under way, and one address through a relay, if
  * |as| asks for that and fewer than SWARM_RESCUE_RELAYS such dials are.  Returns how many dials began.

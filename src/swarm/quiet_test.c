@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "swarm/quiet.h"
 #include "swarm/testkit_made_swarm.h"
 
 /* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
@@ -251,6 +252,33 @@ static void strangers_that_fall_quiet_use_up_no_dials_of_others(void **state)
     assert_int_equal(w.relay.n, before + 1);
 }
 
+/* Many strangers name one host, who is none of them, and fall quiet in turn. */
+static void strangers_have_few_dials_sent_to_one_host(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 16; i++) {
+        know(i, "/ip4/9.0.0.1/udp/7/quic-v1");
+        inbound(&w.quick, i, LINK_NAMED);
+        open_by(w.core, i, 0);
+        w.n_seen = 0;
+    }
+    unsigned before = w.quick.n;
+    for (uint8_t i = 1; i <= 16; i++) {
+        event(&w.quick, LINK_QUIET, i - 1u, 0);
+        pass(2 * NS_PER_S);
+        event(&w.quick, LINK_HEARD, i - 1u, 0);
+        w.n_seen = 0;
+    }
+    assert_int_equal(w.quick.n - before, SWARM_CAME_HOST);
+    for (uint32_t k = before; k < before + SWARM_CAME_HOST; k++) { /* nobody is there */
+        event(&w.quick, LINK_DOWN, k, 0);
+    }
+    pass(SWARM_CAME_TIME);
+    event(&w.quick, LINK_QUIET, 0, 0);
+    pass(SWARM_RESCUE_DIRECT);
+    assert_true(w.quick.n - before > SWARM_CAME_HOST);
+}
+
 /* A peer names an address of a third party and falls quiet again and again. */
 static void who_falls_quiet_again_and_again_is_dialled_seldom(void **state)
 {
@@ -428,6 +456,7 @@ int main(void)
         T(a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled),
         T(links_of_a_peer_that_fall_quiet_together_are_one_time),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
+        T(strangers_have_few_dials_sent_to_one_host),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),
         T(streams_of_cells_need_no_relayed_link),
         T(a_relayed_link_in_use_is_to_become_a_direct_one_again),
