@@ -91,7 +91,7 @@ struct swarm_link {
     bool doubt, doubt_told;   /* its peer proved another key; swarm_doubt_next() told of it */
     bool named;               /* dialled with the hash that the program gave with the address */
     uint8_t dial_by, made_by; /* core + 1: while it is a dial, else 0; that dialled it, or 0 */
-    bool proven; /* dialled, and LINK_PROVEN came: whom is known, whether it takes us not */
+    bool proven;              /* dialled, and LINK_PROVEN came: the peer may still refuse us */
     tstamp proven_at;
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */

@@ -5,7 +5,8 @@
  *   LINK_HEARD ─ swarm_rule_quiet_pause() ─▶ used again
  *   only relayed links, in use ─ swarm_rule_redial_pause() ─▶ dialled directly, again and again
  *
- * What is under way on the link goes on: nobody knows yet that it is dead (quic/silence.c finds that out).
+ * What is under way on the link goes on, but for what its core asks again elsewhere: nobody knows yet that the link is
+ * dead (quic/silence.c finds that out).
  */
 #include "swarm/quiet.h"
 

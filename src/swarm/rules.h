@@ -131,7 +131,7 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
  */
 bool swarm_rule_moves(uint8_t props, bool failing, uint8_t best);
 
-/* The same of a core that is |direct_only| (core_ops): what others pass on is no link for it. */
+/* Whether it may carry streams of a core; one that is |direct_only| (core_ops) uses no link through a relay. */
 bool swarm_rule_relayed(uint8_t props, bool direct_only);
 
 /*
