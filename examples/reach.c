@@ -5,6 +5,7 @@
  *   ./reach MULTIADDR-OF-A-NODE                       serves: prints its peer id, and how it is reached
  *   ./reach MULTIADDR-OF-A-NODE PEER-ID TEXT          says TEXT to that one, and prints the answer and the path
  *
+ * The node is one of a network that is no lab and has four relays besides: until then it says what it waits for.
  * Not anonymous: both learn who the other is, and where (doc/guide/nat.md).
  */
 #include <qudag/qudag.h>
