@@ -354,6 +354,98 @@ static void links_of_a_peer_that_fall_quiet_together_are_one_time(void **state)
     }
 }
 
+/* Link |r| of the relay stands for a second when link |d| falls quiet; a relay is known that may be dialled. */
+static void relayed_beside_quiet(uint32_t *r, uint32_t *d)
+{
+    know(1, through);
+    *r = inbound(&w.relay, 1, LINK_RELAYED | LINK_NAMED);
+    w.relay.link[*r].bytes_in = 100;
+    pass(NS_PER_S);
+    *d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, *d));
+    unsigned before = w.relay.link[*r].probed; /* when another came up */
+    event(&w.quick, LINK_QUIET, *d, 0);
+    assert_int_equal(w.relay.link[*r].probed, before + 1);
+    assert_int_equal(w.relay.n, *r + 1u);
+    assert_true(swarm_deadline(w.s) <= w.now + 25 * NS_PER_MS); /* it is looked at again soon */
+    pass(25 * NS_PER_MS);
+    assert_int_equal(w.relay.link[*r].probed, before + 1); /* once */
+    assert_int_equal(w.relay.n, *r + 1u);
+}
+
+static void a_relayed_link_is_asked_first_and_no_help_if_it_does_not_answer(void **state)
+{
+    struct peer_id who = peer_no(1);
+    uint32_t r, d;
+    (void)state;
+
+    relayed_beside_quiet(&r, &d);
+    pass(SWARM_WITNESS_WAIT);
+    pass(0);
+    assert_int_equal(w.relay.n, r + 2u); /* another relay */
+    pass(25 * NS_PER_MS);
+    event(&w.quick, LINK_DOWN, d, 0);
+    know(1, "/ip4/9.0.0.1/udp/7/quic-v1");
+    assert_false(swarm_is_direct(w.s, &who, 0, w.now));
+    up(&w.relay, r + 1, LINK_RELAYED | LINK_NAMED);
+    assert_true(goes_to(&w.relay, r + 1));
+    w.relay.link[r].bytes_in = 200; /* it lives after all */
+    event(&w.relay, LINK_DOWN, r + 1, 0);
+    pass(NS_PER_S);
+    assert_true(goes_to(&w.relay, r));
+    uint32_t dialled = w.relay.n;
+    for (unsigned i = 0; i < 60; i++) {
+        pass(NS_PER_S);
+    }
+    assert_int_equal(w.relay.n, dialled);
+}
+
+static void a_relayed_link_that_answers_is_help_enough(void **state)
+{
+    uint32_t r, d;
+    (void)state;
+
+    relayed_beside_quiet(&r, &d);
+    w.relay.link[r].bytes_in = 200;
+    for (unsigned i = 0; i < 20; i++) {
+        pass(100 * NS_PER_MS);
+    }
+    assert_int_equal(w.relay.n, r + 1u);
+    assert_true(goes_to(&w.relay, r));
+}
+
+/* One that came up while the other was quiet has been heard just now. */
+static void a_relayed_link_that_is_newer_is_not_asked(void **state)
+{
+    (void)state;
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(goes_to(&w.quick, d));
+    event(&w.quick, LINK_QUIET, d, 0);
+    pass(100 * NS_PER_MS);
+    know(1, through);
+    uint32_t r = inbound(&w.relay, 1, LINK_RELAYED | LINK_NAMED);
+    for (unsigned i = 0; i < 20; i++) {
+        pass(100 * NS_PER_MS);
+    }
+    assert_int_equal(w.relay.link[r].probed, 0);
+    assert_int_equal(w.relay.n, r + 1u);
+}
+
+static void a_direct_link_counts_as_such_for_as_long_as_there_is_patience(void **state)
+{
+    struct peer_id who = peer_no(1);
+    (void)state;
+
+    uint32_t d = inbound(&w.quick, 1, LINK_NAMED);
+    assert_true(swarm_is_direct(w.s, &who, 0, w.now));
+    event(&w.quick, LINK_QUIET, d, 0);
+    assert_false(swarm_is_direct(w.s, &who, 0, w.now));
+    assert_true(swarm_is_direct(w.s, &who, NS_PER_S, w.now + NS_PER_S - 1));
+    assert_false(swarm_is_direct(w.s, &who, NS_PER_S, w.now + NS_PER_S));
+    event(&w.quick, LINK_HEARD, d, 0);
+    assert_true(swarm_is_direct(w.s, &who, 0, w.now + NS_PER_S));
+}
+
 static void who_asks_again_learns_at_once_that_its_link_is_quiet(void **state)
 {
     (void)state;
@@ -455,6 +547,10 @@ int main(void)
         T(strangers_that_fall_quiet_use_up_no_dials_of_others),
         T(a_direct_dial_that_hangs_does_not_keep_a_relay_from_being_dialled),
         T(links_of_a_peer_that_fall_quiet_together_are_one_time),
+        T(a_relayed_link_is_asked_first_and_no_help_if_it_does_not_answer),
+        T(a_relayed_link_that_answers_is_help_enough),
+        T(a_relayed_link_that_is_newer_is_not_asked),
+        T(a_direct_link_counts_as_such_for_as_long_as_there_is_patience),
         T(who_asks_again_learns_at_once_that_its_link_is_quiet),
         T(strangers_have_few_dials_sent_to_one_host),
         T(who_falls_quiet_again_and_again_is_dialled_seldom),

@@ -20,7 +20,8 @@ struct made_link {
     uint64_t user[16];
     uint8_t sent[256];
     size_t sent_n;
-    unsigned resets;
+    unsigned resets, probed;
+    uint64_t bytes_in;
     char proto[32];
     struct multiaddr at; /* where it leads; len 0: nowhere */
 };
@@ -84,9 +85,16 @@ static qudag_err m_info(const void *owner, struct ref link, struct link_info *ou
     out->peer = m->link[link.slot].peer;
     out->props = m->link[link.slot].props;
     out->remote = m->link[link.slot].at;
+    out->bytes_in = m->link[link.slot].bytes_in;
     out->net = 70 + link.slot;
     out->via = 80 + link.slot;
     return QUDAG_OK;
+}
+
+static void m_probe(void *owner, struct ref link, tstamp now)
+{
+    (void)now;
+    ((struct made *)owner)->link[link.slot].probed++;
 }
 
 static qudag_err m_open(void *owner, struct ref link, uint64_t user, const char *proto,
@@ -164,6 +172,7 @@ static const struct transport relay_transport = {.name = "relay",
                                                  .handles = m_handles,
                                                  .dial = m_dial,
                                                  .cancel = m_cancel,
+                                                 .probe = m_probe,
                                                  .info = m_info};
 static const struct transport steady_transport = {.name = "steady",
                                                   .cost = TRANSPORT_STREAM,

@@ -65,9 +65,11 @@ static void a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard(void 
     (void)state;
 
     int64_t sid = up_open(&p->a);
-    assert_int_equal(up_write(&p->a, sid, "hi", 2), QUDAG_OK);
-    up_run(p, p->now + 3 * NS_PER_S);
-    assert_int_equal(c.quiet, 0); /* b's muxer answers the ping */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(up_write(&p->a, sid, "hi", 2), QUDAG_OK);
+        up_run(p, p->now + 3 * NS_PER_S);
+        assert_int_equal(c.quiet, 0); /* b's muxer answers the ping, each time */
+    }
     c.dead = true;
     assert_int_equal(up_write(&p->a, sid, "you", 3), QUDAG_OK);
     tstamp said = p->now;
@@ -82,6 +84,46 @@ static void a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard(void 
     up_settle(p);
     assert_int_equal(c.quiet, 1);
     assert_int_equal(c.heard, 1);
+    p->ctx = NULL;
+    p->pass = NULL;
+    up_free(p);
+}
+
+static void what_was_answered_counts_as_under_way_no_more(void **state)
+{
+    static const uint8_t much[UPGRADE_QUIET_BYTES];
+    struct quiet_case c = {0};
+    struct up_pair *p = linked_by(LINK_RELAYED, &c);
+    (void)state;
+
+    int64_t sid = up_open(&p->a);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(up_write(&p->a, sid, much, sizeof(much) / 8), QUDAG_OK);
+        up_run(p, p->now + 3 * NS_PER_S);
+    }
+    c.dead = true;
+    assert_int_equal(up_write(&p->a, sid, "you", 3), QUDAG_OK);
+    up_run(p, p->now + 3 * NS_PER_S);
+    assert_int_equal(c.quiet, 1);
+    p->ctx = NULL;
+    p->pass = NULL;
+    up_free(p);
+}
+
+/* A relay may hold that back. */
+static void where_much_is_under_way_nothing_is_said(void **state)
+{
+    static const uint8_t much[UPGRADE_QUIET_BYTES];
+    struct quiet_case c = {0};
+    struct up_pair *p = linked_by(LINK_RELAYED, &c);
+    (void)state;
+
+    int64_t sid = up_open(&p->a);
+    c.dead = true;
+    assert_int_equal(up_write(&p->a, sid, much, sizeof(much)), QUDAG_OK);
+    up_settle(p);
+    up_run(p, p->now + 3 * NS_PER_S);
+    assert_int_equal(c.quiet, 0);
     p->ctx = NULL;
     p->pass = NULL;
     up_free(p);
@@ -128,6 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_relayed_link_that_is_not_answered_is_quiet_until_it_is_heard),
+        cmocka_unit_test(what_was_answered_counts_as_under_way_no_more),
+        cmocka_unit_test(where_much_is_under_way_nothing_is_said),
         cmocka_unit_test(any_byte_of_the_peer_says_that_the_path_lives),
         cmocka_unit_test(a_direct_link_says_nothing_of_quiet),
     };

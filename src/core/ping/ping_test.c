@@ -316,6 +316,31 @@ static void an_idle_stream_makes_room_for_another_peer(void **state)
     assert_int_equal(ping_start(&p, &many, 0, 1, &out), QUDAG_ELIMIT);
 }
 
+/* The stream in the first place was used again after the one in the second. */
+static void the_stream_that_is_idle_longest_makes_room(void **state)
+{
+    struct ping_probe *old, *young;
+    struct peer_id many = bob;
+    (void)state;
+
+    for (uint8_t i = 0; i < PING_MAX; i++) {
+        many.b[2] = (uint8_t)(200 + i);
+        assert_int_equal(ping_start(&p, &many, i, 1, &out), QUDAG_OK);
+    }
+    young = &p.probe[0];
+    old = &p.probe[1];
+    young->state = old->state = PING_IDLE;
+    young->strm = (struct ref){1, 9};
+    old->strm = (struct ref){2, 9};
+    young->due = 9 * NS_PER_S;
+    old->due = 5 * NS_PER_S;
+    clear();
+    many.b[2] = 199;
+    assert_int_equal(ping_start(&p, &many, 0, 1, &out), QUDAG_OK);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_true(ref_eq(act_v[0].strm, (struct ref){2, 9}));
+}
+
 static void a_peer_that_does_not_close_is_reset_after_a_while(void **state)
 {
     uint8_t want[PING_LEN];
@@ -421,6 +446,7 @@ int main(void)
                                setup),
         cmocka_unit_test_setup(a_stream_that_is_left_is_closed_and_the_next_probe_opens_one, setup),
         cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),
+        cmocka_unit_test_setup(the_stream_that_is_idle_longest_makes_room, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
         cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_read_its_echoes_loses_the_stream, setup),
