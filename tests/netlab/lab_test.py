@@ -287,8 +287,5 @@ def main():
     cuts(judges, sites[6], sites[7])
 
 
-try:
-    main()
-except hosts.Missing as e:
-    print(f'SKIPPED: {e}', flush=True)
-    sys.exit(hosts.SKIPPED)
+if __name__ == '__main__':
+    hosts.run_or_skip(main)

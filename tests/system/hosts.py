@@ -18,6 +18,15 @@ class Missing(Exception):
     """this machine cannot make namespaces; the text says what it lacks"""
 
 
+def run_or_skip(main):
+    """|main|; a machine that lacks what it needs is said to, and the test counts as skipped"""
+    try:
+        main()
+    except Missing as e:
+        print(f'SKIPPED: {e}', flush=True)
+        sys.exit(SKIPPED)
+
+
 def ip(*args, batch=None):
     """the program of that name; |batch|: what it is to do one after the other, a line each"""
     args = [*(['-batch', '-'] if batch is not None else []), *[str(a) for a in args]]

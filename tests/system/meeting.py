@@ -118,7 +118,7 @@ def meets(a, b, limit=20):
 
 
 def stays_relayed(a, b, limit=5):
-    """they reach each other through a relay, and are told why not directly"""
+    """they reach each other, but within that time not directly -> how"""
     m = Meeting(a, b, limit)
     check(m.first is not None, f'{a.dir.name} does not reach {b.dir.name}{said(a, b)}')
     check(m.direct is None, f'{a.dir.name} and {b.dir.name} are direct: {m}')

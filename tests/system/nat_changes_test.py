@@ -9,7 +9,6 @@ One network of relays; all pairs side by side.  Skipped, and said so, where name
 import concurrent.futures
 import os
 import signal
-import sys
 import time
 
 from meeting import (DIRECT, Resident, allow, begin, check, expect, file_of, lab, meets, pinged, relays, said, send,
@@ -165,8 +164,5 @@ def main():
         p.b.healthy()
 
 
-try:
-    main()
-except hosts.Missing as e:
-    print(f'SKIPPED: {e}', flush=True)
-    sys.exit(hosts.SKIPPED)
+if __name__ == '__main__':
+    hosts.run_or_skip(main)

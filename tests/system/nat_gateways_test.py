@@ -9,18 +9,17 @@ made.
 import concurrent.futures
 import re
 import signal
-import sys
 import time
 
 from meeting import Resident, allow, begin, check, lab, pinged, relays, said, side_by_side, until
 import hosts
 
 UPNP = ('no-pcp', 'no-natpmp')
-# what the router is -> by which protocol the port is open; None: by none, and the reason is told
+# what the router is -> by which protocol the port is open
 OPEN = {(): 'pcp', ('no-pcp',): 'nat-pmp', UPNP: 'upnp', (*UPNP, 'igd2'): 'upnp', (*UPNP, 'permanent'): 'upnp',
         (*UPNP, 'slow'): 'upnp', (*UPNP, 'two'): 'upnp', ('other-port',): 'pcp', ('short',): 'pcp'}
-CLOSED = {('conflict', *UPNP): None, ('full',): None, ('unauthorized',): None, ('garbage',): None}
-USELESS = {('private',): None, ('zero',): None}  # there is a port, at an address that is none
+CLOSED = [('conflict', *UPNP), ('full',), ('unauthorized',), ('garbage',)]  # by none, and the reason is told
+USELESS = [('private',), ('zero',)]  # there is a port, at an address that is none
 
 
 class Home(Resident):
@@ -131,8 +130,5 @@ def main():
         n.healthy()
 
 
-try:
-    main()
-except hosts.Missing as e:
-    print(f'SKIPPED: {e}', flush=True)
-    sys.exit(hosts.SKIPPED)
+if __name__ == '__main__':
+    hosts.run_or_skip(main)

@@ -7,7 +7,6 @@ TEST: timeout=300 waits
 One network of relays; all pairs side by side.  Skipped, and said so, where namespaces cannot be made.
 """
 import concurrent.futures
-import sys
 import time
 
 from meeting import Meeting, Resident, begin, check, expect, lab, meets, pinged, relays, said, stays_relayed, until
@@ -140,8 +139,5 @@ def main():
         n.healthy()
 
 
-try:
-    main()
-except hosts.Missing as e:
-    print(f'SKIPPED: {e}', flush=True)
-    sys.exit(hosts.SKIPPED)
+if __name__ == '__main__':
+    hosts.run_or_skip(main)

@@ -7,7 +7,6 @@ Four homes on each side, one behind each kind of NAT, 20 ms from the rest; all s
 and said so, where namespaces cannot be made.
 """
 import concurrent.futures
-import sys
 
 from meeting import Meeting, Resident, begin, check, expect, file_of, lab, relays, said, send
 import hosts
@@ -78,8 +77,5 @@ def main():
         n.healthy()
 
 
-try:
-    main()
-except hosts.Missing as e:
-    print(f'SKIPPED: {e}', flush=True)
-    sys.exit(hosts.SKIPPED)
+if __name__ == '__main__':
+    hosts.run_or_skip(main)

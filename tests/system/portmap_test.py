@@ -250,6 +250,16 @@ def nobody_there(home):
     print('ok: a router that opens nothing, and why', flush=True)
 
 
+# the end of each such router's program: whoever looks for a gateway is sent to its |port|
+ANSWERS = '''
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 1900))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.1.1'))
+while True:
+    _, who = s.recvfrom(2000)
+    s.sendto(b'HTTP/1.1 200 OK\\r\\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\\r\\nUSN: uuid:1\\r\\n'
+             b'LOCATION: http://192.168.1.1:%d/r.xml\\r\\n\\r\\n' % port, who)
+'''
 DRIBBLES = '''
 import socket, struct, threading, time
 page = socket.create_server(('192.168.1.1', 0))
@@ -267,16 +277,8 @@ def serve():
     while True:
         threading.Thread(target=dribble, args=(page.accept()[0],), daemon=True).start()
 threading.Thread(target=serve, daemon=True).start()
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', 1900))
-s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.1.1'))
-while True:
-    _, who = s.recvfrom(2000)
-    s.sendto(b'HTTP/1.1 200 OK\\r\\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\\r\\nUSN: uuid:1\\r\\n'
-             b'LOCATION: http://192.168.1.1:%d/r.xml\\r\\n\\r\\n' % page.getsockname()[1], who)
-'''
-
-
+port = page.getsockname()[1]
+''' + ANSWERS
 BUSY = '''
 import http.server, re, socket, socketserver, struct, threading, time
 PAGE = b"""<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>
@@ -305,14 +307,8 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 web = socketserver.ThreadingTCPServer(('192.168.1.1', 0), Page)
 threading.Thread(target=web.serve_forever, daemon=True).start()
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('', 1900))
-s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.1.1'))
-while True:
-    _, who = s.recvfrom(2000)
-    s.sendto(b'HTTP/1.1 200 OK\\r\\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\\r\\nUSN: uuid:1\\r\\n'
-             b'LOCATION: http://192.168.1.1:%d/r.xml\\r\\n\\r\\n' % web.server_address[1], who)
-'''
+port = web.server_address[1]
+''' + ANSWERS
 
 
 def asked_at_the_end(home):
@@ -393,8 +389,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except Missing as missing:
-        print(f'SKIPPED: {missing}', flush=True)
-        sys.exit(hosts.SKIPPED)
+    hosts.run_or_skip(main)

@@ -55,6 +55,7 @@ def two_programs(bootstrap, home, caller):
 
 
 def main():
+    hosts.enter()
     relays = [Relay(n) for n in range(1, RELAYS + 1)]
     guarded, home = Relay(RELAYS + 1), Home(RELAYS + 2, 'home')
     must(*guarded.command('nft', '-f', '-'), text=FIREWALL)
@@ -78,9 +79,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        hosts.enter()
-        main()
-    except hosts.Missing as e:
-        print(f'SKIP: {e}')
-        sys.exit(hosts.SKIPPED)
+    hosts.run_or_skip(main)

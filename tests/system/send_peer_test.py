@@ -171,8 +171,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except hosts.Missing as e:
-        print(f'SKIP: {e}')
-        sys.exit(hosts.SKIPPED)
+    hosts.run_or_skip(main)
