@@ -11,7 +11,7 @@ struct reach_votes {
     uint32_t yes4, no4, yes6, no6;
 };
 
-/* "IPv4 private (4 networks could not dial back), IPv6 unknown (nobody has tried)". */
+/* "IPv4 private (4 networks could not dial back), IPv6 unknown". */
 void reach_text(char *out, size_t cap, const qudag_reach *r, const struct reach_votes *v);
 /* What is seen of the NAT, by STUN and by dial-backs; "" where nothing is. */
 void reach_text_nat(char *out, size_t cap, const qudag_reach *r, const struct reach_votes *v);
@@ -21,7 +21,7 @@ void reach_text_port(char *out, size_t cap, const qudag_port *p);
 bool reach_text_shows(const qudag_reach_addr *a);
 /* "ADDRESS, observed, public (5 dialled back, 0 could not), announced". */
 void reach_text_addr(char *out, size_t cap, const qudag_reach_addr *a);
-/* "direct", "met" (found by meeting), "relayed", "relayed, meeting"; static. */
+/* "none", "direct", "met" (found by meeting), "relayed", "relayed, meeting"; static. */
 const char *reach_path_word(const qudag_path *p);
 
 #endif
