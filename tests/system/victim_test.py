@@ -3,9 +3,9 @@
 
 TEST: timeout=120 waits
 
-The peer is a daemon that announces eight ports of a host at which nobody listens.  It reaches a home through a relay, once as a
-stranger and once as a peer whom the home's program named; the packets from the home are counted where they arrive.  Skipped, and
-said so, where namespaces cannot be made.
+Two daemons announce eight ports of a host at which nobody listens, and reach a home through a relay: one is a stranger, the other a
+peer whom the home's program named.  The packets from the home are counted where they arrive.  Skipped, and said so, where
+namespaces cannot be made.
 """
 import time
 
@@ -13,7 +13,7 @@ from homes import counted
 from meeting import Resident, allow, begin, check, has_places, lab, pinged, relays, until
 import hosts
 
-VICTIM, NEAR, LIAR = 40, 11, 12
+VICTIM, NEAR, STRANGER, FRIEND = 40, 11, 12, 13
 PORTS = range(5000, 5008)
 WATCHED = 12  # seconds
 ROUND = 8 * 8  # every address is dialled once, of some datagrams each; then backoff
@@ -39,39 +39,39 @@ class Victim(hosts.Far):
         return counted(self, 'inet', 'victim', 'near')
 
 
-def pings(liar, near):
+def brought(liar, near, victim):
+    """the liar reaches the home, and goes on pinging it -> packets from there to the host that it names"""
+    before, answered = victim.got, 0
+    liar.ask('peer', 'protect', near.peer)
     end = time.monotonic() + WATCHED
-    answered = 0
     while time.monotonic() < end:
         answered += pinged(liar, near) is not None
         time.sleep(0.5)
-    check(answered > 0, 'it is not reached')
+    check(answered > 0, f'{liar.dir.name} does not reach it')
+    return victim.got - before
 
 
 def main():
     lab.begin()
     public = relays()
-    near, liar = Resident('near', lab.Site(NEAR, 'port-restricted')), Resident('liar', lab.Site(LIAR, 'port-restricted'))
+    near, stranger, friend = [Resident(name, lab.Site(number, 'port-restricted'))
+                              for name, number in (('near', NEAR), ('stranger', STRANGER), ('friend', FRIEND))]
     victim = Victim(near)
     lies = [o for p in PORTS for o in ('-o', f'node.announce=/ip4/{victim.v4}/udp/{p}/quic-v1')]
     begin([near], public[0].bootstrap, '-o', 'nat.reachable=yes')
-    begin([liar], public[1].bootstrap, *lies)
+    begin([stranger], public[1].bootstrap, *lies)
     until('a place', lambda: has_places(near), 60)
-    before = victim.got
-    liar.ask('peer', 'protect', near.peer)
-    pings(liar, near)
-    stranger = victim.got - before
-    print(f'ok: a stranger brings it {stranger} packets', flush=True)
-    allow(near, liar)
-    near.ask('peer', 'protect', liar.peer)
-    pings(liar, near)
-    pinged(near, liar)
-    named = victim.got - before - stranger
-    print(f'ok: a peer that is named brings it {named} packets', flush=True)
-    check(stranger + named > 0, 'nothing arrives at all: what is sent there is not counted')
-    check(stranger <= ROUND, f'{stranger} packets for a stranger')
-    check(named <= NAMED, f'{named} packets for a peer that is named')
-    for n in [near, liar, *public]:
+    by_stranger = brought(stranger, near, victim)
+    print(f'ok: a stranger brings it {by_stranger} packets', flush=True)
+    begin([friend], public[1].bootstrap, *lies)
+    allow(near, friend)
+    near.ask('peer', 'protect', friend.peer)
+    by_friend = brought(friend, near, victim)
+    print(f'ok: a peer that is named brings it {by_friend} packets', flush=True)
+    check(by_stranger + by_friend > 0, 'nothing arrives at all: what is sent there is not counted')
+    check(by_stranger <= ROUND, f'{by_stranger} packets for a stranger')
+    check(by_friend <= NAMED, f'{by_friend} packets for a peer that is named')
+    for n in [near, stranger, friend, *public]:
         n.healthy()
 
 
