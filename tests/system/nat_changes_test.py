@@ -18,6 +18,7 @@ import hosts
 IDLE_S, TIMEOUT_S = 50, 20
 SLEEP_S, SLEEP_TIMEOUT_S = 40, 30
 AGAIN_S, MOVES_S = 3, 1  # goals: reached after a change of network; after a path has died beside another
+CROSSING = 700  # packets that have left: a tenth of the file
 BUSY = 3  # a machine that does other things as well takes so many times as long
 
 
@@ -96,12 +97,14 @@ def transfer(p):
         s.impair(rate_kbit=16000, delay_ms=10)
     meets(p.a, p.b)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        before = p.sites[0].stats()['out']
         sent = pool.submit(send, p.a, p.b, path, 180)
-        time.sleep(1.5)
+        until('the file is on its way', lambda: p.sites[0].stats()['out'] > before + CROSSING, 60)
         lab.cut(*p.sites)
         time.sleep(5)
         lab.mend(*p.sites)
         row = sent.result()
+    check(row.get('moves', 0) > 0, f'it never left the path that was cut: {row}')
     ok(f'a file over a path that breaks: {row.get("elapsed_ns", 0) / 1e9:.1f} s, moved {row.get("moves")} times, hash agreed')
 
 

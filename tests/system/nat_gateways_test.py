@@ -18,7 +18,10 @@ UPNP = ('no-pcp', 'no-natpmp')
 # what the router is -> by which protocol the port is open
 OPEN = {(): 'pcp', ('no-pcp',): 'nat-pmp', UPNP: 'upnp', (*UPNP, 'igd2'): 'upnp', (*UPNP, 'permanent'): 'upnp',
         (*UPNP, 'slow'): 'upnp', (*UPNP, 'two'): 'upnp', ('other-port',): 'pcp', ('short',): 'pcp'}
-CLOSED = [('conflict', *UPNP), ('full',), ('unauthorized',), ('garbage',)]  # by none, and the reason is told
+# by none, and what is told of the reason
+CLOSED = {('conflict', *UPNP): 'UPnP: the port is taken', ('full',): 'PCP: it has no place left; NAT-PMP: it has no place left; UPnP: ',
+          ('unauthorized',): 'PCP: it does not allow that; NAT-PMP: it does not allow that; UPnP: the router does not allow that',
+          ('garbage',): 'PCP: no answer; NAT-PMP: no answer; UPnP: no router answers'}
 USELESS = [('private',), ('zero',)]  # there is a port, at an address that is none
 
 
@@ -57,6 +60,7 @@ def closed(home):
     until(f'{home.dir.name}: a reason', lambda: home.status().get('port_why'), 45)
     status = home.status()
     check(not home.is_open, f'{status}')
+    check(CLOSED[home.faults] in status['port_why'], f'{home.dir.name}: {status["port_why"]}')
     ok(f'{home.dir.name}: {status["port_why"]}')
 
 

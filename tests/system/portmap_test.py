@@ -23,6 +23,7 @@ from programs import SLOW, TOP, check  # noqa: E402
 
 RELAY, HOME = 1, 4
 PORT = 4433  # of a node with nothing set
+AGAIN_S = 2.7  # a PCP request is sent again after 3 s, a tenth more or less
 TABLES = '''
 table inet filter {
     chain miniupnpd {
@@ -155,15 +156,11 @@ def closed(opener, node):
 def by_pcp(opener, home, relay):
     """with the settings of `qudag up`; a host outside reaches it"""
     opener.start()
-    for tries in range(4):  # a busy machine may hold up one of them
-        begin(home, '--bootstrap', relay.bootstrap)
-        for line in mapped(home, 2):
-            check(line[1]['method'] == 'PCP' and line[1]['external_port'] == str(PORT) and line[1]['double_nat'] == '0', f'{line}')
-        quickest = min(took(home, line) for line in mapped(home, 2))
-        if quickest <= 0.05 * SLOW:
-            break
-        check(tries < 3, f'PCP took {quickest:.3f} s')
-        home.down()
+    begin(home, '--bootstrap', relay.bootstrap)
+    for line in mapped(home, 2):
+        check(line[1]['method'] == 'PCP' and line[1]['external_port'] == str(PORT) and line[1]['double_nat'] == '0', f'{line}')
+    quickest = min(took(home, line) for line in mapped(home, 2))
+    check(quickest < AGAIN_S, f'PCP took {quickest:.3f} s: the first request was not the one that was answered')
     check(len(opener.open()) == 2, f'{opener.open()}')
     print(f'ok: PCP in {1000 * quickest:.0f} ms', flush=True)
     code, text = relay.tool('connect', f'/ip4/{home.v4}/udp/{PORT}/quic-v1/p2p/{home.peer}')

@@ -16,8 +16,9 @@ import hosts
 VICTIM, NEAR, STRANGER, FRIEND = 40, 11, 12, 13
 PORTS = range(5000, 5008)
 WATCHED = 12  # seconds
-ROUND = 8 * 8  # every address is dialled once, of some datagrams each; then backoff
-NAMED = 1504 + 12 * 8  # spec/meet.md 7, and dials of some datagrams each
+DIAL = 10  # datagrams at most: the first flight is two, sent again until the dial ends
+ROUND = 8 * DIAL  # every address is dialled once; then backoff
+NAMED = 1504 + 12 * DIAL  # spec/meet.md 7, and dials
 COUNTS = '''
 table inet victim {{
     counter near {{ }}
