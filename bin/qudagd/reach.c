@@ -96,8 +96,7 @@ void reach_path(struct rec *r, const qudag_node *n, const qudag_peer_id *peer,
         p.relay = link->relay;
     }
     if (link != NULL && !link->relayed && p.kind == QUDAG_PATH_RELAYED) {
-        rec_str(r, "path_kind",
-                "direct, quiet"); /* nothing comes over it: what is opened takes the relay */
+        rec_str(r, "path_kind", "direct, quiet"); /* what is opened now takes the relay */
         return;
     }
     rec_str(r, "path_kind", reach_path_word(&p));

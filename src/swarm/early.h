@@ -12,8 +12,8 @@
 
 #include "swarm/internal.h"
 
-#define SWARM_EARLY_FOR                                                                            \
-    (2 * NS_PER_S) /* a link that is not up so long after LINK_PROVEN may never be */
+/* A link that is not up so long after LINK_PROVEN may never be. */
+#define SWARM_EARLY_FOR (2 * NS_PER_S)
 
 /* Whether streams of a core with |ops| may be opened on a link with |props| that the peer may still refuse. */
 bool swarm_rule_early(const struct core_ops *ops, uint8_t props);

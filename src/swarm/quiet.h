@@ -23,7 +23,7 @@ struct swarm_beside {
     bool came;                     /* the peer came by itself and does not matter */
 };
 #define SWARM_CAME_HOST 12               /* dials to one host for such peers ... */
-#define SWARM_CAME_TIME (120 * NS_PER_S) /* ... in that time: they name whom they like */
+#define SWARM_CAME_TIME (120 * NS_PER_S) /* ... in each such period: they name whom they like */
 /*
  * In dial.c: dials one direct address of |p| unless a direct dial is under way, and one address through a relay, if
  * |as| asks for that and fewer than SWARM_RESCUE_RELAYS such dials are.  Returns how many dials began.
